@@ -1,0 +1,85 @@
+"""What comes into `answer/` and what leaves it: `Request` and `Answer`, and the closed sets that label them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from redirector.model import HostId
+
+
+class Kind(Enum):
+    """What was asked for; the label `answer` of the metrics. An error counts under the kind that was asked for."""
+
+    MIRRORLIST = "mirrorlist"
+    METALINK = "metalink"
+    REDIRECT = "redirect"
+    ISOLIST = "isolist"
+    PAGE = "page"
+    OTHER = "other"
+
+
+class Tier(Enum):
+    """Why a host is in the list, nearest first; the label `tier` of the metrics."""
+
+    NETBLOCK = "netblock"
+    ASN = "asn"
+    COUNTRY = "country"
+    CONTINENT = "continent"
+    GLOBAL = "global"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks, as far as the connection and the proxies that we trust can say.
+
+    address   4 or 16 bytes, network order, IPv4-mapped already unwrapped; None: unknown, gets the public answer
+    trusted   the address left after the walk is itself a trusted proxy's: its `ip=` is believed in full
+    readable  False: some element of `X-Forwarded-For` could not be read (the address is None then)
+    """
+
+    address: bytes | None
+    trusted: bool = False
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question.
+
+    target  the request target as it stood in the request line, undecoded
+    now     epoch seconds
+    chance  64 random bits, used where the order window is 0 or the client is unknown
+    accept  the `Accept` header; only file redirects look at it
+    """
+
+    target: bytes
+    client: Client
+    now: float
+    chance: int
+    accept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, ready to be written; the fields below the body are for metrics and logs.
+
+    content_type  "" for an empty body
+    headers       beyond `Content-Type`, `Content-Length` and `Cache-Control`
+    first         the host given first; None when there is none
+    country       the client's ISO code; None when unknown
+    relaxed       wishes that could not be met (`country`, `protocol`, ...), from a closed set
+    asked         (repo, arch) as asked, for the access log; None where no such line is due
+    """
+
+    status: int
+    kind: Kind
+    body: bytes
+    content_type: str = "text/plain"
+    headers: tuple[tuple[str, str], ...] = ()
+    tier: Tier = Tier.NONE
+    first: HostId | None = None
+    country: str | None = None
+    relaxed: tuple[str, ...] = ()
+    asked: tuple[str, str] | None = None

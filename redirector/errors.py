@@ -1,0 +1,46 @@
+"""Every exception class on one screen. The class says who must act; fields in, text out in `__str__`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redirector.model import Problem
+
+
+@dataclass(eq=False)
+class QueryError(Exception):
+    """The client must act: its request cannot be answered.
+
+    status  HTTP status, 4xx
+    text    one line that says what is wrong and what would be right; never echoes more than 100 characters of a value
+    """
+
+    status: int
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(eq=False)
+class ConfigError(Exception):
+    """The operator must act: an option or a key of the configuration file is wrong."""
+
+    path: str
+    key: str
+    value: object
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.key}: {self.value!r}: {self.way_out}"
+
+
+@dataclass(eq=False)
+class SnapshotError(Exception):
+    """The operator must act: these inputs cannot be served. Holds every problem, not only the first."""
+
+    problems: Sequence[Problem]
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)

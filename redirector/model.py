@@ -1,0 +1,217 @@
+"""The nouns: what an operator's files say once they are read. Frozen, slotted, no policy.
+
+A *source* turns files into one `Catalog`; `snapshot.compile` turns that into a `Snapshot`, and nothing after it
+refers back to the catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from typing import NewType
+
+HostId = NewType("HostId", int)
+"""Position of a host in `Catalog.hosts`."""
+
+HostSetId = NewType("HostSetId", int)
+"""Position of a host set in `Catalog.host_sets`."""
+
+Network = IPv4Network | IPv6Network
+
+
+class Dialect(Enum):
+    """The family of files a catalog was read from; it decides the rule of choosing (ARCHITECTURE, section 4)."""
+
+    ALMALINUX = "almalinux"
+    MIRRORMANAGER = "mirrormanager"
+
+
+class Severity(Enum):
+    """`ERROR`: something was left out or cannot be served. `WARNING`: it was repaired, or deserves a look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing an operator should know, printed as `PATH: KEY: text`.
+
+    path   the file as the operator named it (relative names inside a tree keep the tree's path in front)
+    key    dotted key inside the file (`address.http`), `line 12` in text files, or the subject (`netblock 10.0.0.0/8`)
+    text   what is wrong, the value, and what was done about it; one line
+    fatal  nothing can be served from this input: a start ends with 1, a reload is refused
+    """
+
+    severity: Severity
+    path: str
+    key: str
+    text: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.key}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point on the globe, degrees north and east."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One machine that carries content.
+
+    name            unique in the catalog; the stable identity in draws, metrics and `explain`
+    country         ISO 3166 alpha-2, upper case; None when unknown
+    place           None when it cannot be placed: such a host comes after those that can
+    bandwidth_mbit  weight of draws, 1 or more
+    netblocks       clients inside prefer this host (cloud ranges included), canonical, without duplicates
+    asns            likewise, by AS number
+    private         given only to clients inside `netblocks` or `asns`, never to a stranger
+    local           not private, but left out of the distance rule all the same (AlmaLinux: a cloud's own mirror)
+    monopoly        clients on its network get this host alone
+    allowed         countries whose clients may have it; empty: everyone
+    up              False: known to be down, given only where nothing else remains
+    ipv4, ipv6      whether it is known to serve the family; None: not known
+    origin          the `primary_url`: last of every list
+    """
+
+    name: str
+    country: str | None = None
+    place: Place | None = None
+    bandwidth_mbit: int = 1
+    netblocks: tuple[Network, ...] = ()
+    asns: tuple[int, ...] = ()
+    private: bool = False
+    local: bool = False
+    monopoly: bool = False
+    allowed: frozenset[str] = frozenset()
+    up: bool = True
+    down_reason: str = ""
+    ipv4: bool | None = None
+    ipv6: bool | None = None
+    origin: bool = False
+    sponsor: str = ""
+    sponsor_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSet:
+    """Who carries a directory, and under which base URLs. Stored once, however many directories share it.
+
+    urls        host -> base URLs as listed, without trailing slash; its keys are the hosts of the set, private ones too
+    public      hosts that strangers may have, in the file's order (MirrorManager: `Global`)
+    by_country  upper-case ISO code -> public hosts there, in the file's order
+    """
+
+    urls: Mapping[HostId, tuple[str, ...]]
+    public: tuple[HostId, ...]
+    by_country: Mapping[str, tuple[HostId, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """How a path of the master tree is carried. One value serves all directories that differ in name alone.
+
+    cut      the subpath is `name[cut:]` of the directory's own name ...
+    subpath  ... unless it is given here
+    """
+
+    host_set: HostSetId
+    cut: int = 0
+    subpath: str | None = None
+
+    def subpath_of(self, name: str) -> str:
+        """What follows a host's base URL for the directory *name*; no slash at either end."""
+        return name[self.cut :] if self.subpath is None else self.subpath
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetail:
+    """Size, time and hashes of one version of a file. A hash is lower-case hex, or "" when unknown; 0 likewise."""
+
+    timestamp: int
+    size_bytes: int
+    md5: str = ""
+    sha1: str = ""
+    sha256: str = ""
+    sha512: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRepository:
+    """A repository as `config.yml` names it; *path* has no slash at its ends and may contain `$basearch`."""
+
+    name: str
+    path: str
+    versions: frozenset[str] = frozenset()
+    arches: frozenset[str] = frozenset()
+    vault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The versions and repositories of an AlmaLinux tree (`almalinux.md`, section 2).
+
+    versions    listed ones, in the file's order
+    duplicated  major version -> full version (`9` -> `9.8`)
+    vault       versions that live on the vault alone
+    modules     module -> its versions (`kitten` -> (`10`,)): asked for as `10-kitten`
+    arches      version or `VERSION-MODULE` as written in the file -> architectures
+    vault_url   base URL of the vault without trailing slash; None when there is none
+    """
+
+    versions: tuple[str, ...]
+    duplicated: Mapping[str, str]
+    vault: tuple[str, ...]
+    modules: Mapping[str, tuple[str, ...]]
+    arches: Mapping[str, tuple[str, ...]]
+    repositories: Mapping[str, TreeRepository]
+    vault_url: str | None
+    standard_set: HostSetId
+    module_sets: Mapping[str, HostSetId]
+    version_sets: Mapping[str, HostSetId] = field(default_factory=dict)
+    """Mapped version -> its own host set, where the health file says that some hosts lack that version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything a source said.
+
+    built             when the data was made, epoch seconds (MirrorManager: `Time`; a tree: newest file's mtime)
+    directories       name without outer slashes -> how it is carried
+    repositories      (prefix, arch) -> directory name (MirrorManager)
+    disabled          disabled repository prefixes
+    redirects         repository prefix -> the prefix that answers for it, one hop
+    details           (directory name, file name) -> versions, newest first
+    client_countries  network -> country, asked before GeoIP
+    continents        country -> continent, before the continents file
+    releases          the AlmaLinux tree's versions; None for MirrorManager
+    list_length       AlmaLinux: how many hosts a list holds
+    near_km           AlmaLinux: what counts as near
+    inputs            every file that was read, for copies (`--state`), change watching and messages
+    """
+
+    dialect: Dialect
+    path: str
+    built: int
+    hosts: tuple[Host, ...]
+    host_sets: tuple[HostSet, ...]
+    directories: Mapping[str, Directory]
+    repositories: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    disabled: frozenset[str] = frozenset()
+    redirects: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[tuple[str, str], tuple[FileDetail, ...]] = field(default_factory=dict)
+    client_countries: tuple[tuple[Network, str], ...] = ()
+    continents: Mapping[str, str] = field(default_factory=dict)
+    releases: Releases | None = None
+    list_length: int = 10
+    near_km: float = 500.0
+    inputs: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
