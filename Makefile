@@ -1,0 +1,30 @@
+# `make run` serves the sample, `make test` passes every test; both install what they need into .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: install run test check
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: install
+	@echo 'Try, in another terminal:'
+	@echo 'curl http://127.0.0.1:8080/mirrorlist/9/baseos'
+	@echo 'curl http://127.0.0.1:8080/metalink?path=9/BaseOS/x86_64/os'
+	@echo 'curl http://127.0.0.1:8080/isolist/9/x86_64'
+	@exec $(BIN)/redirector serve --config data/redirector.yml
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_imports.py
