@@ -84,20 +84,20 @@ def _option(default: T, option: Option) -> T:
 class Config:
     """What the operator wants. Every field has its `Option` in the field's metadata; `options()` lists them."""
 
-    config: str | None = _option(
-        None, Option("--config", "FILE", parse_path, "YAML file of these keys", in_file=False, shown="none")
+    source: str = field(
+        metadata={
+            "option": Option(
+                "--source",
+                "PATH",
+                parse_path,
+                "a directory with config.yml and mirror files (AlmaLinux dialect), or a MirrorManager snapshot file; "
+                "told apart by looking",
+                reason="nobody serves made-up mirrors by accident",
+                shown="none: exit 2 without it",
+            )
+        }
     )
-    source: str | None = _option(
-        None,
-        Option(
-            "--source",
-            "PATH",
-            parse_path,
-            "a directory with config.yml and mirror files (AlmaLinux dialect), or a MirrorManager snapshot file; "
-            "told apart by looking",
-            reason="nobody serves made-up mirrors by accident",
-        ),
-    )
+    config: str | None = _option(None, Option("--config", "FILE", parse_path, "YAML file of these keys", in_file=False))
     geoip: str | None = _option(
         None,
         Option(
@@ -152,7 +152,7 @@ class Config:
             "how long one client (IPv4 address, IPv6 /64) keeps one order; 0: a fresh draw per request",
             unit="seconds",
             reason="all repositories of a transaction then come from one mirror",
-            shown="3600 (0 with `mirrormanager`)",
+            shown="3600 seconds (0 with `mirrormanager`)",
         ),
     )
     listen: tuple[Address, ...] = _option(
@@ -393,12 +393,12 @@ def default_text(key: str) -> str:
     if option.shown:
         return option.shown
     assert each.default is not MISSING, f"{key} has a computed default and must say how it is shown"
-    values = each.default if isinstance(each.default, tuple) else (each.default,)
-    return ", ".join("none" if value is None else _spell(value) for value in values)
-
-
-def _spell(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if each.default is None:
+        return "none"
+    if isinstance(each.default, tuple):
+        return ", ".join(str(value) for value in each.default)
+    value = f"{each.default:g}" if isinstance(each.default, float) else str(each.default)
+    return f"{value} {option.unit}".rstrip()
 
 
 def option_table() -> str:

@@ -18,6 +18,9 @@ COMMAND_LINE = "command line"
 MAX_FILE_BYTES = 1 << 20
 """A configuration is a page or two; what is larger is another file given by mistake."""
 
+_EXAMPLE = "data/redirector.yml"
+_SOURCE_NEEDED = "a directory with config.yml and mirror files is needed, or a MirrorManager snapshot"
+
 
 def load_config(flags: Mapping[str, str | Sequence[str]]) -> Config:
     """What *flags* and the file that they name amount to: a flag beats the file, the file beats the default.
@@ -32,9 +35,13 @@ def load_config(flags: Mapping[str, str | Sequence[str]]) -> Config:
         if key in flags:
             texts = [flags[key]] if isinstance(flags[key], str) else flags[key]
             written[key] = [Given(COMMAND_LINE, option.flag, str(text)) for text in texts]
+    if "source" not in written:
+        raise ConfigError(COMMAND_LINE, "--source", None, f"{_SOURCE_NEEDED}; for an example: --config {_EXAMPLE}")
     values = {key: _parse(option, written[key]) for key, option in options() if key in written}
     if values.get("compatibility") is not None:
         values.setdefault("order_window_s", COMPATIBLE_WINDOW_S)
+        if os.path.isdir(str(values["source"])):
+            raise written["compatibility"][0].wrong(f"needs a snapshot file, and {values['source']} is a directory")
     return Config(**values)  # type: ignore[arg-type]  # each value comes from the parser of its own field
 
 
