@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Fetch the server's input files, put each in place in one step, and ask for a reload if any of them changed.
+
+    redirector-fetch --into DIR [--reload URL] [--every SECONDS] URL...
+
+A file is written beside its place and renamed. An archive NAME.tar.gz (.tar.xz, .tar.bz2, .tar) also becomes the
+folder NAME: unpacked beside, then a link is switched. What cannot be fetched stays as it is, and the others go on.
+With `--every` it runs until SIGTERM; without, it ends with 0 (all in place), 1 (something failed) or 2 (usage).
+Needs the standard library alone, so that it runs in the server's image and on a bare machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tarfile
+import time
+from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path, PurePosixPath
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+TIMEOUT_S = 60
+RELOAD_TIMEOUT_S = 300
+ARCHIVES = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetch once, or again and again; the exit status of the last round."""
+    options = parse_options(arguments)
+    options.into.mkdir(parents=True, exist_ok=True)
+    # As the first process of a container it would not get the default action.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        good = fetch_all(options.urls, options.into, options.reload)
+        if options.every is None:
+            return 0 if good else 1
+        time.sleep(options.every)
+
+
+def fetch_all(urls: list[str], into: Path, reload: str | None) -> bool:
+    """One round. A server that does not answer is asked again in the next round, hence the mark on disk."""
+    owed = into / ".reload-owed"
+    changes = [fetch_or_say(url, into) for url in urls]
+    if any(changes):
+        owed.touch()
+    if reload is None or not owed.exists():
+        return None not in changes
+    served = reload_or_say(reload)
+    if served is not None:
+        owed.unlink()
+    return None not in changes and served is not False
+
+
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="redirector-fetch", description="Fetch input files and ask for a reload.")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="where the files are put")
+    parser.add_argument("--reload", metavar="URL", help="POST here when a file changed")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="go on, with this pause (default: once)")
+    parser.add_argument("urls", nargs="+", metavar="URL")
+    return parser.parse_args(arguments)
+
+
+def fetch_or_say(url: str, into: Path) -> bool | None:
+    """Whether what *url* names has changed; None when it could not be fetched, which is said on standard error."""
+    try:
+        changed = fetch(url, into)
+    except (OSError, EOFError, tarfile.TarError) as error:
+        say(f"{url}: {error}; what is there stays")
+        return None
+    if changed:
+        say(f"{url}: fetched")
+    return changed
+
+
+def fetch(url: str, into: Path) -> bool:
+    """Put what *url* names into the folder; False when it is what was fetched before.
+
+    raises  OSError (URLError among them), EOFError, tarfile.TarError; then nothing in place has changed
+    """
+    place = into / PurePosixPath(urlsplit(url).path).name
+    request = Request(url)
+    if place.exists():
+        request.add_header("If-Modified-Since", formatdate(place.stat().st_mtime, usegmt=True))
+    try:
+        answer = urlopen(request, timeout=TIMEOUT_S)
+    except HTTPError as error:
+        with error:
+            if error.code == 304:
+                return False
+            raise
+    new = place.with_name(f".{place.name}.new")
+    with answer, new.open("wb") as file:
+        shutil.copyfileobj(answer, file)
+    if answer.length:  # what is missing of Content-Length; reading in pieces does not tell
+        raise URLError(f"{answer.length} bytes are missing")
+    if changed := answer.headers.get("Last-Modified"):
+        os.utime(new, (time.time(), parsedate_to_datetime(changed).timestamp()))
+    unpack(new, place)
+    new.replace(place)
+    return True
+
+
+def unpack(archive: Path, place: Path) -> None:
+    """Let the folder that *place* is named after lead to the content of *archive*, if that is what it is.
+
+    The folder before it stays for a load that is reading it; the ones before that go.
+    """
+    suffix = next((suffix for suffix in ARCHIVES if place.name.endswith(suffix)), None)
+    if suffix is None:
+        return
+    link = place.with_name(place.name.removesuffix(suffix))
+    kept = link.resolve()
+    for old in link.parent.glob(f".{link.name}.[0-9]*"):
+        if old.resolve() != kept:
+            shutil.rmtree(old)
+    folder = link.with_name(f".{link.name}.{time.time_ns()}")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    new_link = link.with_name(f".{link.name}.link")
+    new_link.unlink(missing_ok=True)
+    new_link.symlink_to(folder.name)
+    new_link.replace(link)
+
+
+def reload_or_say(url: str) -> bool | None:
+    """Ask the server to read its files again: served, refused, or None when it did not answer (it may be starting)."""
+    try:
+        with urlopen(Request(url, method="POST"), timeout=RELOAD_TIMEOUT_S) as answer:
+            say(f"{url}: served ({answer.status})")
+            return True
+    except HTTPError as error:
+        with error:
+            say(f"{url}: refused ({error.code})\n{error.read().decode(errors='replace').rstrip()}")
+            return False
+    except OSError as error:
+        say(f"{url}: {error}; asked again the next time")
+        return None
+
+
+def say(text: str) -> None:
+    print(f"redirector-fetch: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
