@@ -156,23 +156,23 @@ def table_of_networks(values: Iterable[tuple[Network, int]]) -> RangeTable:
 
 
 def merge(layers: Sequence[RangeTable]) -> tuple[RangeTable, list[tuple[int, ...]]]:
-    """One table that answers for all *layers*: its number is the position of their numbers in the returned list.
+    """One table that answers for all *layers*: its numbers are positions in the returned list of theirs.
 
-    Each combination that some address has is listed once; position 0 is all zeros, always.
-    cost  about a second for 2 million rows; some 0.1 ms for each /64 with longer prefixes inside
+    Each combination that some address has is listed once; position 0 is all zeros, always. No layers is a bug.
+    cost  0.7 s and 200 MB for 2.4 million rows; some 0.1 ms for each /64 with longer prefixes inside
     """
-    v4 = [_v4_steps(layer) for layer in layers]
-    v6 = [_v6_steps(layer) for layer in layers]
     uppers = sorted({upper for layer in layers for upper in layer.deep})
-    parts = [v4, v6, *([_deep_steps(layer, upper) for layer in layers] for upper in uppers)]
+    parts = [[_v4_steps(layer) for layer in layers], [_v6_steps(layer) for layer in layers]]
+    parts += [[_deep_steps(layer, upper) for layer in layers] for upper in uppers]
     starts = [_union(*(steps.starts for steps in part)) for part in parts]
     columns = [
-        np.concatenate([part[i].at(at) for part, at in zip(parts, starts, strict=True)]) for i in range(len(layers))
+        np.concatenate([np.zeros(1, np.uint32), *(steps.at(at) for steps, at in zip(layer, starts, strict=True))])
+        for layer in zip(*parts, strict=True)
     ]
     numbers, combinations = _combine(columns)
-    cuts = np.cumsum([len(at) for at in starts])[:-1]
-    merged = [_Steps(at, part) for at, part in zip(starts, np.split(numbers, cuts), strict=True)]
-    return _table(merged[0], merged[1], dict(zip(uppers, merged[2:], strict=True))), combinations
+    cuts = np.cumsum([1] + [len(at) for at in starts])
+    v4, v6, *deep = [_Steps(at, part) for at, part in zip(starts, np.split(numbers, cuts)[1:-1], strict=True)]
+    return _table(v4, v6, dict(zip(uppers, deep, strict=True))), combinations
 
 
 class _Steps(NamedTuple):
@@ -185,7 +185,8 @@ class _Steps(NamedTuple):
         return self.values[np.searchsorted(self.starts, numbers, side="right") - 1]
 
     def folded(self) -> _Steps:
-        keep = np.append(True, self.values[1:] != self.values[:-1])
+        """Without steps that change nothing; two neighbouring `DEEP` ones mean two functions."""
+        keep = np.append(True, (self.values[1:] != self.values[:-1]) | (self.values[1:] == DEEP))
         return _Steps(self.starts[keep], self.values[keep])
 
 
@@ -254,23 +255,22 @@ def _paint_deep(prefixes: V6Prefixes, around: _Steps) -> dict[int, _Steps]:
 
 
 def _combine(columns: Sequence[Values]) -> tuple[Values, list[tuple[int, ...]]]:
-    """Number of each row's combination of *columns*, and the combinations by number; 0 is all zeros, there or not."""
-    columns = [np.append(np.uint32(0), column) for column in columns]
-    keys = np.zeros(len(columns[0]) if columns else 1, np.uint64)
+    """Number of each row's combination of *columns*, and the combinations by number. The first row is all zeros: its
+    key is the smallest, so its number is 0."""
+    keys = np.zeros(len(columns[0]), np.uint64)
     width = 1
     for column in columns:
         span = int(column.max()) + 1
         if width * span > 2**63:
             unique, inverse = np.unique(keys, return_inverse=True)
             keys, width = inverse.astype(np.uint64), len(unique)
-        keys = keys * np.uint64(span) + column
+        keys *= np.uint64(span)
+        keys += column
         width *= span
     runs = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
     _, first, inverse = np.unique(keys[runs], return_index=True, return_inverse=True)
-    rows = runs[first]
-    combinations = list(zip(*(column[rows].tolist() for column in columns), strict=True))
-    numbers = np.repeat(inverse.astype(np.uint32), np.diff(np.append(runs, len(keys))))
-    return numbers[1:], combinations or [()]
+    combinations = list(zip(*(column[runs[first]].tolist() for column in columns), strict=True))
+    return np.repeat(inverse.astype(np.uint32), np.diff(np.append(runs, len(keys)))), combinations
 
 
 def _table(v4: _Steps, v6: _Steps, deep: Mapping[int, _Steps]) -> RangeTable:
@@ -317,8 +317,9 @@ def _union(*columns: Numbers) -> Numbers:
 
 
 def _slots(starts: Numbers, bits: int, slot_bits: int) -> array[int]:
-    edges = np.arange(2**slot_bits, dtype=np.uint64) << np.uint64(bits - slot_bits)
-    return _array("I", np.append(np.searchsorted(starts, edges), len(starts)).astype(np.uint32))
+    slot_of_start = (starts >> np.uint64(bits - slot_bits)).astype(np.intp)
+    counts = np.bincount(slot_of_start, minlength=2**slot_bits)
+    return _array("I", np.append(0, np.cumsum(counts)).astype(np.uint32))
 
 
 def _array(code: str, column: npt.NDArray[np.unsignedinteger]) -> array[int]:
