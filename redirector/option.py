@@ -23,7 +23,6 @@ T = TypeVar("T")
 SHOWN_CHARACTERS = 100
 """How much of a wrong value an error message repeats."""
 
-_YAML_WORDS = frozenset({"", "~", "null", "true", "false", "yes", "no", "on", "off"})
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
 
@@ -86,10 +85,8 @@ class Option:
 
 def parse_path(given: Given) -> str:
     """A path; a relative one counts from the folder of the file that names it."""
-    if given.text.lower() in _YAML_WORDS:
-        raise given.wrong(f"a path is needed; write ./{given.text} if the file is really called so")
-    if "\0" in given.text:
-        raise given.wrong("a path cannot hold a NUL character")
+    if not given.text or "\0" in given.text:
+        raise given.wrong("a path is needed")
     return os.path.join(given.folder, given.text)
 
 
