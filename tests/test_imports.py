@@ -1,0 +1,66 @@
+"""Imports point one way, and only the edge knows the network, the clock, chance and the log."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import redirector
+
+PACKAGE = Path(redirector.__file__).parent
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+
+ORDER = "model errors option config locate sources config_file snapshot answer place server cli __main__".split()
+"""A room may import its own modules and those of the rooms before it."""
+
+EDGE = {"place", "server", "cli"}
+EDGE_ONLY = {"aiohttp", "asyncio", "logging", "random", "signal", "socket", "threading", "time", "uvloop"}
+PURE = {f"socket.{name}" for name in ("AF_INET", "AF_INET6", "inet_ntop", "inet_pton")}
+"""Parts of those libraries that are functions of their arguments."""
+
+
+def room_of(module: str) -> str:
+    """Second part of a dotted name: a folder or a file of the package, "" for the package itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Everything imported anywhere in *path*, as dotted names (`from a import b` gives `a.b`)."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_one_way(module: str) -> None:
+    room = room_of(module)
+    names = {name for name in imports_of(MODULES[module]) if name.startswith("redirector.")}
+    for other in {room_of(name) for name in names} - {room, "__version__"}:
+        assert room == "" or ORDER.index(other) < ORDER.index(room), f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("module", sorted(module for module in MODULES if room_of(module) not in EDGE))
+def test_only_the_edge_knows_network_clock_chance_and_log(module: str) -> None:
+    foreign = {name for name in imports_of(MODULES[module]) if name.split(".")[0] in EDGE_ONLY}
+    assert foreign <= PURE
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"redirector.__main__"}))
+def test_every_public_name_exists(module: str) -> None:
+    imported = importlib.import_module(module)
+    assert all(hasattr(imported, name) for name in getattr(imported, "__all__", ()))
+
+
+def test_the_public_face_is_documented() -> None:
+    readme = (PACKAGE.parent / "README.md").read_text()
+    assert all(name in readme for name in redirector.__all__ if not name.startswith("_"))
