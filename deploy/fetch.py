@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 TIMEOUT_S = 60
+RETRY_S = 30
 RELOAD_TIMEOUT_S = 300
 ARCHIVES = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2")
 
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         good = fetch_all(options.urls, options.into, options.reload)
         if options.every is None:
             return 0 if good else 1
-        time.sleep(options.every)
+        time.sleep(options.every if good else min(options.every, RETRY_S))
 
 
 def fetch_all(urls: list[str], into: Path, reload: str | None) -> bool:
