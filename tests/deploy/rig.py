@@ -1,0 +1,78 @@
+"""The tools that check what lies in `deploy/`, and how their programs are started from it."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+LIMIT_S = 60
+_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
+def tool(name: str) -> str:
+    """Where the program is. Without it a test is left out, but never under CI, which installs all of them."""
+    found = shutil.which(name, path=_PATH)
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} is not installed; .ci/packages names what is needed")
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def run(*command: str | Path, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; both of its streams are in `stdout`."""
+    done = subprocess.run(
+        [tool(str(command[0])), *map(str, command[1:])],
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    print(*command, done.stdout, sep="\n")
+    assert not check or done.returncode == 0, done.stdout
+    return done
+
+
+def replace(text: str, *changes: tuple[str, str]) -> str:
+    """*text* with each (old, new) replaced; each old must be there, so that a test cannot pass by the file's change."""
+    for old, new in changes:
+        assert old in text, f"{old!r} is not there any more"
+        text = text.replace(old, new)
+    return text
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+@contextmanager
+def daemon(pid_file: Path, *command: str | Path) -> Iterator[None]:
+    """A program that goes into the background once it listens, until the block ends."""
+    run(*command)
+    descriptor = os.pidfd_open(int(pid_file.read_text()))
+    try:
+        yield
+    finally:
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        ended, _, _ = select.select([descriptor], [], [], LIMIT_S)
+        os.close(descriptor)
+        assert ended, f"{command[0]} did not end"

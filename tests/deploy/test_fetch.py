@@ -1,0 +1,188 @@
+"""Input files are put in place whole or not at all, and the server is asked for a reload when one changed."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.rig import DEPLOY, LIMIT_S
+
+Fetch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class _Origin(SimpleHTTPRequestHandler):
+    """Hands out the files of a folder, cuts those named `short`, and takes reloads."""
+
+    asked: list[str]
+    reload_status: int
+
+    def do_POST(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(self.reload_status)
+        self.end_headers()
+        self.wfile.write(b"country.mmdb: no MMDB\n")
+
+    def copyfile(self, source: object, outputfile: object) -> None:
+        assert isinstance(source, io.BufferedReader)
+        content = source.read()
+        self.wfile.write(content[:-1] if self.path.startswith("/short") else content)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        print(format % arguments)
+
+
+class Origin:
+    """Where the files come from, and the server that is asked to read them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.handler = type("Handler", (_Origin,), {"asked": [], "reload_status": 200})
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), partial(self.handler, directory=str(folder)))
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+
+    @property
+    def asked(self) -> list[str]:
+        """Paths that something was posted to."""
+        asked: list[str] = self.handler.asked
+        return asked
+
+    def put(self, name: str, content: bytes, age_s: int = 0) -> str:
+        """Have a file of that age, and its URL."""
+        (self.folder / name).write_bytes(content)
+        changed = (self.folder / name).stat().st_mtime - age_s
+        os.utime(self.folder / name, (changed, changed))
+        return f"{self.url}/{name}"
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Iterator[Origin]:
+    made = Origin(tmp_path / "origin")
+    thread = threading.Thread(target=made.http.serve_forever, args=(0.01,))
+    thread.start()
+    yield made
+    made.http.shutdown()
+    thread.join()
+    made.http.server_close()
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Path:
+    return tmp_path / "inputs"
+
+
+@pytest.fixture
+def fetch(into: Path) -> Fetch:
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, DEPLOY / "fetch.py", "--into", into, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+        assert done.returncode == code, done.stderr
+        return done
+
+    return run
+
+
+def tree(**files: str) -> bytes:
+    """A `.tar.gz` of *files*, `__` in a name being a slash."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name.replace("__", "/"))
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return target.getvalue()
+
+
+def test_a_file_is_fetched_once_and_again_when_it_changed(origin: Origin, fetch: Fetch, into: Path) -> None:
+    url = origin.put("country.mmdb", b"old", age_s=60)
+    assert "fetched" in fetch(url).stderr
+    assert fetch(url).stderr == ""
+    origin.put("country.mmdb", b"new")
+    assert "fetched" in fetch(url).stderr
+    assert (into / "country.mmdb").read_bytes() == b"new"
+
+
+def test_what_cannot_be_fetched_stays_and_the_others_go_on(origin: Origin, fetch: Fetch, into: Path) -> None:
+    url = origin.put("country.mmdb", b"old", age_s=60)
+    fetch(url)
+    (origin.folder / "country.mmdb").unlink()
+    other = origin.put("asn.mmdb", b"asn")
+    assert f"{url}: HTTP Error 404" in fetch(url, other, code=1).stderr
+    assert (into / "country.mmdb").read_bytes() == b"old"
+    assert (into / "asn.mmdb").read_bytes() == b"asn"
+
+
+def test_a_body_that_breaks_off_is_not_put_in_place(origin: Origin, fetch: Fetch, into: Path) -> None:
+    url = origin.put("short.mmdb", b"0123456789")
+    assert "1 bytes are missing" in fetch(url, code=1).stderr
+    assert not (into / "short.mmdb").exists()
+
+
+def test_an_archive_becomes_a_folder_that_is_switched_at_once(origin: Origin, fetch: Fetch, into: Path) -> None:
+    url = origin.put("mirrors.tar.gz", tree(**{"config.yml": "1", "mirrors.d__gone.yml": ""}), age_s=60)
+    fetch(url)
+    old = (into / "mirrors").resolve()
+    origin.put("mirrors.tar.gz", tree(**{"config.yml": "2"}))
+    fetch(url)
+    assert (into / "mirrors/config.yml").read_text() == "2"
+    assert not (into / "mirrors/mirrors.d").exists()
+    assert (old / "config.yml").read_text() == "1", "a load that began before still reads it"
+    origin.put("mirrors.tar.gz", tree(**{"config.yml": "3"}), age_s=-60)
+    fetch(url)
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("archive", [tree(**{"config.yml": "2"})[:-20], tree(**{"..__outside.yml": "2"}), b"<html>"])
+def test_a_broken_or_evil_archive_changes_nothing(origin: Origin, fetch: Fetch, into: Path, archive: bytes) -> None:
+    url = origin.put("mirrors.tar.gz", tree(**{"config.yml": "1"}), age_s=60)
+    fetch(url)
+    origin.put("mirrors.tar.gz", archive)
+    for _ in range(3):
+        fetch(url, code=1)
+    assert (into / "mirrors/config.yml").read_text() == "1"
+    assert not list(into.rglob("outside.yml"))
+    assert len(list(into.glob(".mirrors.[0-9]*"))) <= 2, "what a failure leaves is cleared by the next one"
+
+
+def test_a_reload_is_asked_for_when_something_changed_and_only_then(origin: Origin, fetch: Fetch) -> None:
+    url = origin.put("country.mmdb", b"old")
+    reload = ("--reload", f"{origin.url}/-/reload")
+    fetch(*reload, url)
+    fetch(*reload, url)
+    assert origin.asked == ["/-/reload"]
+
+
+def test_a_refused_reload_is_a_failure_that_is_told_and_not_repeated(origin: Origin, fetch: Fetch) -> None:
+    origin.handler.reload_status = 422
+    url = origin.put("country.mmdb", b"old")
+    reload = ("--reload", f"{origin.url}/-/reload")
+    assert "country.mmdb: no MMDB" in fetch(*reload, url, code=1).stderr
+    fetch(*reload, url)
+    assert origin.asked == ["/-/reload"]
+
+
+def test_a_server_that_did_not_answer_is_asked_the_next_time(origin: Origin, fetch: Fetch) -> None:
+    url = origin.put("country.mmdb", b"old")
+    assert "asked again the next time" in fetch("--reload", "http://127.0.0.1:9/-/reload", url).stderr
+    fetch("--reload", f"{origin.url}/-/reload", url)
+    assert origin.asked == ["/-/reload"]
+
+
+def test_it_goes_on_until_it_is_told_to_end(origin: Origin, into: Path) -> None:
+    url = origin.put("country.mmdb", b"old")
+    command = [sys.executable, DEPLOY / "fetch.py", "--into", into, "--every", "3600", url]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "fetched" in process.stderr.readline()
+        process.terminate()
+        assert process.wait(LIMIT_S) == 0

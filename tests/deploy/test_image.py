@@ -1,0 +1,69 @@
+"""The image: linted, built from files that exist, without root, and with a health check that tells well from ill."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from redirector.config import Config
+from tests.deploy.rig import DEPLOY, LIMIT_S, ROOT, run
+
+CONTAINERFILE = DEPLOY / "Containerfile"
+
+
+def instructions() -> list[tuple[str, str]]:
+    """(instruction, its arguments), continued lines joined."""
+    lines = [line for line in CONTAINERFILE.read_text().splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
+    return [(name, rest) for name, _, rest in (line.partition(" ") for line in joined.splitlines()) if name]
+
+
+def last(name: str) -> str:
+    return [rest for each, rest in instructions() if each == name][-1]
+
+
+def test_hadolint_is_silent() -> None:
+    assert run("hadolint", "--no-color", CONTAINERFILE).stdout == ""
+
+
+def test_what_is_copied_exists_and_is_installed_as_pinned() -> None:
+    copied = [shlex.split(rest) for name, rest in instructions() if name == "COPY" and "--from" not in rest]
+    sources = {source for words in copied for source in words[:-1] if not source.startswith("--")}
+    assert {source for source in sources if not (ROOT / source).exists()} == set()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"constraints.txt", "pyproject.toml", project["readme"], *project["license-files"]} <= sources
+    assert any("--constraint constraints.txt" in rest for name, rest in instructions() if name == "RUN")
+
+
+def test_compilers_stay_behind_and_the_server_is_not_root() -> None:
+    stages = [rest.split()[0] for name, rest in instructions() if name == "FROM"]
+    assert len(stages) == 2
+    assert "-slim" in stages[-1]
+    assert "-slim" not in stages[0]
+    uid, gid = last("USER").split(":")
+    assert int(uid) > 0
+    assert int(gid) > 0
+    after = [name for name, _ in instructions()][[name for name, _ in instructions()].index("USER") :]
+    assert "RUN" not in after
+
+
+def test_it_starts_the_console_script_and_shows_its_ports() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert json.loads(last("ENTRYPOINT"))[0] in scripts
+    command = json.loads(last("CMD"))
+    admin = Config(source="").admin
+    assert admin is not None
+    assert set(last("EXPOSE").split()) == {command[-1].rpartition(":")[2], str(admin.port)}
+
+
+def health_check(port: int) -> int:
+    """What the health check ends with, the operator's listener being on *port*."""
+    argv = json.loads(last("HEALTHCHECK").partition(" CMD ")[2])
+    code = argv[2].replace("127.0.0.1:9180", f"127.0.0.1:{port}")
+    assert code != argv[2]
+    return subprocess.run([sys.executable, *argv[1:2], code], stderr=subprocess.DEVNULL, timeout=LIMIT_S).returncode

@@ -1,0 +1,159 @@
+"""The manifests fit Kubernetes' own schema, and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from redirector.config import Config
+from redirector.config_file import load_config
+from tests.deploy.rig import DEPLOY
+
+VERSIONS = ("1.30", "1.33")
+Manifest = dict[str, Any]
+
+
+def manifests() -> Iterator[Manifest]:
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+        yield from yaml.safe_load_all(path.read_text())
+
+
+def only(kind: str) -> Manifest:
+    (found,) = (each for each in manifests() if each["kind"] == kind)
+    return found
+
+
+def pod() -> Manifest:
+    spec: Manifest = only("Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def server() -> Manifest:
+    (container,) = pod()["containers"]
+    found: Manifest = container
+    return found
+
+
+def sidecar() -> Manifest:
+    (container,) = pod()["initContainers"]
+    found: Manifest = container
+    return found
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """What the server in the pod reads."""
+    path = tmp_path / "redirector.yml"
+    path.write_text(only("ConfigMap")["data"]["redirector.yml"])
+    return load_config({"config": str(path)})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_manifest_fits_the_schema_without_unknown_fields(version: str) -> None:
+    for manifest in manifests():
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_everything_is_in_one_namespace() -> None:
+    namespace = only("Namespace")["metadata"]["name"]
+    assert {each["metadata"]["namespace"] for each in manifests() if each["kind"] != "Namespace"} == {namespace}
+
+
+def test_whatever_selects_pods_finds_these() -> None:
+    labels = only("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert only("Deployment")["spec"]["selector"]["matchLabels"] == labels
+    assert only("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
+    assert only("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    assert all(each["spec"]["selector"] == labels for each in manifests() if each["kind"] == "Service")
+
+
+def test_the_autoscaler_owns_the_number_of_pods() -> None:
+    spec = only("HorizontalPodAutoscaler")["spec"]
+    assert spec["scaleTargetRef"]["name"] == only("Deployment")["metadata"]["name"]
+    assert "replicas" not in only("Deployment")["spec"]
+    assert spec["metrics"][0]["containerResource"]["container"] == server()["name"]
+    assert spec["minReplicas"] >= 2
+    # The longest that the API takes; the schema does not know.
+    assert spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] <= 3600
+
+
+def test_the_ports_are_where_the_server_listens(config: Config) -> None:
+    ports = {port["name"]: port["containerPort"] for port in server()["ports"]}
+    assert config.admin is not None
+    assert ports == {"http": config.listen[0].port, "admin": config.admin.port}
+    wanted = {server()[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+    for each in manifests():
+        if each["kind"] == "Service":
+            wanted |= {port["targetPort"] for port in each["spec"]["ports"]}
+    assert wanted == set(ports)
+
+
+def test_a_pod_that_is_not_ready_is_left_alone_and_one_that_is_dead_is_replaced() -> None:
+    paths = {name: server()[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert paths == {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+
+
+def test_a_pod_may_drain_before_it_is_killed_and_is_out_of_rotation_by_then(config: Config) -> None:
+    probe = server()["readinessProbe"]
+    assert config.shutdown_delay_s > 2 * probe["periodSeconds"] * probe["failureThreshold"]
+    assert pod()["terminationGracePeriodSeconds"] > config.shutdown_delay_s + config.drain_timeout_s
+
+
+def test_a_rollout_never_takes_a_pod_away_before_the_next_one_answers() -> None:
+    assert only("Deployment")["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_the_memory_limit_has_room_for_a_whole_reload() -> None:
+    resources = server()["resources"]
+    request, limit = (resources[each]["memory"] for each in ("requests", "limits"))
+    assert request.endswith("Mi")
+    assert limit.endswith("Mi")
+    assert int(limit[:-2]) >= 3 * int(request[:-2])
+    assert "cpu" not in resources["limits"]
+
+
+def test_there_is_a_cpu_for_each_worker(config: Config) -> None:
+    assert int(server()["resources"]["requests"]["cpu"]) == config.workers
+
+
+@pytest.mark.parametrize("container", [server(), sidecar()], ids=["server", "sidecar"])
+def test_nothing_runs_as_root_or_writes_outside_its_volumes(container: Manifest) -> None:
+    assert pod()["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {mount["name"] for mount in container["volumeMounts"]} <= {volume["name"] for volume in pod()["volumes"]}
+
+
+def test_the_server_reads_what_the_sidecar_fetches(config: Config) -> None:
+    mounts = {mount["name"]: mount for mount in server()["volumeMounts"]}
+    (fetched,) = sidecar()["volumeMounts"]
+    assert fetched["name"] in mounts
+    assert f"--into={fetched['mountPath']}" in sidecar()["command"]
+    names = {word.rpartition("/")[2].removesuffix(".tar.gz") for word in sidecar()["command"] if "https:" in word}
+    read = [Path(each) for each in (config.source, config.geoip, config.asn) if each is not None]
+    assert {path.parent for path in read} == {Path(mounts[fetched["name"]]["mountPath"])}
+    assert {path.name for path in read} == names
+    waited = sidecar()["startupProbe"]["exec"]["command"][-1]
+    assert all(name in waited for name in names)
+
+
+def test_the_sidecar_may_ask_for_reloads_and_nobody_else(config: Config) -> None:
+    assert config.admin is not None
+    assert f"--reload=http://127.0.0.1:{config.admin.port}/-/reload" in sidecar()["command"]
+    assert all(network.is_loopback for network in config.admin_allow)
+
+
+def test_state_and_configuration_are_mounted_where_the_server_looks(config: Config) -> None:
+    mounts = {mount["name"]: mount for mount in server()["volumeMounts"]}
+    assert config.state == mounts["state"]["mountPath"]
+    (volume,) = (each for each in pod()["volumes"] if each["name"] == "config")
+    assert volume["configMap"]["name"] == only("ConfigMap")["metadata"]["name"]
+    assert server()["args"][-1] == f"{mounts['config']['mountPath']}/redirector.yml"
