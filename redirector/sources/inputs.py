@@ -1,0 +1,52 @@
+"""The files of one source: each is read once, and remembered for copies, change watching and the data's age."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from redirector.sources.files import YAML_LIMIT_BYTES, Parsed, explain_failure, parse_yaml, read_bytes
+from redirector.sources.problems import Report, list_some, show_key
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Reads files for a source.
+
+    mtimes  every file that was read -> when it was last written, epoch seconds
+    """
+
+    report: Report
+    mtimes: dict[str, float] = field(default_factory=dict)
+
+    def read(self, path: str, limit_bytes: int) -> bytes:
+        """The whole file *path*. Raises OSError or ValueError."""
+        raw = read_bytes(path, limit_bytes)
+        self.mtimes[path] = os.stat(path).st_mtime
+        return raw
+
+    def find(self, path: str, limit_bytes: int, otherwise: str) -> bytes | None:
+        """The whole file *path*; None and an error that says what happens *otherwise*."""
+        try:
+            return self.read(path, limit_bytes)
+        except (OSError, ValueError) as error:
+            self.report.of(path).error("file", f"{explain_failure(error)}: {otherwise}")
+            return None
+
+    def find_yaml(self, path: str, otherwise: str) -> Parsed | None:
+        """The YAML document in *path*; None and an error that says what happens *otherwise*."""
+        raw = self.find(path, YAML_LIMIT_BYTES, otherwise)
+        if raw is None:
+            return None
+        report = self.report.of(path)
+        try:
+            parsed = parse_yaml(raw)
+        except ValueError as error:
+            report.error("file", f"{error}: {otherwise}")
+            return None
+        if parsed.repeated_keys:
+            keys = list_some([show_key(key) for key in parsed.repeated_keys])
+            report.warning(show_key(parsed.repeated_keys[0]), f"stands there twice ({keys}): the later one counts")
+        if b"\r" in raw:
+            report.warning("line ends", "CRLF instead of LF: read all the same")
+        return parsed

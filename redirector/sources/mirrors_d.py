@@ -1,0 +1,151 @@
+"""A tree of YAML files, `config.yml` and `mirrors.d/*.yml`, becomes a `Catalog` (`almalinux.md`).
+
+A file or a field that is wrong never stops the rest: it is repaired or left out, and is in `Catalog.problems`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from redirector.errors import SnapshotError
+from redirector.model import Catalog, Dialect, Directory, FileDetail, HostSetId, Releases
+from redirector.sources.health import HEALTH_LIMIT_BYTES, Health, parse_health
+from redirector.sources.inputs import Inputs
+from redirector.sources.mirror_file import Mirror, read_mirror
+from redirector.sources.primary import REPOMD, Metadata, find_pushes, find_tree
+from redirector.sources.problems import Report, show
+from redirector.sources.releases import host_set_of, list_spots
+from redirector.sources.tree_config import TreeConfig, read_config
+from redirector.sources.tree_hosts import HostSets, build_hosts, build_releases
+
+CONFIG_FILE = "config.yml"
+
+
+def load_tree(path: str, now: float) -> Catalog:
+    """The tree in the directory *path*.
+
+    now     epoch seconds; judges the age of the health file and of earlier pushes
+    raises  SnapshotError with all problems when there is no readable `config.yml` or no usable mirror
+    cost    530 mirrors take half a second, most of it for the gazetteer
+    """
+    inputs = Inputs(Report(path))
+    config = _load_config(inputs, path)
+    mirrors = _load_mirrors(inputs, config) if config else ()
+    if config is None or not mirrors:
+        raise SnapshotError(tuple(inputs.report.problems))
+    return _load_catalog(inputs, path, config, mirrors, now)
+
+
+def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
+    config_path = os.path.join(path, CONFIG_FILE)
+    report = inputs.report.of(config_path)
+    parsed = inputs.find_yaml(config_path, "nothing can be served")
+    if parsed is None:
+        report.fatal("file", "a tree needs a readable config.yml")
+        return None
+    return read_config(report, parsed.value)
+
+
+def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
+    """Every usable mirror by the order of file names; a fatal problem when there is none."""
+    report = inputs.report.of(config.mirrors_dir)
+    try:
+        names = sorted(os.listdir(config.mirrors_dir))
+    except OSError as error:
+        report.fatal("mirrors_dir", f"cannot be read ({error.strerror}): no mirrors")
+        return ()
+    mirrors: dict[str, Mirror] = {}
+    for name in names:
+        path = os.path.join(config.mirrors_dir, name)
+        if name.startswith("."):
+            continue
+        if not name.endswith((".yml", ".yaml")):
+            inputs.report.of(path).warning("file", "its name does not end in .yml: left out")
+            continue
+        parsed = inputs.find_yaml(path, "mirror left out")
+        mirror = parsed and read_mirror(inputs.report.of(path), parsed.value)
+        if not mirror:
+            continue
+        first = mirrors.setdefault(mirror.name.casefold(), mirror)
+        if first is not mirror:
+            inputs.report.of(path).error("name", f"{mirror.name} is in {first.path} already: left out")
+    if not mirrors:
+        report.fatal("mirrors_dir", "no usable mirror in it")
+    return tuple(mirrors.values())
+
+
+def _load_catalog(inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[Mirror, ...], now: float) -> Catalog:
+    health = _load_health(inputs, config, mirrors, now)
+    hosts = build_hosts(inputs, config, mirrors, health)
+    sets = HostSets(hosts)
+    releases = build_releases(inputs.report.of(config.path), config, mirrors, health, sets)
+    return Catalog(
+        dialect=Dialect.ALMALINUX,
+        path=path,
+        hosts=hosts,
+        host_sets=tuple(sets.members),
+        directories=_build_directories(releases),
+        releases=releases,
+        details=_load_details(inputs, config, releases, now),
+        list_length=config.list_length,
+        near_km=config.near_km,
+        built=int(max(inputs.mtimes.values())),
+        inputs=tuple(inputs.mtimes),
+        problems=tuple(sorted(inputs.report.problems, key=lambda problem: problem.path)),
+    )
+
+
+def _load_health(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...], now: float) -> Mapping[str, Health]:
+    raw = config.health and inputs.find(config.health, HEALTH_LIMIT_BYTES, "health is ignored")
+    if not config.health or not raw:
+        return {}
+    written = inputs.mtimes[config.health]
+    report = inputs.report.of(config.health)
+    health = parse_health(report, raw, written, now, {mirror.name for mirror in mirrors})
+    known = {*config.versions, *config.duplicated.values(), *config.module_versions, *config.vault}
+    for name, found in health.items():
+        for version in sorted((found.versions or frozenset()) - known):
+            report.warning(f"mirrors.{name}.versions", f"no such version {show(version)}")
+    return health
+
+
+def _build_directories(releases: Releases) -> dict[str, Directory]:
+    """Names as clients may write them (`9/...` too) -> where they are carried; the vault's are no directories."""
+    directories: dict[str, Directory] = {}
+    shared: dict[HostSetId, Directory] = {}
+    for spot in list_spots(releases):
+        if not spot.on_mirrors:
+            continue
+        host_set = host_set_of(releases, spot.full)
+        for tail in ("", "/repodata") if spot.metadata else ("",):
+            if spot.name == spot.full_name:
+                directory = shared.setdefault(host_set, Directory(host_set))
+            else:
+                directory = Directory(host_set, subpath=spot.full_name + tail)
+            directories[spot.name + tail] = directory
+    return directories
+
+
+def _load_details(
+    inputs: Inputs, config: TreeConfig, releases: Releases, now: float
+) -> dict[tuple[str, str], tuple[FileDetail, ...]]:
+    """What `primary` and `primary_history` hold, under every name that clients may write."""
+    report = inputs.report.of(config.path)
+    primary = config.primary and find_tree(report, "primary", config.primary)
+    if not primary:
+        return {}
+    pushes = find_pushes(report, "primary_history", config.primary_history) if config.primary_history else ()
+    metadata = Metadata(primary, pushes, inputs)
+    found: dict[str, tuple[FileDetail, ...]] = {}
+    details: dict[tuple[str, str], tuple[FileDetail, ...]] = {}
+    for spot in list_spots(releases):
+        if not spot.metadata:
+            continue
+        if spot.full_name not in found:
+            shorter = [version for version, full in releases.duplicated.items() if full == spot.full]
+            names = (spot.full_name, *(f"{version}/{spot.path}" for version in shorter))
+            found[spot.full_name] = config.alternates.pick(metadata.find_versions(names), now)
+        if found[spot.full_name]:
+            details[f"{spot.name}/repodata", REPOMD] = found[spot.full_name]
+    return details
