@@ -1,0 +1,288 @@
+"""The access log: lines made in the workers, written by one thread of the supervisor.
+
+A worker joins its lines to batches and sends them over a datagram socket that never blocks; a batch is whole lines, so
+no line is torn between workers. Only the supervisor's thread touches the file, so a full disk or a blocked pipe
+stalls neither an answer nor a reload: what cannot be kept is counted as lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import socket
+import stat
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from redirector.answer.answer import Answer
+
+_log = logging.getLogger("redirector.server")
+
+BATCH_BYTES = 32_000
+"""How much is sent at once: half of what certainly fits into a datagram, since the last line comes on top."""
+
+MAX_BATCHES = 250
+"""How many batches a worker keeps while the supervisor does not read: 8 MB."""
+
+MAX_QUEUED_BYTES = 32 << 20
+"""How much the supervisor keeps while the file or pipe does not take it."""
+
+MAX_FIELD_CHARACTERS = 4096
+"""What is longer is cut: nobody's statistics need it, and a line must fit into a datagram."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answered request.
+
+    client      4 or 16 bytes; None when unknown
+    target      as it stood in the request line
+    sent_bytes  of the body
+    """
+
+    client: bytes | None
+    method: str
+    target: str
+    version: str
+    answer: Answer
+    sent_bytes: int
+    duration_s: float
+    first: str | None
+    referer: str
+    agent: str
+
+
+class Moment:
+    """The present second, spelled as the formats need it."""
+
+    def __init__(self, now: float) -> None:
+        self.refresh(now)
+
+    def refresh(self, now: float) -> None:
+        """Spell *now*."""
+        clock = time.localtime(now)
+        self.day = time.strftime("%Y-%m-%d", clock)
+        self.common = f"{clock.tm_mday:02d}/{_MONTHS[clock.tm_mon - 1]}/{time.strftime('%Y:%H:%M:%S %z', clock)}"
+        self.iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""Not `%b`, which speaks the operator's language."""
+
+
+def render_mirrormanager(entry: Entry, moment: Moment) -> str:
+    """MirrorManager's line, for answers about `repo` and `arch`; "" for others."""
+    if entry.answer.asked is None:
+        return ""
+    repo, arch = entry.answer.asked
+    country = entry.answer.country or "N/A"
+    client = address_text(entry.client, "N/A")
+    return f"IP: {client}; DATE: {moment.day}; COUNTRY: {country}; REPO: {_plain(repo)}; ARCH: {_plain(arch)}"
+
+
+def render_combined(entry: Entry, moment: Moment) -> str:
+    """The combined format of Apache and nginx."""
+    request = f"{_quoted(entry.method)} {_quoted(entry.target)} {entry.version}"
+    return (
+        f'{address_text(entry.client, "-")} - - [{moment.common}] "{request}" {entry.answer.status} {entry.sent_bytes} '
+        f'"{_quoted(entry.referer) or "-"}" "{_quoted(entry.agent) or "-"}"'
+    )
+
+
+def render_json(entry: Entry, moment: Moment) -> str:
+    """One object."""
+    answer = entry.answer
+    return json.dumps(
+        {
+            "time": moment.iso,
+            "client": address_text(entry.client, None),
+            "method": entry.method,
+            "target": entry.target[:MAX_FIELD_CHARACTERS],
+            "status": answer.status,
+            "bytes": entry.sent_bytes,
+            "duration_s": round(entry.duration_s, 6),
+            "answer": answer.kind.value,
+            "tier": answer.tier.value,
+            "host": entry.first,
+            "country": answer.country,
+            "relaxed": answer.relaxed,
+            "referer": entry.referer[:MAX_FIELD_CHARACTERS] or None,
+            "agent": entry.agent[:MAX_FIELD_CHARACTERS] or None,
+        }
+    )
+
+
+Absent = TypeVar("Absent")
+Render = Callable[[Entry, Moment], str]
+
+FORMATS: dict[str, Render] = {
+    "mirrormanager": render_mirrormanager,
+    "combined": render_combined,
+    "json": render_json,
+}
+
+
+def address_text(address: bytes | None, absent: Absent) -> str | Absent:
+    """*address* as people write it."""
+    if address is None:
+        return absent
+    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
+
+
+def _plain(text: str) -> str:
+    """*text* without anything that would end a field or the line: percent-encoded instead."""
+    cut = text[:MAX_FIELD_CHARACTERS]
+    if cut.isascii() and cut.isprintable() and " " not in cut and ";" not in cut:
+        return cut
+    return "".join(
+        each if 0x20 < ord(each) < 0x7F and each != ";" else "".join(f"%{byte:02X}" for byte in _bytes(each))
+        for each in cut
+    )
+
+
+def _quoted(text: str) -> str:
+    """*text* for between quotation marks, escaped as Apache does."""
+    cut = text[:MAX_FIELD_CHARACTERS]
+    if cut.isascii() and cut.isprintable() and '"' not in cut and "\\" not in cut:
+        return cut
+    return "".join(
+        each if 0x20 <= ord(each) < 0x7F and each not in '"\\' else "".join(f"\\x{byte:02x}" for byte in _bytes(each))
+        for each in cut
+    )
+
+
+def _bytes(character: str) -> bytes:
+    return character.encode("utf-8", "surrogateescape")
+
+
+class AccessLog:
+    """A worker's end: makes lines and sends them in batches.
+
+    sink    datagram socket that does not block
+    lost    called with the number of lines that were dropped
+    moment  refreshed by the owner once a second
+    """
+
+    def __init__(self, render: Render, sink: socket.socket, lost: Callable[[int], None]) -> None:
+        self._render = render
+        self._sink = sink
+        self._lost = lost
+        self._lines: list[str] = []
+        self._characters = 0
+        self._batches: deque[bytes] = deque()
+        self.moment = Moment(time.time())
+
+    def add(self, entry: Entry) -> None:
+        """Keep the line of *entry* for the next batch."""
+        line = self._render(entry, self.moment)
+        if line:
+            self._lines.append(line)
+            self._characters += len(line) + 1
+            if self._characters > BATCH_BYTES:
+                self.flush()
+
+    def flush(self) -> bool:
+        """Send what is kept as far as the socket takes it; True when nothing is left."""
+        if self._lines:
+            self._lines.append("")
+            self._batches.append("\n".join(self._lines).encode("utf-8", "replace"))
+            self._lines = []
+            self._characters = 0
+        while self._batches:
+            try:
+                self._sink.send(self._batches[0])
+            except BlockingIOError:
+                break
+            except OSError:
+                self._lost(_count(self._batches[0]))
+            self._batches.popleft()
+        while len(self._batches) > MAX_BATCHES:
+            self._lost(_count(self._batches.popleft()))
+        return not self._batches
+
+
+def _count(batch: bytes) -> int:
+    return batch.count(b"\n")
+
+
+class LogWriter:
+    """The supervisor's end: a thread that writes batches to *path* (`-`: standard output).
+
+    raises  OSError when *path* cannot be opened
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = open_log(path)
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._put_bytes = 0
+        self._done_bytes = 0
+        self._refused_lines = 0
+        self._unwritten_lines = 0
+        self._torn = False
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._thread.start()
+
+    @property
+    def lost_lines(self) -> int:
+        return self._refused_lines + self._unwritten_lines
+
+    def put(self, batch: bytes) -> None:
+        """Have *batch* written, unless too much waits already."""
+        if self._put_bytes - self._done_bytes > MAX_QUEUED_BYTES:
+            self._refused_lines += _count(batch)
+            return
+        self._put_bytes += len(batch)
+        self._queue.put(batch)
+
+    def reopen(self) -> None:
+        """Go on in a file newly opened under the same path, behind all that was put so far."""
+        self._queue.put(b"")
+
+    def close(self, timeout_s: float) -> None:
+        """Write what was put, for at most *timeout_s*."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            if batch:
+                self._write(batch)
+                self._done_bytes += len(batch)
+            else:
+                self._open_again()
+
+    def _write(self, batch: bytes) -> None:
+        rest = b"\n" + batch if self._torn else batch
+        try:
+            while rest:
+                written = os.write(self._file, rest)
+                self._torn = written < len(rest) and rest[written - 1 : written] != b"\n"
+                rest = rest[written:]
+        except OSError as error:
+            self._unwritten_lines += _count(rest)
+            _log.error("access log %s: %s; lines are lost", self._path, error.strerror)
+
+    def _open_again(self) -> None:
+        try:
+            fresh = open_log(self._path)
+        except OSError as error:
+            _log.error("access log %s: cannot be opened again: %s; the old file goes on", self._path, error.strerror)
+            return
+        os.close(self._file)
+        self._file = fresh
+
+
+def open_log(path: str) -> int:
+    """A descriptor that appends to *path*. A pipe is opened for reading too, which does not wait for a reader."""
+    if path == "-":
+        return os.dup(1)
+    is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
+    mode = os.O_RDWR if is_pipe else os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    return os.open(path, mode | os.O_CLOEXEC, 0o640)

@@ -1,0 +1,186 @@
+"""A nursery: a plain synchronous process that loads one snapshot and forks the workers that share its pages.
+
+It is started by the supervisor as a program of its own, never forked from it, and told what to do through the channel
+at its standard input. When the channel closes, the supervisor is gone or has no more need of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+
+from redirector.answer.explain import explain
+from redirector.config import Config
+from redirector.errors import ConfigError, QueryError, SnapshotError
+from redirector.model import Dialect, Problem, Severity
+from redirector.server.channel import Channel
+from redirector.server.counters import CounterMemory, Counters, Layout
+from redirector.server.logs import configure_logging
+from redirector.server.messages import Count, Ended, Explain, Explained, Failed, Fork, Forked, Loaded, Report, Start
+from redirector.server.processes import SIGNALS, die_with_parent, name_process
+from redirector.server.worker import run_worker
+from redirector.snapshot.load import load_snapshot
+from redirector.snapshot.snapshot import Snapshot
+
+_log = logging.getLogger("redirector.server")
+
+
+def main() -> None:
+    """Be a nursery until the channel closes."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    die_with_parent()
+    name_process("rd-nursery")
+    control = Channel(socket.socket(fileno=os.dup(0)))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    with suppress(ConnectionError):
+        received = control.receive()
+        if received is None:
+            return
+        assert isinstance(received.message, Start)
+        config = received.message.config
+        configure_logging(config.log_level, config.log_format)
+        log_sink, *listeners = (socket.socket(fileno=descriptor) for descriptor in received.descriptors)
+        log_sink.setblocking(False)
+        began = time.monotonic()
+        try:
+            snapshot = load_snapshot(config, time.time())
+        except SnapshotError as error:
+            control.send(Failed(tuple(error.problems)))
+            return
+        except ConfigError as error:
+            text = f"{error.value!r}: {error.way_out}"
+            problem = Problem(Severity.ERROR, error.path, error.key, text, fatal=True)
+            control.send(Failed((problem,), usage=True))
+            return
+        _freeze()
+        control.send(Loaded(_report(snapshot, time.monotonic() - began)))
+        Nursery(config, snapshot, control, log_sink, listeners).run()
+
+
+def _freeze() -> None:
+    """Give unused memory back, and let no garbage collection of a worker touch what all of them share."""
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _report(snapshot: Snapshot, duration_s: float) -> Report:
+    return Report(
+        path=snapshot.path,
+        built=snapshot.built,
+        dated=snapshot.dialect is Dialect.MIRRORMANAGER,
+        loaded=time.time(),
+        duration_s=duration_s,
+        counts=asdict(snapshot.counts),
+        hosts=tuple(host.name for host in snapshot.hosts),
+        countries=tuple(snapshot.countries),
+        databases=dict(snapshot.databases),
+        inputs=tuple(snapshot.inputs),
+        problems=tuple(snapshot.problems),
+    )
+
+
+class Nursery:
+    """Forks workers, and explains answers, as it is told."""
+
+    def __init__(
+        self,
+        config: Config,
+        snapshot: Snapshot,
+        control: Channel,
+        log_sink: socket.socket,
+        listeners: Sequence[socket.socket],
+    ) -> None:
+        self._config = config
+        self._snapshot = snapshot
+        self._control = control
+        self._log_sink = log_sink
+        self._listeners = listeners
+        self._layout = Layout((host.name for host in snapshot.hosts), snapshot.countries)
+        self._memory: CounterMemory | None = None
+        self._children: dict[int, int] = {}
+        """Process descriptor -> process id."""
+
+    def run(self) -> None:
+        """Serve the supervisor until it is gone."""
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor in self._children:
+                    poll.unregister(descriptor)
+                    self._bury(descriptor)
+                    continue
+                received = self._control.receive()
+                if received is None:
+                    return
+                match received.message:
+                    case Count(slots):
+                        self._memory = CounterMemory(self._layout, slots, received.descriptors[0])
+                        os.close(received.descriptors[0])
+                    case Fork(slot):
+                        poll.register(self._fork(slot, received.descriptors[0]), select.POLLIN)
+                    case Explain() as question:
+                        self._control.send(self._explain(question))
+
+    def _fork(self, slot: int, channel: int) -> int:
+        """Start the worker of *slot*, and return its process descriptor."""
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(slot, channel)
+        os.close(channel)
+        self._control.send(Forked(slot, pid))
+        descriptor = os.pidfd_open(pid)
+        self._children[descriptor] = pid
+        return descriptor
+
+    def _become_worker(self, slot: int, channel: int) -> None:
+        status = 1
+        try:
+            name_process(f"rd-worker-{slot}")
+            self._control.close()
+            for descriptor in self._children:
+                os.close(descriptor)
+            end = socket.socket(fileno=channel)
+            end.setblocking(False)
+            assert self._memory is not None
+            counters = Counters(self._layout, self._memory.cells(slot))
+            run_worker(self._config, self._snapshot, counters, Channel(end), self._listeners, self._log_sink)
+            status = 0
+        except BaseException:
+            _log.exception("a worker ended by an error")
+        finally:
+            os._exit(status)
+
+    def _bury(self, descriptor: int) -> None:
+        """Take the exit status of a worker that ended."""
+        pid = self._children.pop(descriptor)
+        os.close(descriptor)
+        _, status = os.waitpid(pid, 0)
+        self._control.send(Ended(pid, os.waitstatus_to_exitcode(status)))
+
+    def _explain(self, question: Explain) -> Explained:
+        try:
+            text = explain(self._snapshot, question.target, question.client, time.time()).as_json()
+        except QueryError as error:
+            return Explained(question.number, error.status, error.text)
+        except Exception:
+            _log.exception("an answer could not be explained: %.200r", question.target)
+            return Explained(question.number, 500, "this should not have happened, and is in the server's log")
+        return Explained(question.number, 200, text)
+
+
+if __name__ == "__main__":
+    main()
