@@ -32,6 +32,7 @@ class Mmdb:
     """What a database says, through the eyes of one reader of its records.
 
     table         the numbers given to the records
+    networks      how many the tree tells apart
     readable      distinct records that could be read
     damaged       distinct records that could not: 0 in the table
     some_damaged  a network that has such a record; None when there is none
@@ -41,6 +42,7 @@ class Mmdb:
     database_type: str
     build_epoch: int
     node_count: int
+    networks: int
     readable: int
     damaged: int
     some_damaged: str | None
@@ -117,6 +119,7 @@ def parse_mmdb(content: bytes, path: str, number_of: Callable[[object], int]) ->
         database_type=metadata.database_type,
         build_epoch=metadata.build_epoch,
         node_count=metadata.node_count,
+        networks=len(values),
         readable=len(pointers) - len(damaged),
         damaged=len(damaged),
         some_damaged=damaged[0] if damaged else None,

@@ -1,0 +1,222 @@
+"""Who has the addresses: the table of AS numbers, and the netblocks of hosts merged into one answer per address."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from socket import AF_INET, AF_INET6, inet_pton
+
+import numpy as np
+from pytricia import PyTricia  # type: ignore[import-not-found]  # a C extension without stubs
+
+from redirector.locate.mmdb import is_mmdb, parse_mmdb, read_whole, refusal
+from redirector.locate.ranges import (
+    DEEP,
+    Lengths,
+    RangeTable,
+    V4Prefixes,
+    V6Prefixes,
+    Values,
+    table_of,
+    table_of_networks,
+)
+from redirector.model import Network, Problem, Severity
+
+_CHUNK_BYTES = 1 << 20
+_LINE_LIMIT_BYTES = 200
+"""The longest sensible line, an IPv6 prefix written out in full, has 54 bytes."""
+
+_TEXT_LIMIT_BYTES = 1 << 30
+"""What a packed file may unfold to: forty times the real table."""
+
+_NAMED_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AsnTable:
+    """Which AS announces an address.
+
+    table        address -> AS number; 0: none
+    lines        how many prefixes the file has
+    build_epoch  when it was made; None for text, which does not say
+    """
+
+    table: RangeTable
+    lines: int
+    build_epoch: int | None
+    problems: tuple[Problem, ...]
+
+
+def load_asns(path: str) -> AsnTable:
+    """The AS table *path*: an MMDB, or lines `PREFIX/LENGTH ASN`, also packed by gzip or xz; told apart by content.
+
+    Lines that cannot be read are left out. Bits beyond the length are cleared. Of equal prefixes the later one counts.
+
+    raises  SnapshotError for a file that cannot be read or unpacked, and for one without any AS number
+    cost    1.6 s for 1.15 million lines, 60 MB beyond the result; 0.9 s for the same table as an MMDB
+    """
+    content = read_whole(path)
+    return _load_mmdb(content, path) if is_mmdb(content) else _load_text(content, path)
+
+
+def _load_mmdb(content: bytes, path: str) -> AsnTable:
+    mmdb = parse_mmdb(content, path, _asn)
+    if mmdb.table.numbers() == {0}:
+        raise refusal(path, f"{mmdb} has no AS number: --asn needs an ASN or ISP database, or text")
+    return AsnTable(mmdb.table, mmdb.networks, mmdb.build_epoch, mmdb.problems(path, "AS number"))
+
+
+def _asn(record: object) -> int:
+    number = record.get("autonomous_system_number") if isinstance(record, dict) else None
+    return number if isinstance(number, int) and 0 <= number < DEEP else 0
+
+
+def _load_text(content: bytes, path: str) -> AsnTable:
+    lines = _Lines()
+    try:
+        for text in _unpack(content):
+            lines.take(text)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise refusal(path, f"cannot be unpacked: {error}") from error
+    count = len(lines.v4.asns) + len(lines.v6.asns)
+    if not count:
+        raise refusal(path, "neither an MMDB file nor text with a line `PREFIX/LENGTH ASN`")
+    v4 = np.frombuffer(lines.v4.addresses, ">u4").astype(np.uint32)
+    v6 = np.frombuffer(lines.v6.addresses, ">u8").astype(np.uint64).reshape(-1, 2)
+    return AsnTable(
+        table=table_of(
+            V4Prefixes(v4, *lines.v4.lengths_and_asns()), V6Prefixes(v6[:, 0], v6[:, 1], *lines.v6.lengths_and_asns())
+        ),
+        lines=count,
+        build_epoch=None,
+        problems=tuple(lines.problems(path)),
+    )
+
+
+def _unpack(content: bytes) -> Iterator[str]:
+    """The text in *content*, in pieces of whole lines. A line far too long to be one of ours is cut off."""
+    stream: lzma.LZMAFile | gzip.GzipFile | io.BytesIO
+    if content.startswith(b"\xfd7zXZ\0"):
+        stream = lzma.open(io.BytesIO(content))
+    elif content.startswith(b"\x1f\x8b"):
+        stream = gzip.open(io.BytesIO(content))
+    else:
+        stream = io.BytesIO(content)
+    left, rest = _TEXT_LIMIT_BYTES, b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        left -= len(chunk)
+        if left < 0:
+            raise OSError(f"more than {_TEXT_LIMIT_BYTES:,} bytes of text")
+        whole, newline, rest = (rest + chunk).rpartition(b"\n")
+        rest = rest[:_LINE_LIMIT_BYTES]
+        if newline:
+            yield whole.decode("latin-1")
+    yield rest.decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the lines of one family say; addresses packed."""
+
+    addresses: bytearray = field(default_factory=bytearray)
+    lengths: bytearray = field(default_factory=bytearray)
+    asns: array[int] = field(default_factory=lambda: array("I"))
+
+    def lengths_and_asns(self) -> tuple[Lengths, Values]:
+        return np.frombuffer(self.lengths, np.uint8), np.frombuffer(self.asns, np.uint32)
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Reads lines `PREFIX/LENGTH ASN` and notes those that are none. Blank lines do not count."""
+
+    v4: _Columns = field(default_factory=_Columns)
+    v6: _Columns = field(default_factory=_Columns)
+    number: int = 0
+    wrong: int = 0
+    named: list[tuple[int, str]] = field(default_factory=list)
+
+    def take(self, text: str) -> None:
+        """One loop without calls of our own: 1 µs a line, a million times."""
+        for line in text.split("\n"):
+            self.number += 1
+            try:
+                prefix, asn_text = line.split()
+                address, length_text = prefix.split("/")
+                is_v6 = ":" in address
+                packed = inet_pton(AF_INET6 if is_v6 else AF_INET, address)
+                length, asn = int(length_text), int(asn_text)
+            except (ValueError, OSError):
+                self._reject(line)
+                continue
+            # int() also takes signs and underscores. A default route would give everybody an AS.
+            plain = length_text.isdecimal() and asn_text.isdecimal()
+            if not plain or not 0 < length <= len(packed) * 8 or asn >= DEEP:
+                self._reject(line)
+                continue
+            columns = self.v6 if is_v6 else self.v4
+            columns.addresses.extend(packed)
+            columns.lengths.append(length)
+            columns.asns.append(asn)
+
+    def _reject(self, line: str) -> None:
+        if line.strip():
+            self.wrong += 1
+            if len(self.named) < _NAMED_LINES:
+                self.named.append((self.number, line))
+
+    def problems(self, path: str) -> Iterator[Problem]:
+        for number, line in self.named:
+            text = f"{line[:60]!r} is no line `PREFIX/LENGTH ASN`: skipped"
+            yield Problem(Severity.WARNING, path, f"line {number}", text)
+        if self.wrong:
+            text = f"{self.wrong:,} of {self.number:,} lines cannot be read and were skipped"
+            yield Problem(Severity.WARNING, path, "lines", text)
+
+
+Answer = tuple[tuple[int, tuple[int, ...]], ...]
+"""Groups of hosts, longest prefix first: its length, and the hosts that have it, in the order they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetblockTable:
+    """Which hosts prefer the clients of an address.
+
+    table    address -> position in `answers`
+    answers  distinct ones; the first is ()
+    """
+
+    table: RangeTable
+    answers: tuple[Answer, ...]
+
+    def find(self, address: bytes) -> Answer:
+        """Hosts whose netblocks contain *address*, each once, under its longest prefix."""
+        return self.answers[self.table.find(address)]
+
+
+def netblocks_of(hosts: Sequence[tuple[int, Sequence[Network]]]) -> NetblockTable:
+    """The merged answer of possibly nested netblocks of *hosts*: one look-up finds them all.
+
+    cost  10 µs for each netblock, and what the hosts of the wider ones around it add
+    """
+    tries = {4: PyTricia(32, AF_INET), 6: PyTricia(128, AF_INET6)}
+    owners: dict[Network, dict[int, None]] = {}
+    for host, networks in hosts:
+        for network in networks:
+            owners.setdefault(network, {})[host] = None
+    answers: dict[Answer, int] = {(): 0}
+    numbers = {}
+    for network in sorted(owners, key=lambda network: network.prefixlen):
+        trie = tries[network.version]
+        around: Answer = trie.get(network, ())
+        inside = owners[network]
+        groups = ((length, tuple(host for host in group if host not in inside)) for length, group in around)
+        answer = ((network.prefixlen, tuple(inside)), *(group for group in groups if group[1]))
+        trie[network] = answer
+        numbers[network] = answers.setdefault(answer, len(answers))
+    return NetblockTable(table_of_networks(numbers.items()), tuple(answers))
