@@ -1,0 +1,139 @@
+"""Lint of a catalog: what an operator wants to know before clients tell. Nothing here changes what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytricia
+
+from redirector.locate.places import countries, find_misplaced
+from redirector.model import Catalog, HostId, Network, Problem, Severity
+
+WIDE_V4 = 8
+WIDE_V6 = 20
+"""Shorter prefixes than these hold more than any single registry's customer: IANA hands out IPv4 by the /8, and the
+largest IPv6 allocations are /20."""
+
+FAR_FROM_ANY_CITY_KM = 500.0
+"""Farther than this from every city of 15,000 people of its country, a host is hardly in that country."""
+
+NAMED = 5
+"""How many of a kind are named one by one; the rest are counted."""
+
+
+def check_catalog(catalog: Catalog, trusted_proxies: Sequence[Network]) -> list[Problem]:
+    """Every problem that shows only when all of the catalog is seen together.
+
+    cost  50 ms at Fedora's size
+    """
+    problems = [
+        *_few("netblock", catalog.path, _wide_netblocks(catalog)),
+        *_few("netblock", catalog.path, _shared_netblocks(catalog)),
+        *_few("netblock", catalog.path, _trusted_netblocks(catalog, trusted_proxies)),
+        *_few("country", catalog.path, _unknown_countries(catalog)),
+        *_few("geolocation", catalog.path, _misplaced(catalog)),
+        *_few("address", catalog.path, _without_http(catalog)),
+        *_few("private", catalog.path, _never_given(catalog)),
+        *_few("repository", catalog.path, _without_hosts(catalog)),
+        *_few("repository", catalog.path, _dangling(catalog)),
+    ]
+    return problems
+
+
+def _few(subject: str, path: str, found: Iterator[tuple[str, str]]) -> Iterator[Problem]:
+    """The first findings by name, the others as a number: a list that nobody reads helps nobody."""
+    more = 0
+    for count, (name, text) in enumerate(found):
+        if count < NAMED:
+            yield Problem(Severity.WARNING, path, f"{subject} {name}", text)
+        else:
+            more += 1
+            last = text
+    if more:
+        yield Problem(Severity.WARNING, path, subject, f"{more} more of this kind, the last one: {last}")
+
+
+def _wide_netblocks(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    for host in catalog.hosts:
+        for network in host.netblocks:
+            if network.prefixlen < (WIDE_V4 if network.version == 4 else WIDE_V6):
+                share = 100 / 2**network.prefixlen
+                yield str(network), f"of {host.name}: far too wide, {share:.2g} % of all addresses; kept"
+
+
+def _shared_netblocks(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Netblocks of one host that lie in those of another (two hosts of one site often do so on purpose)."""
+    tries = {4: pytricia.PyTricia(32), 6: pytricia.PyTricia(128)}
+    for host in catalog.hosts:
+        for network in host.netblocks:
+            trie, prefix = tries[network.version], str(network)
+            trie[prefix] = [*(trie[prefix] if trie.has_key(prefix) else ()), host.name]
+    for trie in tries.values():
+        for prefix in trie.keys():
+            owners = trie[prefix]
+            if len(owners) > 1:
+                yield prefix, f"belongs to {', '.join(owners[:NAMED])}: their clients get them in random order"
+            parent = trie.parent(prefix)
+            others = [name for name in (trie[parent] if parent else ()) if name not in owners]
+            if others:
+                yield prefix, f"of {owners[0]} lies in {parent} of {others[0]}: the longer prefix comes first"
+
+
+def _trusted_netblocks(catalog: Catalog, trusted_proxies: Sequence[Network]) -> Iterator[tuple[str, str]]:
+    for host in catalog.hosts:
+        for network in host.netblocks:
+            for proxy in trusted_proxies:
+                if network.version == proxy.version and network.overlaps(proxy):  # type: ignore[arg-type]
+                    text = f"of {host.name} overlaps the trusted proxy {proxy}: its clients may pose as anybody"
+                    yield str(network), text
+
+
+def _unknown_countries(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    known = countries()
+    for host in catalog.hosts:
+        if host.country is not None and host.country not in known:
+            yield host.country, f"of {host.name} does not exist: no client comes from there"
+
+
+def _misplaced(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    placed = frozenset((host.country, host.place) for host in catalog.hosts if host.country and host.place)
+    misplaced = find_misplaced(placed, FAR_FROM_ANY_CITY_KM)
+    for host in catalog.hosts:
+        if host.country and host.place and (host.country, host.place) in misplaced:
+            where = f"{host.place.latitude:.2f}, {host.place.longitude:.2f}"
+            yield host.name, f"its coordinates {where} are far from every city of its country {host.country}; kept"
+
+
+def _without_http(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    schemes: dict[HostId, set[str]] = {}
+    for carriers in catalog.host_sets:
+        for host_id, urls in carriers.urls.items():
+            schemes.setdefault(host_id, set()).update(url.partition(":")[0] for url in urls)
+    for host_id, found in schemes.items():
+        if not found & {"http", "https"}:
+            yield catalog.hosts[host_id].name, f"has no http or https URL, only {', '.join(sorted(found))}"
+
+
+def _never_given(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    carried = {host_id for carriers in catalog.host_sets for host_id in carriers.urls}
+    for n, host in enumerate(catalog.hosts):
+        if (host.private or host.local) and not host.netblocks and not host.asns:
+            kind = "private" if host.private else "for its own networks only"
+            yield host.name, f"{kind}, and names neither a netblock nor an AS number: no client is ever given it"
+        elif HostId(n) not in carried:
+            yield host.name, "carries nothing: no client is ever given it"
+
+
+def _without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    empty = {n for n, carriers in enumerate(catalog.host_sets) if not carriers.public}
+    if empty:
+        for (prefix, arch), name in catalog.repositories.items():
+            directory = catalog.directories.get(name)
+            if directory is not None and directory.host_set in empty:
+                yield f"{prefix} {arch}", f"no public host carries its directory {name}"
+
+
+def _dangling(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    for (prefix, arch), name in catalog.repositories.items():
+        if name not in catalog.directories:
+            yield f"{prefix} {arch}", f"its directory {name} is not in the snapshot: it is answered with an error"

@@ -1,0 +1,72 @@
+"""Weighted orders that need no shared state: a stable exponential variate per host name, slot and tail.
+
+A host's key in a draw is its variate divided by its weight; the smallest key comes first. That is a weighted draw
+without replacement (Efraimidis and Spirakis, 2006), and since each host's variates hang on its name alone, a host
+that comes or goes leaves the relative order of all others as it was, on every server.
+
+An order has two parts, drawn independently: its *head*, by one of `SLOTS` slots, and its *tail*, the order of all the
+others, by one of at most `TAILS` orders. Heads carry the load, so their shares are made exact to 1 / SLOTS; a plain
+draw from 1,024 orders would be off by 1.6 points.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLOTS = 1024
+"""Slots of a head table: shares come out within half of 1/1024, a tenth of what is promised (1 %)."""
+
+TAILS = 64
+"""Orders that can be told apart behind a head, at most; `Snapshot.tails` says how many are in use."""
+
+
+def draws_of(names: Sequence[str]) -> NDArray[np.float32]:
+    """Variates of the hosts *names*, one row a host: `SLOTS` for heads, then `TAILS` for tails.
+
+    cost  15 µs and 4.4 kB a host
+    """
+    width = SLOTS + TAILS
+    raw = b"".join(hashlib.shake_128(name.encode()).digest(4 * width) for name in names)
+    words = np.frombuffer(raw, dtype="<u4").reshape(len(names), width)
+    return (-np.log((words + 0.5) / 2.0**32)).astype(np.float32)
+
+
+def heads_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int]) -> NDArray[np.uint16]:
+    """Which of *members* (rows of *draws*) comes first, for each slot; the values are positions in *members*.
+
+    Each member has room for its exact share of the slots (largest remainder). Every slot goes to the member with the
+    smallest key; a member that is wanted by more slots than it has room for keeps the cheapest ones, and the others
+    choose again among those with room left.
+
+    cost  60 µs for 2 members, 250 µs for 50, 1 ms for 400
+    """
+    weight = np.asarray(weights, dtype=np.float64)
+    keys = draws[list(members), :SLOTS] / weight[:, None].astype(np.float32)
+    exact = weight * (SLOTS / weight.sum())
+    room = np.floor(exact).astype(np.int64)
+    room[np.argsort(room - exact, kind="stable")[: SLOTS - int(room.sum())]] += 1
+    owner = np.zeros(SLOTS, dtype=np.uint16)
+    free = np.arange(SLOTS)
+    while free.size:
+        wanting = np.flatnonzero(room > 0)
+        prices = keys[np.ix_(wanting, free)]
+        choice = prices.argmin(axis=0)
+        cheapest_first = np.lexsort((prices[choice, np.arange(free.size)], choice))
+        chosen = wanting[choice[cheapest_first]]
+        place_in_queue = np.arange(free.size) - np.searchsorted(chosen, chosen)
+        taken = place_in_queue < room[chosen]
+        owner[free[cheapest_first[taken]]] = chosen[taken]
+        room -= np.bincount(chosen[taken], minlength=room.size)
+        free = free[cheapest_first[~taken]]
+    return owner
+
+
+def tails_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int], tail: int) -> list[int]:
+    """The order number *tail* of all *members*, as positions in *members*."""
+    keys = draws[list(members), SLOTS + tail] / np.asarray(weights, dtype=np.float32)
+    order: list[int] = np.argsort(keys, kind="stable").tolist()
+    return order

@@ -1,0 +1,83 @@
+"""From the operator's files to a `Snapshot`: read them all, check, compile; or say everything that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from redirector.config import Config
+from redirector.errors import ConfigError, SnapshotError
+from redirector.locate.continents import gazetteer_continents, load_continents
+from redirector.locate.geoip import load_geoip
+from redirector.locate.networks import load_asns
+from redirector.model import Catalog, Problem, Severity
+from redirector.snapshot.check import check_catalog
+from redirector.snapshot.compile import Limits, Tables, compile_snapshot
+from redirector.snapshot.policy import policy_of
+from redirector.snapshot.snapshot import Snapshot
+from redirector.sources.mirrormanager import load_snapshot_file
+from redirector.sources.mirrors_d import load_tree
+
+T = TypeVar("T")
+
+
+def load_source(path: str, now: float) -> Catalog:
+    """A catalog of either dialect: a directory is a tree, anything else a snapshot file."""
+    return load_tree(path, now) if Path(path).is_dir() else load_snapshot_file(path)
+
+
+def load_snapshot(config: Config, now: float) -> Snapshot:
+    """Load what *config* names.
+
+    now     epoch seconds: the age of health files and of alternates is judged by it
+    raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
+            and source do not go together
+    """
+    if config.compatibility and Path(config.source).is_dir():
+        way_out = "needs a MirrorManager snapshot as its source, and this is a tree of mirror files"
+        raise ConfigError(config.source, "compatibility", config.compatibility, way_out)
+    problems: list[Problem] = []
+
+    def attempt(load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except SnapshotError as error:
+            problems.extend(error.problems)
+            return None
+
+    catalog = attempt(lambda: load_source(config.source, now))
+    geo = attempt(lambda: load_geoip(config.geoip)) if config.geoip else None
+    asns = attempt(lambda: load_asns(config.asn)) if config.asn else None
+    continents = attempt(lambda: load_continents(config.continents) if config.continents else gazetteer_continents())
+    for loaded in (catalog, geo, asns, continents):
+        problems.extend(loaded.problems if loaded is not None else ())
+    if catalog is not None:
+        problems.extend(_missing_inputs(config, catalog))
+        problems.extend(check_catalog(catalog, config.trusted_proxies))
+    if catalog is None or continents is None or any(problem.fatal for problem in problems):
+        raise SnapshotError(problems)
+    databases = {}
+    for path, built in ((config.geoip, geo and geo.build_epoch), (config.asn, asns and asns.build_epoch)):
+        if path and built:
+            databases[Path(path).name] = built
+    return compile_snapshot(
+        catalog,
+        Tables(geo, asns, continents.continents, databases, config.geoip or "", config.asn or ""),
+        policy_of(catalog.dialect, config.compatibility),
+        Limits(config.minimum, config.order_window_s, config.page_pool_mb * 1_000_000),
+        now,
+        problems,
+    )
+
+
+def _missing_inputs(config: Config, catalog: Catalog) -> list[Problem]:
+    """Options without which something in the catalog is in vain."""
+    problems = []
+    if config.geoip is None:
+        text = "no country database is given: nobody has a country, and all get mirrors from everywhere"
+        problems.append(Problem(Severity.WARNING, config.source, "geoip", text))
+    if config.asn is None and any(host.asns for host in catalog.hosts):
+        text = "no AS table is given, so the AS numbers of hosts choose nobody"
+        problems.append(Problem(Severity.WARNING, config.source, "asn", text))
+    return problems

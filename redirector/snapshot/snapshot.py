@@ -1,0 +1,99 @@
+"""The frozen, compiled data of one age: hosts, networks and places travel together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redirector.locate.networks import AsnTable
+from redirector.model import (
+    Dialect,
+    Directory,
+    FileDetail,
+    Host,
+    HostId,
+    HostSet,
+    Problem,
+    Releases,
+)
+from redirector.snapshot.audiences import Audiences
+from redirector.snapshot.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much of everything there is; what a reload compares and `/snapshot` shows."""
+
+    files: int
+    hosts: int
+    public_hosts: int
+    private_hosts: int
+    urls: int
+    directories: int
+    repositories: int
+    details: int
+    netblocks: int
+    asns: int
+    geoip_nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One age, ready to answer. Nothing in it changes but the pool of pages that `answer/` draws from it.
+
+    directories     name -> how it is carried; 0.2 kB each, shared by forked workers until touched
+    continents      country -> continent
+    by_continent    continent -> its countries
+    restricted      hosts that not every country may have
+    families_known  some host is known to serve, or not to serve, IPv4 or IPv6
+    origin          the host of `primary_url`
+    draws           variates of the hosts, see `draws`
+    tails           how many tails are drawn from, a power of two
+    vectors         unit vector of each host's place, one row a host; nan without a place
+    url_names       host names of URLs -> hosts, for `exclude_host`
+    geo_path        the file that says where clients are; "" without one
+    asns, asn_path  the AS table as loaded, and its file; `explain` names them
+    countries       all that a client can come from
+    databases       base name of each MMDB -> when it was built, epoch seconds
+    pool_bytes      limit for the pages that a worker keeps
+    """
+
+    dialect: Dialect
+    policy: Policy
+    path: str
+    built: int
+    loaded: float
+    hosts: tuple[Host, ...]
+    host_sets: tuple[HostSet, ...]
+    directories: Mapping[str, Directory]
+    repositories: Mapping[tuple[str, str], str]
+    disabled: frozenset[str]
+    redirects: Mapping[str, str]
+    details: Mapping[tuple[str, str], tuple[FileDetail, ...]]
+    releases: Releases | None
+    audiences: Audiences
+    continents: Mapping[str, str]
+    by_continent: Mapping[str, tuple[str, ...]]
+    restricted: frozenset[HostId]
+    families_known: bool
+    origin: HostId | None
+    minimum: int
+    list_length: int
+    near_km: float
+    order_window_s: int
+    pool_bytes: int
+    draws: NDArray[np.float32]
+    tails: int
+    vectors: NDArray[np.float64]
+    url_names: Mapping[str, frozenset[HostId]]
+    geo_path: str
+    asns: AsnTable | None
+    asn_path: str
+    countries: tuple[str, ...]
+    databases: Mapping[str, int]
+    counts: Counts
+    inputs: tuple[str, ...]
+    problems: tuple[Problem, ...]
