@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 from redirector.locate.proxies import Client
 from redirector.model import HostId
@@ -18,6 +18,14 @@ class Kind(Enum):
     ISOLIST = "isolist"
     PAGE = "page"
     OTHER = "other"
+
+
+class Form(IntEnum):
+    """What a page is laid out for."""
+
+    MIRRORLIST = 0
+    METALINK = 1
+    REDIRECT = 2
 
 
 class Tier(Enum):

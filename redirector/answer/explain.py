@@ -1,0 +1,221 @@
+"""Why a client gets what it gets: the same ranking that answers it, told step by step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from redirector.answer.answer import Answer, Form, Request
+from redirector.answer.pages import visible
+from redirector.answer.query import parse_query
+from redirector.answer.rank import Ranking, order
+from redirector.answer.resolve import resolve
+from redirector.answer.serve import Responder, Seat
+from redirector.errors import QueryError
+from redirector.locate.proxies import Client, parse_address
+from redirector.model import HostId
+from redirector.snapshot.listing import Listing
+from redirector.snapshot.snapshot import Snapshot
+
+LISTED = "listed"
+TOO_LONG = "the list is full; another draw may list it"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What is known of the client, and which file said so. Empty strings: not known."""
+
+    address: str
+    country: str
+    country_from: str
+    place: str
+    asn: int | None
+    asn_from: str
+    netblocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One host that was considered.
+
+    tier    "" for a host that was left out
+    rank    1 for the first; None for a host that is not listed
+    reason  why it is listed, or why not
+    km      distance, where it is known and plays a part
+    """
+
+    host: str
+    country: str
+    tier: str
+    rank: int | None
+    reason: str
+    km: float | None
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole story of one answer. *hosts* holds every host of the directory once, the listed ones first, in order."""
+
+    target: str
+    lists: str
+    client: Whereabouts
+    status: int
+    comment: str
+    relaxed: tuple[str, ...]
+    hosts: tuple[Verdict, ...]
+    answer: str
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+
+    def as_text(self) -> str:
+        client = self.client
+        lines = [
+            f"target    {self.target}",
+            f"lists     {self.lists}",
+            f"client    {client.address}",
+            f"country   {client.country or 'unknown'}{_said_by(client.country_from)}",
+            f"place     {client.place or 'unknown'}",
+            f"AS        {client.asn or 'unknown'}{_said_by(client.asn_from)}",
+            f"netblocks {', '.join(client.netblocks) or 'in none of any host'}",
+            f"relaxed   {', '.join(self.relaxed) or 'nothing'}",
+        ]
+        tier = None
+        for verdict in self.hosts:
+            if verdict.rank is not None and verdict.tier != tier:
+                tier = verdict.tier
+                lines += ["", f"tier {tier}"]
+            elif verdict.rank is None and tier != LISTED:
+                tier = LISTED
+                lines += ["", "left out"]
+            lines.append(_verdict_line(verdict))
+        return "\n".join([*lines, "", f"answer {self.status}", self.answer.rstrip("\n")])
+
+
+def _said_by(path: str) -> str:
+    return f" (says {path})" if path else ""
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    rank = "  - " if verdict.rank is None else f"{verdict.rank:3} "
+    km = "" if verdict.km is None else f", {verdict.km:,.0f} km"
+    return f"{rank}{verdict.host} ({verdict.country or '??'}{km}): {verdict.reason}"
+
+
+def explain(snapshot: Snapshot, target: str, client: str, now: float) -> Explanation:
+    """Explain the answer to *target* (a path with parameters, or a whole URL) for the address *client*.
+
+    raises  QueryError: 404 for no such repository or directory, 400 for a target or an address that cannot be read
+    cost    some milliseconds
+    """
+    address = parse_address(client.strip())
+    if address is None:
+        raise QueryError(400, f"{client[:60]}: not an IPv4 or IPv6 address")
+    parts = urlsplit(target)
+    plain = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    request = Request(plain.encode(), Client(address), now, 0)
+    responder = Responder(snapshot)
+    query = parse_query(request.target, snapshot.policy.decode)
+    listing = resolve(snapshot, query)
+    seat = responder.seat(request, query)
+    answer = responder.answer(request)
+    if query.address is not None:
+        address = parse_address(query.address) or address
+    if listing.only_url is not None:
+        return _explanation(snapshot, plain, listing, address, seat, answer, Ranking((), {}), ())
+    ranking = responder.pages.ranking(listing.host_set, seat.audience, seat.wishes, seat.family)
+    metalink = answer.content_type.startswith("application/metalink")
+    verdicts = verdicts_of(snapshot, listing, ranking, seat, Form.METALINK if metalink else Form.MIRRORLIST)
+    return _explanation(snapshot, plain, listing, address, seat, answer, ranking, verdicts)
+
+
+def _explanation(
+    snapshot: Snapshot,
+    target: str,
+    listing: Listing,
+    address: bytes,
+    seat: Seat,
+    answer: Answer,
+    ranking: Ranking,
+    verdicts: tuple[Verdict, ...],
+) -> Explanation:
+    return Explanation(
+        target=target,
+        lists=listing.only_url or f"{listing.directory} ({listing.ending})",
+        client=_whereabouts(snapshot, address, seat),
+        status=answer.status,
+        comment=ranking.comment,
+        relaxed=ranking.relaxed,
+        hosts=verdicts,
+        answer=answer.body.decode(errors="replace") or dict(answer.headers).get("Location", ""),
+    )
+
+
+def _whereabouts(snapshot: Snapshot, address: bytes, seat: Seat) -> Whereabouts:
+    audience = snapshot.audiences.audience(seat.audience)
+    override = snapshot.audiences.combinations[seat.audience][1]
+    asn = snapshot.asns.table.find(address) if snapshot.asns else None
+    place = audience.place
+    return Whereabouts(
+        address=str(ip_address(address)),
+        country=audience.country or "",
+        country_from="" if not audience.country else snapshot.path if override else snapshot.geo_path,
+        place=f"{place.latitude:.4f}, {place.longitude:.4f}" if place else "",
+        asn=asn or None,
+        asn_from=snapshot.asn_path if asn else "",
+        netblocks=tuple(
+            f"/{length} of {', '.join(snapshot.hosts[host].name for host in hosts)}"
+            for length, hosts in audience.netblocks
+        ),
+    )
+
+
+def verdicts_of(snapshot: Snapshot, listing: Listing, ranking: Ranking, seat: Seat, form: Form) -> tuple[Verdict, ...]:
+    """Every host of the listing's set once: the listed ones in this client's order, then the others with the reason."""
+    carriers = snapshot.host_sets[listing.host_set]
+    ranking, shown = visible(snapshot, carriers, ranking, seat.wishes, form)
+    listed = order(snapshot, ranking, seat.seed)
+
+    def verdict(host: HostId, tier: str, rank: int | None, reason: str, urls: tuple[str, ...]) -> Verdict:
+        facts = snapshot.hosts[host]
+        return Verdict(facts.name, facts.country or "", tier, rank, reason, ranking.km.get(host), urls)
+
+    found = [
+        verdict(
+            host,
+            tier.value,
+            rank,
+            _why_listed(snapshot, ranking, host, tier.value),
+            tuple(url + listing.ending for url in shown[host]),
+        )
+        for rank, (host, tier) in enumerate(listed, 1)
+    ]
+    in_list = {host for host, _ in listed}
+    for group in ranking.groups:
+        found += [verdict(host, group.tier.value, None, TOO_LONG, ()) for host in group.hosts if host not in in_list]
+    left_out: Mapping[HostId, str] = {host: reason.value for host, reason in ranking.dropped.items()}
+    found += [verdict(host, "", None, _with_facts(snapshot, host, why), ()) for host, why in left_out.items()]
+    return tuple(found)
+
+
+def _why_listed(snapshot: Snapshot, ranking: Ranking, host: HostId, tier: str) -> str:
+    if host == ranking.origin:
+        return "primary_url: has everything, last of every list"
+    facts = snapshot.hosts[host]
+    if tier == "netblock":
+        return "the client is in its netblock or AS"
+    if tier == "asn":
+        return "the client is in its AS"
+    weight = f", weight {facts.bandwidth_mbit}" if not snapshot.policy.by_distance else ""
+    return {"country": "in the client's country, or a requested one", "continent": "on the client's continent"}.get(
+        tier, "anywhere in the world"
+    ) + weight
+
+
+def _with_facts(snapshot: Snapshot, host: HostId, reason: str) -> str:
+    facts = snapshot.hosts[host]
+    return f"{reason}: {facts.down_reason}" if not facts.up and facts.down_reason else reason

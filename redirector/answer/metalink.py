@@ -1,0 +1,84 @@
+"""The Metalink 3.0 answer, in MirrorManager's dialect (`mirrormanager.md`, section 6; `clients.md` says who insists on what)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from xml.sax.saxutils import escape, quoteattr
+
+from redirector.model import FileDetail
+from redirector.snapshot.listing import Listing
+from redirector.snapshot.policy import Policy
+
+METALINK_TYPE = "application/metalink+xml"
+
+METALINK_END = b"   </resources>\n  </file>\n </files>\n</metalink>\n"
+
+
+@lru_cache(maxsize=2)
+def metalink_header(now: int) -> bytes:
+    """Everything before the files; *now* in epoch seconds becomes `pubdate`."""
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        '<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic" '
+        f'pubdate="{formatdate(now, usegmt=True)}" generator="mirrormanager" '
+        'xmlns:mm0="http://fedorahosted.org/mirrormanager">\n'
+    ).encode()
+
+
+def metalink_file(listing: Listing, policy: Policy) -> bytes:
+    """The file's name and what is known of its versions: everything between the header and the URLs."""
+    assert listing.file is not None
+    newest, *alternates = listing.details
+    name = quoteattr(listing.file) if policy.escape else f'"{listing.file}"'
+    lines = [f" <files>\n  <file name={name}>\n", _detail(newest, "  ")]
+    if alternates:
+        lines.append("   <mm0:alternates>\n")
+        for detail in alternates:
+            lines += ["    <mm0:alternate>\n", _detail(detail, "     "), "    </mm0:alternate>\n"]
+        lines.append("   </mm0:alternates>\n")
+    lines.append('   <resources maxconnections="1">\n')
+    return "".join(lines).encode()
+
+
+def _detail(detail: FileDetail, indent: str) -> str:
+    lines = []
+    if detail.timestamp:
+        lines.append(f" <mm0:timestamp>{detail.timestamp}</mm0:timestamp>")
+    if detail.size_bytes:
+        lines.append(f" <size>{detail.size_bytes}</size>")
+    lines.append(" <verification>")
+    for name in ("md5", "sha1", "sha256", "sha512"):
+        digest = getattr(detail, name)
+        if digest:
+            lines.append(f'  <hash type="{name}">{digest}</hash>')
+    lines.append(" </verification>")
+    return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def metalink_pieces(urls: Sequence[str], country: str | None, private: bool, place: int, policy: Policy) -> list[bytes]:
+    """The pieces of one host, to be joined by `metalink_seam`.
+
+    place  0 for the first host of the list; `preference` is 100 for it and one less for each next, never below 1
+    """
+    location = "" if country is None and policy.escape else f' location="{country or ""}"'
+    mark = ' mm0:private="True"' if private else ""
+    tag = f'{location} preference="{max(100 - place, 1)}"{mark}>'
+    pieces = []
+    for url in urls:
+        scheme = url.partition(":")[0]
+        text = escape(url) if policy.escape else url
+        pieces.append(f'    <url protocol="{scheme}" type="{scheme}"{tag}{text}'.encode())
+    return pieces
+
+
+def metalink_seam(listing: Listing, policy: Policy) -> bytes:
+    """What stands between two pieces, and after the last one."""
+    ending = escape(listing.ending) if policy.escape else listing.ending
+    return f"{ending}</url>\n".encode()
+
+
+def failure_document(text: str, now: int) -> bytes:
+    """Today's server's way to say an error to whoever asked for a metalink."""
+    return metalink_header(now) + f"<!-- {text}\n-->\n</metalink>\n".encode()

@@ -1,0 +1,37 @@
+"""What a client may wish for beyond a directory; every field has a value that means "no wish"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMES = ("https", "http", "ftp", "rsync")
+"""Known URL schemes, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Parsed wishes.
+
+    countries          sorted, without duplicates, as typed (`global` among them)
+    protocols          schemes, sorted, without duplicates
+    networks           False: netblocks and AS numbers are not looked at
+    private            False: no private host is shown (an `ip=` from a stranger)
+    exclude_hosts      names of hosts, or host names in their URLs
+    exclude_countries  upper case
+    limit              how many hosts at most; None: as many as the source's rule gives
+    family             4 or 6: hosts known to serve it
+    demands            names of wishes that must be met (`country`, `protocol`, `ipv4`, `ipv6`)
+    """
+
+    countries: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    networks: bool = True
+    private: bool = True
+    exclude_hosts: frozenset[str] = frozenset()
+    exclude_countries: frozenset[str] = frozenset()
+    limit: int | None = None
+    family: int | None = None
+    demands: frozenset[str] = frozenset()
+
+
+NO_WISHES = Wishes()
