@@ -85,6 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--client", metavar="ADDRESS", required=True, help="the address that asks")
     explain.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    add_verb("place", _place, "look mirrors without a place up (DNS, then --geoip) and write the tree's places file")
     return parser
 
 
@@ -136,6 +137,22 @@ def _explain(arguments: argparse.Namespace) -> int:
         return Exit.FAILED if error.status == 404 else Exit.WRONG_USAGE
     text = explanation.as_json() if arguments.json else explanation.as_text()
     return _print_result("\n".join(map(_one_line, text.split("\n"))) + "\n", Exit.DONE)
+
+
+def _place(arguments: argparse.Namespace) -> int:
+    config = _read_config(arguments)
+    from redirector.place import place_mirrors, render_entry
+
+    try:
+        placement = place_mirrors(config, time.time())
+    except SnapshotError as error:
+        _say(str(error))
+        return Exit.FAILED
+    for name, reason in placement.missing.items():
+        _say(f"{name}: {reason}")
+    lines = [f"{name}: {render_entry(located)}" for name, located in placement.placed.items()]
+    lines.append(f"{placement.path}: {len(placement.placed)} placed, {len(placement.missing)} not found")
+    return _print_result("\n".join(lines) + "\n", Exit.DONE)
 
 
 def _as_json(value: object) -> str:
