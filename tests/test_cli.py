@@ -1,0 +1,196 @@
+"""The commands as an operator meets them: exit codes, and what goes to which output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from redirector import cli
+from redirector.cli import Exit, main, make_parser
+from redirector.config import options
+
+MIRROR = """\
+name: {name}
+address: {{https: 'https://{name}/alma'}}
+update_frequency: 3h
+sponsor: Example
+sponsor_url: https://example.org
+geolocation: {{country: {country}, latitude: 50, longitude: 10}}
+"""
+COUNTRY = str(Path(__file__).resolve().parents[2] / "shared/real/geoip/GeoLite2-Country-Test.mmdb")
+LONDON = "81.2.69.142"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A tree that loads without a problem: two mirrors and one repository."""
+    folder = tmp_path / "tree"
+    (folder / "mirrors.d").mkdir(parents=True)
+    (folder / "config.yml").write_text(
+        "versions: ['9.8']\n"
+        "duplicated_versions: {'9': '9.8'}\n"
+        "arches: {'9.8': [x86_64]}\n"
+        "repos: [{name: baseos, path: BaseOS/$basearch/os}]\n"
+    )
+    for name, country in (("a.example", "DE"), ("b.example", "GB")):
+        (folder / f"mirrors.d/{name}.yml").write_text(MIRROR.format(name=name, country=country))
+    return folder
+
+
+def run(arguments: Sequence[str | Path], stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "redirector", *arguments]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60)
+
+
+def test_help_lists_every_long_option_on_standard_output() -> None:
+    for arguments in (["--help"], ["serve", "--help"], ["check", "--help"], ["explain", "--help"], ["place", "--help"]):
+        ended = run(arguments)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert all(option.flag in ended.stdout for _, option in options())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        pytest.param([], 2, "COMMAND", id="no command"),
+        pytest.param(["mirror"], 2, "invalid choice: 'mirror'", id="unknown command"),
+        pytest.param(["serve"], 2, "data/redirector.yml", id="no source"),
+        pytest.param(["check"], 2, "data/redirector.yml", id="check without source"),
+        pytest.param(["check", "--sourc", "x"], 2, "--sourc", id="no abbreviations"),
+        pytest.param(["serve", "--source"], 2, "--source", id="no value"),
+        pytest.param(["serve", "--source", "x", "--minimum", "many"], 2, "--minimum: 'many'", id="wrong value"),
+        pytest.param(["serve", "--config", "absent.yml"], 2, "absent.yml", id="no such configuration"),
+        pytest.param(["explain", "/", "--source", "x"], 2, "--client", id="explain without client"),
+        pytest.param(["serve", "--source", "absent"], 1, "absent", id="nothing to serve"),
+        pytest.param(["explain", "/", "--client", "::1", "--source", "absent"], 1, "absent", id="nothing to explain"),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_standard_error(
+    tmp_path: Path, arguments: list[str], code: int, says: str
+) -> None:
+    ended = run(arguments)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", [["serve"], ["check"], ["explain", "/", "--client", "::1"]])
+def test_compatibility_with_a_tree_is_wrong_usage(tree: Path, command: list[str]) -> None:
+    ended = run([*command, "--source", tree, "--compatibility", "mirrormanager"])
+    assert ended.returncode == 2
+    assert "mirrormanager" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_check_prints_a_line_a_problem_and_then_the_counts(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "mirrors.d/b.example.yml").write_text(MIRROR.format(name="b.example", country="XQ"))
+    assert main(["check", "--source", str(tree), "--geoip", COUNTRY]) == Exit.DONE
+    problem, *others, counts = capsys.readouterr().out.splitlines()
+    assert problem.startswith(f"{tree}/mirrors.d/b.example.yml: geolocation.country: ")
+    assert "'XQ'" in problem
+    assert not any("a.example" in line for line in others)
+    assert "2 hosts" in counts and "1 errors" in counts
+
+
+def test_check_strict_counts_warnings(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", "--source", str(tree), "--geoip", COUNTRY]
+    assert (main(arguments), main([*arguments, "--strict"])) == (Exit.DONE, Exit.DONE)
+    with (tree / "mirrors.d/b.example.yml").open("a") as file:
+        file.write("odd: 1\n")
+    assert (main(arguments), main([*arguments, "--strict"])) == (Exit.DONE, Exit.FAILED)
+    assert main(["check", "--source", str(tree), "--strict"]) == Exit.FAILED, "no --geoip is a warning"
+
+
+def test_check_of_what_cannot_be_served_names_every_problem(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "config.yml").write_text("versions: [\n")
+    assert main(["check", "--source", str(tree), "--geoip", f"{tree}/absent.mmdb"]) == Exit.FAILED
+    captured = capsys.readouterr()
+    assert "config.yml: " in captured.out and "absent.mmdb: " in captured.out
+    assert captured.err == ""
+
+
+def test_check_as_json(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json", "--source", str(tree)]) == Exit.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["served"] is True
+    assert told["counts"]["hosts"] == 2
+    assert [(each["severity"], each["key"], each["fatal"]) for each in told["problems"]] == [
+        ("warning", "geoip", False)
+    ]
+    (tree / "config.yml").unlink()
+    assert main(["check", "--json", "--source", str(tree)]) == Exit.FAILED
+    assert json.loads(capsys.readouterr().out)["served"] is False
+
+
+def test_explain_tells_who_is_listed(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["explain", "/mirrorlist/9/baseos", "--client", LONDON, "--source", str(tree), "--geoip", COUNTRY]
+    assert main(arguments) == Exit.DONE
+    text = capsys.readouterr().out
+    assert "GB" in text and text.index("b.example") < text.index("a.example")
+    assert main([*arguments, "--json"]) == Exit.DONE
+    assert json.loads(capsys.readouterr().out)["hosts"][0]["host"] == "b.example"
+
+
+@pytest.mark.parametrize(
+    ("target", "client", "code"),
+    [
+        ("https://mirrors.example/mirrorlist/9/baseos", "::1", Exit.DONE),
+        ("/mirrorlist/9/absent", "::1", Exit.FAILED),
+        ("/metalink?repo=absent&arch=x86_64", "::1", Exit.FAILED),
+        ("/mirrorlist/9/baseos", "nobody", Exit.WRONG_USAGE),
+        ("/mirrorlist/9/baseos?country=xyz", "::1", Exit.WRONG_USAGE),
+    ],
+)
+def test_explain_tells_wrong_usage_from_unknown_names(
+    tree: Path, capsys: pytest.CaptureFixture[str], target: str, client: str, code: Exit
+) -> None:
+    assert main(["explain", target, "--client", client, "--source", str(tree)]) == code
+    captured = capsys.readouterr()
+    assert (captured.out == "") == (code != Exit.DONE)
+    assert (captured.err == "") == (code == Exit.DONE)
+
+
+def test_a_reader_who_leaves_early_changes_nothing(tree: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as closed:
+        ended = run(["check", "--source", tree, "--strict"], closed)
+    assert (ended.returncode, ended.stderr) == (Exit.FAILED, "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--source", "tree"]])
+def test_a_full_disk_is_said(tree: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.chdir(tree.parent)
+    with open("/dev/full", "wb") as full:
+        ended = run(arguments, full)
+    assert (ended.returncode, ended.stderr) == (1, "redirector: standard output: No space left on device\n")
+
+
+def test_control_characters_of_files_reach_no_terminal(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "mirrors.d/\x1b[31m\nc.yml").write_text("- no mirror\n")
+    main(["check", "--source", str(tree)])
+    out = capsys.readouterr().out
+    assert "\\x1b[31m\\nc.yml: file: " in out
+    assert out.replace("\n", "").isprintable()
+
+
+def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(_: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_check", interrupt)
+    assert main(["check", "--source", "x"]) == Exit.INTERRUPTED
+    assert capsys.readouterr() == ("", "")
+
+
+def test_options_may_stand_before_the_command_too() -> None:
+    arguments = make_parser().parse_args(["--source", "a", "check", "--minimum", "3"])
+    assert (arguments.source, arguments.minimum) == ("a", "3")
