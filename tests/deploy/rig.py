@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def run(*command: str | Path, check: bool = True, stdin: str = "") -> subprocess
     print(*command, done.stdout, sep="\n")
     assert not check or done.returncode == 0, done.stdout
     return done
+
+
+def until(reached: Callable[[], bool], what: str) -> None:
+    """Wait for what another program does and nobody tells."""
+    deadline = time.monotonic() + LIMIT_S
+    while not reached():
+        assert time.monotonic() < deadline, f"{what}: not in {LIMIT_S} s"
+        time.sleep(0.02)
 
 
 def replace(text: str, *changes: tuple[str, str]) -> str:

@@ -20,15 +20,37 @@ from tests.deploy.rig import DEPLOY, LIMIT_S
 Fetch = Callable[..., subprocess.CompletedProcess[str]]
 
 
-class _Origin(SimpleHTTPRequestHandler):
+class Origin(ThreadingHTTPServer):
+    """Where the files come from, and the server that is asked to read them.
+
+    asked          paths that something was posted to
+    reload_status  what it is answered with
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
+        folder.mkdir()
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.asked: list[str] = []
+        self.reload_status = 200
+
+    def put(self, name: str, content: bytes, age_s: int = 0) -> str:
+        """Have a file of that age, and its URL."""
+        (self.folder / name).write_bytes(content)
+        changed = (self.folder / name).stat().st_mtime - age_s
+        os.utime(self.folder / name, (changed, changed))
+        return f"{self.url}/{name}"
+
+
+class _Handler(SimpleHTTPRequestHandler):
     """Hands out the files of a folder, cuts those named `short`, and takes reloads."""
 
-    asked: list[str]
-    reload_status: int
+    server: Origin
 
     def do_POST(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(self.reload_status)
+        self.server.asked.append(self.path)
+        self.send_response(self.server.reload_status)
         self.end_headers()
         self.wfile.write(b"country.mmdb: no MMDB\n")
 
@@ -41,39 +63,15 @@ class _Origin(SimpleHTTPRequestHandler):
         print(format % arguments)
 
 
-class Origin:
-    """Where the files come from, and the server that is asked to read them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self.handler = type("Handler", (_Origin,), {"asked": [], "reload_status": 200})
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), partial(self.handler, directory=str(folder)))
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-
-    @property
-    def asked(self) -> list[str]:
-        """Paths that something was posted to."""
-        asked: list[str] = self.handler.asked
-        return asked
-
-    def put(self, name: str, content: bytes, age_s: int = 0) -> str:
-        """Have a file of that age, and its URL."""
-        (self.folder / name).write_bytes(content)
-        changed = (self.folder / name).stat().st_mtime - age_s
-        os.utime(self.folder / name, (changed, changed))
-        return f"{self.url}/{name}"
-
-
 @pytest.fixture
 def origin(tmp_path: Path) -> Iterator[Origin]:
     made = Origin(tmp_path / "origin")
-    thread = threading.Thread(target=made.http.serve_forever, args=(0.01,))
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,))
     thread.start()
     yield made
-    made.http.shutdown()
+    made.shutdown()
     thread.join()
-    made.http.server_close()
+    made.server_close()
 
 
 @pytest.fixture
@@ -84,7 +82,7 @@ def into(tmp_path: Path) -> Path:
 @pytest.fixture
 def fetch(into: Path) -> Fetch:
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, DEPLOY / "fetch.py", "--into", into, *arguments]
+        command = [sys.executable, str(DEPLOY / "fetch.py"), "--into", str(into), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
         assert done.returncode == code, done.stderr
         return done
@@ -163,7 +161,7 @@ def test_a_reload_is_asked_for_when_something_changed_and_only_then(origin: Orig
 
 
 def test_a_refused_reload_is_a_failure_that_is_told_and_not_repeated(origin: Origin, fetch: Fetch) -> None:
-    origin.handler.reload_status = 422
+    origin.reload_status = 422
     url = origin.put("country.mmdb", b"old")
     reload = ("--reload", f"{origin.url}/-/reload")
     assert "country.mmdb: no MMDB" in fetch(*reload, url, code=1).stderr
@@ -180,7 +178,7 @@ def test_a_server_that_did_not_answer_is_asked_the_next_time(origin: Origin, fet
 
 def test_it_goes_on_until_it_is_told_to_end(origin: Origin, into: Path) -> None:
     url = origin.put("country.mmdb", b"old")
-    command = [sys.executable, DEPLOY / "fetch.py", "--into", into, "--every", "3600", url]
+    command = [sys.executable, str(DEPLOY / "fetch.py"), "--into", str(into), "--every", "3600", url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "fetched" in process.stderr.readline()

@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 from redirector.config import Config
 from tests.deploy.rig import DEPLOY, LIMIT_S, ROOT, run

@@ -1,0 +1,296 @@
+"""HAProxy and nginx, started from the files of `deploy/`, before real servers."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+
+import pytest
+
+from tests.clients.service import Service, open_service
+from tests.deploy.rig import DEPLOY, daemon, free_ports, replace, run
+
+NAME = "mirrors.example.org"
+INSIDE, OUTSIDE = "127.0.0.5", "127.0.0.6"
+"""Clients of the fronts: the one is in the private mirror's network, the other is not."""
+
+TREE = {
+    "config.yml": """\
+config_version: 3
+allowed_outdate: 12h
+mirrors_dir: mirrors.d
+versions: ["9"]
+arches: {"9": [x86_64]}
+required_protocols: [https, http]
+repos:
+  - {name: baseos, path: BaseOS/$basearch/os}
+""",
+    **{
+        f"mirrors.d/{name}.example.org.yml": f"""\
+name: {name}.example.org
+address: {{https: "https://{name}.example.org/pub"}}
+update_frequency: 3h
+sponsor: Example
+sponsor_url: https://{name}.example.org
+geolocation: {{country: {country}}}
+"""
+        for name, country in (("a", "DE"), ("b", "US"), ("c", "JP"), ("d", "BR"), ("e", "ZA"), ("f", "AU"))
+    },
+    "mirrors.d/private.example.org.yml": f"""\
+name: private.example.org
+address: {{https: "https://private.example.org/pub"}}
+update_frequency: 3h
+sponsor: Example
+sponsor_url: https://private.example.org
+private: true
+subnets: [{INSIDE}/32]
+""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate for `NAME` that signs itself, its key, and both in one file."""
+
+    certificate: Path
+    key: Path
+    both: Path
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    folder = tmp_path_factory.mktemp("certificate")
+    made = Certificate(folder / "certificate.pem", folder / "key.pem", folder / "both.pem")
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    names = ("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}")
+    run("openssl", *new, *names, "-keyout", made.key, "-out", made.certificate)
+    made.both.write_text(made.certificate.read_text() + made.key.read_text())
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server listens: for clients, and for its operator."""
+
+    port: int
+    admin_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A running front."""
+
+    http_port: int
+    https_port: int
+
+    def get(self, target: str, client: str = OUTSIDE, **headers: str) -> tuple[int, str]:
+        """Status and body for a client that connects from that address, on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, 30, source_address=(client, 0))
+        try:
+            connection.request("GET", target, headers={"Host": NAME, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def haproxy(folder: Path, certificate: Certificate, here: Server, there: Server) -> Iterator[Front]:
+    """HAProxy with other ports, without the user that belongs to an installation."""
+    http_port, https_port = free_ports(2)
+    text = replace(
+        (DEPLOY / "haproxy/haproxy.cfg").read_text(),
+        ("    user haproxy\n    group haproxy\n", ""),
+        ("[::]:80 v4v6", f"[::]:{http_port} v4v6"),
+        ("[::]:443 v4v6", f"[::]:{https_port} v4v6"),
+        ("/etc/haproxy/certs/mirrors.pem", str(certificate.both)),
+        ("127.0.0.1:8080 check port 9180", f"127.0.0.1:{here.port} check port {here.admin_port}"),
+        ("192.0.2.12:8080 check port 9180", f"127.0.0.1:{there.port} check port {there.admin_port}"),
+    )
+    path, pid_file = folder / "haproxy.cfg", folder / "haproxy.pid"
+    path.write_text(text)
+    with daemon(pid_file, "haproxy", "-D", "-p", pid_file, "-f", path):
+        yield Front(http_port, https_port)
+
+
+@contextmanager
+def nginx(folder: Path, certificate: Certificate, here: Server, there: Server) -> Iterator[Front]:
+    """nginx likewise; its temporary files go into the folder."""
+    http_port, https_port = free_ports(2)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    kept = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    text = replace(
+        (DEPLOY / "nginx/nginx.conf").read_text(),
+        ("user www-data;\nworker_processes auto;\n", "worker_processes 1;\n"),
+        ("/run/nginx.pid", f"{folder}/nginx.pid"),
+        ("/var/log/nginx", str(folder)),
+        ("http {\n", f"http {{\n{kept}"),
+        ("listen 80;", f"listen {http_port};"),
+        ("listen [::]:80;", f"listen [::]:{http_port};"),
+        ("listen 443 ssl", f"listen {https_port} ssl"),
+        ("listen [::]:443 ssl", f"listen [::]:{https_port} ssl"),
+        ("/etc/nginx/certs/mirrors.pem", str(certificate.certificate)),
+        ("/etc/nginx/certs/mirrors.key", str(certificate.key)),
+        ("127.0.0.1:8080", f"127.0.0.1:{here.port}"),
+        ("192.0.2.12:8080", f"127.0.0.1:{there.port}"),
+    )
+    path = folder / "nginx.conf"
+    path.write_text(text)
+    run("nginx", "-t", "-c", path)
+    with daemon(folder / "nginx.pid", "nginx", "-c", path):
+        yield Front(http_port, https_port)
+
+
+OpenFront = Callable[[Path, Certificate, Server, Server], AbstractContextManager[Front]]
+FRONTS = pytest.mark.parametrize("open_front", [haproxy, nginx])
+
+
+def server_of(service: Service) -> Server:
+    return Server(service.address[1], int(service.admin.rpartition(":")[2]))
+
+
+@contextmanager
+def open_two(folder: Path) -> Iterator[tuple[Service, Service]]:
+    """Two servers that read the same files and trust the front's address alone, with windows of thirty days."""
+    for name, text in TREE.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    options = ["--trusted-proxy", "127.0.0.1/32", "--order-window", "2592000"]
+    with open_service(folder, options) as one, open_service(folder, options) as two:
+        yield one, two
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Service]]:
+    with open_two(tmp_path_factory.mktemp("tree")) as both:
+        yield both
+
+
+@pytest.fixture(scope="module", params=[haproxy, nginx])
+def front(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    certificate: Certificate,
+    services: tuple[Service, Service],
+) -> Iterator[Front]:
+    """A front before both servers."""
+    with request.param(tmp_path_factory.mktemp("front"), certificate, *map(server_of, services)) as opened:
+        yield opened
+
+
+def test_haproxy_accepts_the_file_but_for_the_certificate() -> None:
+    said = run("haproxy", "-c", "-f", DEPLOY / "haproxy/haproxy.cfg", check=False).stdout
+    alerts = [line for line in said.splitlines() if "[ALERT]" in line]
+    assert [line for line in alerts if "parsing" in line and "unable to stat SSL certificate" not in line] == []
+    assert "[WARNING]" not in said
+
+
+def test_a_client_is_known_by_its_own_address(front: Front) -> None:
+    assert "private.example.org" in front.get("/mirrorlist/9/baseos", INSIDE)[1]
+    assert "private.example.org" not in front.get("/mirrorlist/9/baseos", OUTSIDE)[1]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+def test_nobody_can_pose_as_somebody_else(front: Front, header: str) -> None:
+    claim = f"for={INSIDE}" if header == "Forwarded" else INSIDE
+    status, body = front.get("/mirrorlist/9/baseos", OUTSIDE, **{header: claim})
+    assert status == 200
+    assert "private.example.org" not in body
+
+
+def test_https_is_spoken_with_the_certificate(front: Front, certificate: Certificate) -> None:
+    context = ssl.create_default_context(cafile=str(certificate.certificate))
+    with socket.create_connection(("127.0.0.1", front.https_port), 30, (INSIDE, 0)) as plain:
+        with context.wrap_socket(plain, server_hostname=NAME) as secure:
+            secure.sendall(f"GET /mirrorlist/9/baseos HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: secure.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"private.example.org" in answer
+
+
+def ask(service: Service, client: str) -> str:
+    """What a server answers to a client on whose behalf the front asks."""
+    connection = http.client.HTTPConnection(*service.address, timeout=30)
+    try:
+        connection.request("GET", "/mirrorlist/9/baseos", headers={"X-Forwarded-For": client})
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def test_two_servers_give_one_client_one_order(services: tuple[Service, Service]) -> None:
+    clients = [f"198.51.100.{number}" for number in range(50)]
+    orders = [[ask(service, client) for client in clients] for service in services]
+    assert orders[0] == orders[1]
+    assert len(set(orders[0])) > 10, "clients differ, so the servers cannot agree by chance"
+
+
+@FRONTS
+def test_no_request_fails_while_a_server_goes(open_front: OpenFront, tmp_path: Path, certificate: Certificate) -> None:
+    with open_two(tmp_path / "tree") as both, open_front(tmp_path, certificate, *map(server_of, both)) as front:
+        before = front.get("/mirrorlist/9/baseos")
+        both[0].process.terminate()
+        answers = {front.get("/mirrorlist/9/baseos") for _ in range(50)}
+        assert both[0].process.wait(30) == 0
+        assert {*answers, front.get("/mirrorlist/9/baseos")} == {before}
+        assert before[0] == 200
+
+
+class Closing(ThreadingTCPServer):
+    """A server that answers some requests of a connection and closes at the next, as if it had been idle.
+
+    closed  how many requests met a closing connection
+    """
+
+    daemon_threads = True
+
+    def __init__(self, answers: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.answers = answers
+        self.closed = 0
+        self.server = Server(self.server_address[1], self.server_address[1])
+
+
+class _Answers(BaseRequestHandler):
+    server: Closing
+    request: socket.socket
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):
+            for _ in range(self.server.answers):
+                if not self.request.recv(65536):
+                    return
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
+            if self.request.recv(65536):
+                self.server.closed += 1
+
+
+@contextmanager
+def open_closing(answers: int) -> Iterator[Closing]:
+    with Closing(answers) as opened:
+        thread = threading.Thread(target=opened.serve_forever, args=(0.01,))
+        thread.start()
+        yield opened
+        opened.shutdown()
+        thread.join()
+
+
+@FRONTS
+def test_a_request_that_meets_an_idle_close_is_sent_again(
+    open_front: OpenFront, tmp_path: Path, certificate: Certificate
+) -> None:
+    with (
+        open_closing(answers=1) as closing,
+        open_closing(answers=1000) as other,
+        open_front(tmp_path, certificate, closing.server, other.server) as front,
+    ):
+        assert {front.get("/mirrorlist/9/baseos") for _ in range(40)} == {(200, "ok\n")}
+    assert closing.closed > 10
