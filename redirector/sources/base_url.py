@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 
 from redirector.sources.fields import read_mapping, read_text
 from redirector.sources.files import Value
-from redirector.sources.problems import Report, show, show_key
+from redirector.sources.problems import Report, show
 
 SCHEMES = ("http", "https", "ftp", "rsync")
 
@@ -73,7 +73,7 @@ def read_base_urls(report: Report, prefix: str, value: Value) -> tuple[str, ...]
     bases: dict[str, str] = {}
     strays: list[tuple[str, str, str]] = []
     for name, raw in read_mapping(report, prefix, value).items():
-        key = f"{prefix}.{show_key(name)}"
+        key = f"{prefix}.{name}"
         url = _read_base_url(report, key, name, raw)
         if url is None:
             continue

@@ -8,7 +8,7 @@ from ipaddress import IPv6Network, ip_network
 
 from redirector.model import Network, Place
 from redirector.sources.files import Value
-from redirector.sources.problems import Report, nearest_key, show, show_key
+from redirector.sources.problems import Report, nearest_key, show
 
 _ASNS = range(1, 2**32)
 """RFC 6793; 0 is reserved (RFC 7607)."""
@@ -27,11 +27,11 @@ def known_keys(
             continue
         meant = nearest_key(key, known)
         if meant is None:
-            report.warning(prefix + show_key(key), "unknown key: left out")
+            report.warning(prefix + key, "unknown key: left out")
         elif meant in kept:
-            report.warning(prefix + show_key(key), f"unknown key, and {meant} is there already: left out")
+            report.warning(prefix + key, f"unknown key, and {meant} is there already: left out")
         else:
-            report.warning(prefix + show_key(key), f"unknown key: taken as {meant}")
+            report.warning(prefix + key, f"unknown key: taken as {meant}")
             kept[meant] = value
     return kept
 

@@ -129,7 +129,7 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Value:
         if event.tag is not None and event.tag not in _PLAIN_TAGS | _TEXT_TAGS:
-            raise ValueError(f"tag {event.tag[:50]}{_where(event)}")
+            raise ValueError(f"tag {event.tag[:50]!r}{_where(event)}")
         is_key = bool(self.open) and self.open[-1].wants_key
         if event.style or event.tag in _TEXT_TAGS or is_key:
             return event.value
@@ -149,7 +149,7 @@ class _Builder:
 
     def _start(self, event: yaml.CollectionStartEvent) -> None:
         if event.tag is not None and event.tag not in _PLAIN_TAGS:
-            raise ValueError(f"tag {event.tag[:50]}{_where(event)}")
+            raise ValueError(f"tag {event.tag[:50]!r}{_where(event)}")
         if self.open and self.open[-1].wants_key:
             raise ValueError(f"a key that is no text{_where(event)}")
         if len(self.open) == _LIMIT_DEPTH:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from redirector.sources.files import YAML_LIMIT_BYTES, Parsed, explain_failure, parse_yaml, read_bytes
-from redirector.sources.problems import Report, list_some, show_key
+from redirector.sources.problems import Report, list_some
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,28 @@ class Inputs:
         self.mtimes[path] = os.stat(path).st_mtime
         return raw
 
-    def find(self, path: str, limit_bytes: int, otherwise: str) -> bytes | None:
+    def find(self, path: str, limit_bytes: int, otherwise: str, fatal: bool = False) -> bytes | None:
         """The whole file *path*; None and an error that says what happens *otherwise*."""
         try:
             return self.read(path, limit_bytes)
         except (OSError, ValueError) as error:
-            self.report.of(path).error("file", f"{explain_failure(error)}: {otherwise}")
+            self.report.of(path).error("file", f"{explain_failure(error)}: {otherwise}", fatal)
             return None
 
-    def find_yaml(self, path: str, otherwise: str) -> Parsed | None:
+    def find_yaml(self, path: str, otherwise: str, fatal: bool = False) -> Parsed | None:
         """The YAML document in *path*; None and an error that says what happens *otherwise*."""
-        raw = self.find(path, YAML_LIMIT_BYTES, otherwise)
+        raw = self.find(path, YAML_LIMIT_BYTES, otherwise, fatal)
         if raw is None:
             return None
         report = self.report.of(path)
         try:
             parsed = parse_yaml(raw)
         except ValueError as error:
-            report.error("file", f"{error}: {otherwise}")
+            report.error("file", f"{error}: {otherwise}", fatal)
             return None
         if parsed.repeated_keys:
-            keys = list_some([show_key(key) for key in parsed.repeated_keys])
-            report.warning(show_key(parsed.repeated_keys[0]), f"stands there twice ({keys}): the later one counts")
+            keys = list_some(list(parsed.repeated_keys))
+            report.warning(parsed.repeated_keys[0], f"stands there twice ({keys}): the later one counts")
         if b"\r" in raw:
             report.warning("line ends", "CRLF instead of LF: read all the same")
         return parsed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import PurePath
@@ -23,7 +23,7 @@ from redirector.sources.fields import (
     read_texts,
 )
 from redirector.sources.files import Value
-from redirector.sources.problems import Report, show, show_key
+from redirector.sources.problems import Report, show
 
 _KEYS = (
     "name",
@@ -73,8 +73,11 @@ class Mirror:
     sponsor_url: str
 
 
-def read_mirror(report: Report, document: Value) -> Mirror | None:
-    """The mirror that *document*, the value of a whole file, describes; None (and an error) without name or address."""
+def read_mirror(report: Report, document: Value, modules: Collection[str]) -> Mirror | None:
+    """The mirror that *document*, the value of a whole file, describes; None (and an error) without name or address.
+
+    modules  those of the tree; addresses of others are left out
+    """
     if not isinstance(document, dict):
         report.error("file", f"{show(document)} is no mapping: left out")
         return None
@@ -96,7 +99,7 @@ def read_mirror(report: Report, document: Value) -> Mirror | None:
         path=report.path,
         name=name,
         urls=urls,
-        modules=_read_modules(report, record.get("address_optional")),
+        modules=_read_modules(report, record.get("address_optional"), modules),
         country=country,
         city=city,
         place=place,
@@ -129,12 +132,15 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _read_modules(report: Report, value: Value) -> dict[str, tuple[str, ...]]:
-    modules = {
-        module: read_base_urls(report, f"address_optional.{show_key(module)}", addresses)
-        for module, addresses in read_mapping(report, "address_optional", value).items()
-    }
-    return {module: urls for module, urls in modules.items() if urls}
+def _read_modules(report: Report, value: Value, known: Collection[str]) -> dict[str, tuple[str, ...]]:
+    modules = {}
+    for module, addresses in read_mapping(report, "address_optional", value).items():
+        key = f"address_optional.{module}"
+        if module not in known:
+            report.warning(key, "no such module in config.yml: left out")
+        elif urls := read_base_urls(report, key, addresses):
+            modules[module] = urls
+    return modules
 
 
 def _read_geolocation(report: Report, value: Value) -> tuple[str | None, CityName | None, Place | None]:

@@ -39,21 +39,19 @@ def load_tree(path: str, now: float) -> Catalog:
 
 def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
     config_path = os.path.join(path, CONFIG_FILE)
-    report = inputs.report.of(config_path)
-    parsed = inputs.find_yaml(config_path, "nothing can be served")
-    if parsed is None:
-        report.fatal("file", "a tree needs a readable config.yml")
-        return None
-    return read_config(report, parsed.value)
+    parsed = inputs.find_yaml(config_path, "nothing can be served", fatal=True)
+    return read_config(inputs.report.of(config_path), parsed.value) if parsed else None
 
 
 def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
     """Every usable mirror by the order of file names; a fatal problem when there is none."""
-    report = inputs.report.of(config.mirrors_dir)
+    report = inputs.report.of(config.path)
     try:
         names = sorted(os.listdir(config.mirrors_dir))
     except OSError as error:
-        report.fatal("mirrors_dir", f"cannot be read ({error.strerror}): no mirrors")
+        report.error(
+            "mirrors_dir", f"{show(config.mirrors_dir)} cannot be read ({error.strerror}): no mirrors", fatal=True
+        )
         return ()
     mirrors: dict[str, Mirror] = {}
     for name in names:
@@ -64,14 +62,14 @@ def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
             inputs.report.of(path).warning("file", "its name does not end in .yml: left out")
             continue
         parsed = inputs.find_yaml(path, "mirror left out")
-        mirror = parsed and read_mirror(inputs.report.of(path), parsed.value)
-        if not mirror:
+        mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules) if parsed else None
+        if mirror is None:
             continue
         first = mirrors.setdefault(mirror.name.casefold(), mirror)
         if first is not mirror:
             inputs.report.of(path).error("name", f"{mirror.name} is in {first.path} already: left out")
     if not mirrors:
-        report.fatal("mirrors_dir", "no usable mirror in it")
+        report.error("mirrors_dir", f"no usable mirror in {show(config.mirrors_dir)}", fatal=True)
     return tuple(mirrors.values())
 
 

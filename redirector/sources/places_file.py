@@ -9,7 +9,7 @@ from redirector.model import Place
 from redirector.sources.fields import known_keys, read_mapping, read_place
 from redirector.sources.files import Value
 from redirector.sources.mirror_file import read_country
-from redirector.sources.problems import Report, list_some, show_key
+from redirector.sources.problems import Report, list_some
 
 _KEYS = ("country", "latitude", "longitude")
 
@@ -27,7 +27,7 @@ def read_places(report: Report, document: Value, mirrors: Collection[str]) -> di
     entries = read_mapping(report, "file", document)
     strangers = sorted(name for name in entries if name not in mirrors)
     if strangers:
-        report.warning("file", f"no such mirror: {list_some([show_key(name) for name in strangers])}: left out")
+        report.warning("file", f"no such mirror: {list_some(strangers)}: left out")
     return {name: _read_entry(report, name, entries[name]) for name in entries if name in mirrors}
 
 

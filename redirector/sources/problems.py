@@ -19,28 +19,29 @@ class Report:
         """The report of another file of the same source."""
         return Report(path, self.problems)
 
-    def error(self, key: str, text: str) -> None:
-        """Something was left out."""
-        self.problems.append(Problem(Severity.ERROR, self.path, key, text))
+    def error(self, key: str, text: str, fatal: bool = False) -> None:
+        """Something was left out; *fatal*: nothing can be served from this input."""
+        self._add(Severity.ERROR, key, text, fatal)
 
     def warning(self, key: str, text: str) -> None:
         """Something was repaired, or deserves a look."""
-        self.problems.append(Problem(Severity.WARNING, self.path, key, text))
+        self._add(Severity.WARNING, key, text, fatal=False)
 
-    def fatal(self, key: str, text: str) -> None:
-        """Nothing can be served from this input."""
-        self.problems.append(Problem(Severity.ERROR, self.path, key, text, fatal=True))
+    def _add(self, severity: Severity, key: str, text: str, fatal: bool) -> None:
+        self.problems.append(Problem(severity, _one_line(self.path), _one_line(key[:150]), _one_line(text), fatal))
+
+
+def _one_line(text: str) -> str:
+    """*text* with everything escaped that is no character to look at: line ends, lone surrogates of file names."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
 def show(value: object) -> str:
-    """*value* as it stands in a message: one line, at most 100 characters."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    """*value* as it stands in a message, at most 100 characters."""
+    text = repr(value)
     return text if len(text) <= 100 else text[:99] + "…"
-
-
-def show_key(key: str) -> str:
-    """*key* as it may stand in a problem, whatever it is."""
-    return key if key.isprintable() and 0 < len(key) <= 100 else show(key)
 
 
 def list_some(names: list[str]) -> str:

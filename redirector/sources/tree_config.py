@@ -20,7 +20,7 @@ from redirector.sources.fields import (
 )
 from redirector.sources.files import Value
 from redirector.sources.primary import AlternatesRule
-from redirector.sources.problems import Report, list_some, show, show_key
+from redirector.sources.problems import Report, list_some, show
 
 _KEYS = (
     "config_version",
@@ -89,7 +89,7 @@ def read_config(report: Report, document: Value) -> TreeConfig | None:
     """The tree's configuration; None, with at least one fatal problem, when it names nothing that can be served."""
     folder = os.path.dirname(report.path)
     if not isinstance(document, dict):
-        report.fatal("file", f"{show(document)} is no mapping")
+        report.error("file", f"{show(document)} is no mapping", fatal=True)
         return None
     record = known_keys(report, document, _KEYS)
     words = _Words(report)
@@ -101,7 +101,7 @@ def read_config(report: Report, document: Value) -> TreeConfig | None:
     repositories = _read_repositories(report, words, record.get("repos"), duplicated)
     for key, found in (("versions", versions), ("arches", arches), ("repos", repositories)):
         if not found:
-            report.fatal(key, "missing or without a usable entry: nothing can be served")
+            report.error(key, "missing or without a usable entry: nothing can be served", fatal=True)
     if not (versions and arches and repositories):
         return None
 
@@ -269,7 +269,7 @@ def _check_repositories(report: Report, config: TreeConfig) -> None:
         for arch in sorted(repository.arches - arches):
             report.warning(f"repos.{name}.arches", f"no such architecture {show(arch)}")
         if repository.versions and not repository.versions.issuperset(beyond):
-            partial.append(show_key(name))
+            partial.append(name)
     if partial:
         report.warning(
             "repos.versions",

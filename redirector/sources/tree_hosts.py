@@ -13,7 +13,7 @@ from redirector.sources.health import Health, lacking
 from redirector.sources.inputs import Inputs
 from redirector.sources.mirror_file import Mirror
 from redirector.sources.places_file import Located, read_places
-from redirector.sources.problems import Report
+from redirector.sources.problems import Report, list_some, show
 from redirector.sources.tree_config import TreeConfig
 
 ORIGIN_NAME = "primary_url"
@@ -27,31 +27,30 @@ def build_hosts(
     places = _place_mirrors(inputs, config, mirrors)
     clouds = _CloudRanges(inputs, config)
     hosts = [
-        _build_host(inputs.report.of(mirror.path), mirror, located, clouds, health.get(mirror.name, Health()))
+        _build_host(
+            inputs.report.of(mirror.path),
+            mirror,
+            located,
+            clouds.find(mirror) if mirror.cloud else (),
+            health.get(mirror.name, Health()),
+        )
         for mirror, located in zip(mirrors, places, strict=True)
     ]
     if config.primary_url:
         name = authority_of(config.primary_url)
+        if any(config.primary_url in mirror.urls for mirror in mirrors):
+            inputs.report.of(config.path).warning("primary_url", f"{config.primary_url} is a mirror too: listed twice")
         taken = name.casefold() in {mirror.name.casefold() for mirror in mirrors}
         hosts.append(Host(name=ORIGIN_NAME if taken else name, origin=True))
     return tuple(hosts)
 
 
-def _build_host(report: Report, mirror: Mirror, located: Located, clouds: _CloudRanges, health: Health) -> Host:
-    ranges = clouds.find(report, mirror) if mirror.cloud else ()
-    netblocks = tuple(dict.fromkeys((*mirror.subnets, *ranges)))
-    if not netblocks and not mirror.asns:
-        if mirror.private:
-            report.warning("private", "true without subnets, asn or cloud ranges: given to nobody")
-        elif mirror.monopoly:
-            report.warning("monopoly", "true without subnets, asn or cloud ranges: without effect")
-    if located.place is None and not mirror.private and not mirror.cloud:
-        report.warning("geolocation", f"{mirror.name} cannot be placed: it comes after those that can")
-    return Host(
+def _build_host(report: Report, mirror: Mirror, located: Located, ranges: tuple[Network, ...], health: Health) -> Host:
+    host = Host(
         name=mirror.name,
         country=located.country,
         place=located.place,
-        netblocks=netblocks,
+        netblocks=tuple(dict.fromkeys((*mirror.subnets, *ranges))),
         asns=mirror.asns,
         private=mirror.private,
         local=mirror.cloud is not None,
@@ -63,6 +62,14 @@ def _build_host(report: Report, mirror: Mirror, located: Located, clouds: _Cloud
         sponsor=mirror.sponsor,
         sponsor_url=mirror.sponsor_url,
     )
+    if not host.netblocks and not host.asns:
+        if host.private:
+            report.warning("private", "true without subnets, asn or cloud ranges: given to nobody")
+        elif host.monopoly:
+            report.warning("monopoly", "true without subnets, asn or cloud ranges: without effect")
+    if host.place is None and not host.private and not host.local:
+        report.warning("geolocation", f"{host.name} cannot be placed: it comes after those that can")
+    return host
 
 
 def _place_mirrors(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...]) -> tuple[Located, ...]:
@@ -108,9 +115,10 @@ class _CloudRanges:
     read: dict[str, Mapping[str, frozenset[Network]]] = field(default_factory=dict)
     picked: dict[tuple[str, tuple[str, ...]], tuple[Network, ...]] = field(default_factory=dict)
 
-    def find(self, report: Report, mirror: Mirror) -> tuple[Network, ...]:
+    def find(self, mirror: Mirror) -> tuple[Network, ...]:
         """The networks of the mirror's cloud and regions; empty, and reported, if there are none."""
         cloud = mirror.cloud or ""
+        report = self.inputs.report.of(mirror.path)
         if cloud not in self.config.cloud_ranges:
             report.warning(
                 "cloud_type", f"{cloud} has no list in cloud_ranges of {self.config.path}: no ranges are known"
@@ -123,7 +131,9 @@ class _CloudRanges:
             self.picked[key] = pick_networks(self.read[cloud], mirror.cloud_regions)
         missing = sorted({region.lower() for region in mirror.cloud_regions} - {*self.read[cloud], "all"})
         if missing:
-            report.warning("cloud_regions", f"{', '.join(missing)}: not in the list of {cloud}")
+            report.warning(
+                "cloud_regions", f"{list_some([show(region) for region in missing])}: not in the list of {cloud}"
+            )
         return self.picked[key]
 
     def _load(self, path: str, cloud: str) -> Mapping[str, frozenset[Network]]:
