@@ -1,4 +1,4 @@
-"""The Metalink 3.0 answer, in MirrorManager's dialect (`mirrormanager.md`, section 6; `clients.md` says who insists on what)."""
+"""The Metalink 3.0 answer, in MirrorManager's dialect, down to what single clients insist on."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ class Pages:
 def visible(
     snapshot: Snapshot, carriers: HostSet, ranking: Ranking, wishes: Wishes, form: Form
 ) -> tuple[Ranking, dict[HostId, tuple[str, ...]]]:
-    """The ranking without the hosts that have no URL to show in *form*, unless that leaves nobody; and the base URLs."""
+    """The ranking without hosts that have no URL to show in *form*, unless that leaves nobody; and the base URLs."""
     hosts = [host for group in ranking.groups for host in group.hosts]
     if ranking.origin is not None:
         hosts.append(ranking.origin)

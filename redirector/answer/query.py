@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from redirector.answer.answer import Kind
-from redirector.answer.wishes import SCHEMES, Wishes
+from redirector.answer.wishes import NO_WISHES, SCHEMES, Wishes
 from redirector.errors import QueryError
 
 MAX_TARGET_BYTES = 8190
@@ -50,7 +50,7 @@ class Query:
     redirect: bool = False
     time: bool = False
     protocol: str | None = None
-    wishes: Wishes = Wishes()
+    wishes: Wishes = NO_WISHES
 
 
 def kind_of(target: bytes) -> Kind:
@@ -184,7 +184,7 @@ def _file_path(path: str) -> str:
 def _wishes(parameters: Mapping[str, str]) -> Wishes:
     """The wishes among *parameters*; malformed values are refused."""
     if not _WISHES.keys() & parameters.keys():
-        return _NONE
+        return NO_WISHES
     protocols = _listed_values(parameters, "protocol", lambda value: value.lower() in SCHEMES, ", ".join(SCHEMES))
     demands = _listed_values(
         parameters, "require", lambda value: value.lower() in (*_DEMANDS, *SCHEMES), ", ".join((*_DEMANDS, *SCHEMES))
@@ -210,7 +210,6 @@ def _wishes(parameters: Mapping[str, str]) -> Wishes:
     )
 
 
-_NONE = Wishes()
 _WISHES = dict.fromkeys(
     ("country", "cc", "protocol", "netblock", "exclude_host", "exclude_country", "limit", "ipv4", "ipv6", "require")
 )

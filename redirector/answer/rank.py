@@ -199,9 +199,9 @@ class _Draft:
             return []
         around = [(Tier.NETBLOCK, hosts) for _, hosts in self.audience.netblocks]
         around.append((Tier.ASN, self.audience.asn_hosts))
-        shown = self.host_set.urls.keys()
+        shown: Container[HostId] = self.host_set.urls
         if not wishes.private:
-            shown = set(self.host_set.public) | {host for host in shown if facts[host].local}
+            shown = set(self.host_set.public) | {host for host in self.host_set.urls if facts[host].local}
         return [(tier, [host for host in hosts if host in shown]) for tier, hosts in around]
 
     def serves(self, schemes: Iterable[str]) -> Callable[[HostId], bool]:
@@ -308,7 +308,7 @@ def _add_requested(draft: _Draft) -> bool:
 
 def _add_country(draft: _Draft) -> None:
     country = draft.audience.country
-    if country in draft.host_set.by_country:
+    if country is not None and country in draft.host_set.by_country:
         draft.comment.append(f"country = {country} ")
         draft.add(Tier.COUNTRY, draft.host_set.by_country[country], draft.weight)
 
@@ -334,7 +334,7 @@ def _is_near(country: str, other: str) -> bool:
 
 
 def _suitable(draft: _Draft) -> Callable[[HostId], bool]:
-    """Whether a host counts towards `minimum`: it has a URL of a wished protocol; by default, one that all clients read."""
+    """Whether a host counts towards `minimum`: it has a URL of a wished protocol, or by default of http or https."""
     if draft.wishes.protocols:
         return draft.serves(draft.wishes.protocols)
     return draft.serves(("http", "https")) if draft.snapshot.policy.relax else lambda host: True
@@ -418,7 +418,7 @@ def _distances(snapshot: Snapshot, audience: Audience, hosts: Sequence[HostId]) 
 
 
 def _add_by_distance(draft: _Draft, hosts: list[HostId], km: Mapping[HostId, float], length: int) -> None:
-    """Groups A to D of the rule, as far as the list is long; hosts that cannot be placed come last, in their country too."""
+    """Groups A to D of the rule, as far as the list is long; hosts that cannot be placed come last."""
     facts, audience = draft.snapshot.hosts, draft.audience
     at_home = [host for host in hosts if audience.country and facts[host].country == audience.country]
     if at_home:

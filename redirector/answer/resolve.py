@@ -1,4 +1,4 @@
-"""From a `Query` to the `Listing` it means: which directory or file of the master tree, under both families of names."""
+"""From a `Query` to the `Listing` it means: which directory or file of the master tree, under all its names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from difflib import get_close_matches
 
 from redirector.answer.answer import Kind
 from redirector.answer.query import Query
-from redirector.answer.releases import Resolved, resolve_joined, resolve_repository
+from redirector.answer.releases import (
+    Resolved,
+    plain_names,
+    plain_releases,
+    resolve_joined,
+    resolve_repository,
+)
+from redirector.answer.releases import resolve_isos as resolve_release_isos
 from redirector.errors import QueryError
 from redirector.model import Directory
 from redirector.snapshot.listing import Listing, ending_of
@@ -43,7 +50,8 @@ def resolve_isos(snapshot: Snapshot, query: Query) -> Listing:
     if snapshot.releases is None:
         raise QueryError(404, "there are no ISO lists here: the mirrors come from a MirrorManager snapshot")
     isos = resolve_release_isos(snapshot.releases, query.version, query.arch)
-    return Listing(isos.host_set, isos.directory, ending_of(isos.directory, None))
+    url = isos.url and f"{isos.url}/"
+    return Listing(isos.host_set, isos.directory, ending_of(isos.directory, None), only_url=url)
 
 
 def plain_queries(snapshot: Snapshot) -> Iterator[tuple[Query, list[bytes]]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pytricia
+from pytricia import PyTricia
 
 from redirector.locate.places import countries, find_misplaced
-from redirector.model import Catalog, HostId, Network, Problem, Severity
+from redirector.model import Catalog, Dialect, HostId, Network, Problem, Severity
 
 WIDE_V4 = 8
 WIDE_V6 = 20
@@ -42,7 +42,7 @@ def check_catalog(catalog: Catalog, trusted_proxies: Sequence[Network]) -> list[
 
 def _few(subject: str, path: str, found: Iterator[tuple[str, str]]) -> Iterator[Problem]:
     """The first findings by name, the others as a number: a list that nobody reads helps nobody."""
-    more = 0
+    more, last = 0, ""
     for count, (name, text) in enumerate(found):
         if count < NAMED:
             yield Problem(Severity.WARNING, path, f"{subject} {name}", text)
@@ -63,7 +63,7 @@ def _wide_netblocks(catalog: Catalog) -> Iterator[tuple[str, str]]:
 
 def _shared_netblocks(catalog: Catalog) -> Iterator[tuple[str, str]]:
     """Netblocks of one host that lie in those of another (two hosts of one site often do so on purpose)."""
-    tries = {4: pytricia.PyTricia(32), 6: pytricia.PyTricia(128)}
+    tries = {4: PyTricia(32), 6: PyTricia(128)}
     for host in catalog.hosts:
         for network in host.netblocks:
             trie, prefix = tries[network.version], str(network)
@@ -83,7 +83,7 @@ def _trusted_netblocks(catalog: Catalog, trusted_proxies: Sequence[Network]) -> 
     for host in catalog.hosts:
         for network in host.netblocks:
             for proxy in trusted_proxies:
-                if network.version == proxy.version and network.overlaps(proxy):  # type: ignore[arg-type]
+                if network.version == proxy.version and network.overlaps(proxy):
                     text = f"of {host.name} overlaps the trusted proxy {proxy}: its clients may pose as anybody"
                     yield str(network), text
 
@@ -117,9 +117,8 @@ def _without_http(catalog: Catalog) -> Iterator[tuple[str, str]]:
 def _never_given(catalog: Catalog) -> Iterator[tuple[str, str]]:
     carried = {host_id for carriers in catalog.host_sets for host_id in carriers.urls}
     for n, host in enumerate(catalog.hosts):
-        if (host.private or host.local) and not host.netblocks and not host.asns:
-            kind = "private" if host.private else "for its own networks only"
-            yield host.name, f"{kind}, and names neither a netblock nor an AS number: no client is ever given it"
+        if catalog.dialect is Dialect.MIRRORMANAGER and host.private and not host.netblocks and not host.asns:
+            yield host.name, "private, and names neither a netblock nor an AS number: no client is ever given it"
         elif HostId(n) not in carried:
             yield host.name, "carries nothing: no client is ever given it"
 

@@ -39,17 +39,17 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
         raise ConfigError(config.source, "compatibility", config.compatibility, way_out)
     problems: list[Problem] = []
 
-    def attempt(load: Callable[[], T]) -> T | None:
+    def attempt(load: Callable[[str], T], path: str) -> T | None:
         try:
-            return load()
+            return load(path)
         except SnapshotError as error:
             problems.extend(error.problems)
             return None
 
-    catalog = attempt(lambda: load_source(config.source, now))
-    geo = attempt(lambda: load_geoip(config.geoip)) if config.geoip else None
-    asns = attempt(lambda: load_asns(config.asn)) if config.asn else None
-    continents = attempt(lambda: load_continents(config.continents) if config.continents else gazetteer_continents())
+    catalog = attempt(lambda path: load_source(path, now), config.source)
+    geo = attempt(load_geoip, config.geoip) if config.geoip else None
+    asns = attempt(load_asns, config.asn) if config.asn else None
+    continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()
     for loaded in (catalog, geo, asns, continents):
         problems.extend(loaded.problems if loaded is not None else ())
     if catalog is not None:

@@ -1,4 +1,4 @@
-"""Where the dialects differ from each other and from today's servers: one frozen value that ranking and answers consult."""
+"""Where the dialects differ from each other and from today's servers, as one frozen value."""
 
 from __future__ import annotations
 
