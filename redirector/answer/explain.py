@@ -58,7 +58,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The whole story of one answer; *hosts* holds every host of the directory once, the listed ones first, in order."""
+    """The whole story of one answer; *hosts* holds every host of the directory once, the listed ones first."""
 
     target: str
     lists: str

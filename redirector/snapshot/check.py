@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pytricia import PyTricia
+from pytricia import PyTricia  # type: ignore[import-not-found]  # a C extension without stubs
 
 from redirector.locate.places import countries, find_misplaced
 from redirector.model import Catalog, Dialect, HostId, Network, Problem, Severity
