@@ -1,0 +1,73 @@
+"""The two ways to load a server: as fast as it answers (wrk), and at a fixed rate (`open_loop`)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.open_loop import Latencies
+from benchmarks.processes import ROOT, pinned
+
+_SCRIPT = Path(__file__).with_name("wrk.lua")
+
+_GRACE_S = 60.0
+"""For reading the traffic file and closing connections."""
+
+
+class BadAnswersError(Exception):
+    """A number would mean nothing: answers came with a wrong status, or connections broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What a closed loop reached; *size_bytes* is the mean size of an answer with its head."""
+
+    rate: float
+    requests: int
+    size_bytes: float
+    p50_ms: float
+    p99_ms: float
+
+
+def closed_loop(
+    address: str, traffic: Path, *, seconds: float, cores: Sequence[int], connections: int = 64
+) -> Throughput:
+    """As many requests of the file *traffic* as the server at *address* (`HOST:PORT`) answers.
+
+    raises  BadAnswersError if any answer was not 200, or any connection broke
+    """
+    threads = min(len(cores), connections)
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
+    command += ["-s", str(_SCRIPT), f"http://{address}/", "--", str(traffic)]
+    printed = subprocess.run(
+        pinned(cores, command), capture_output=True, text=True, timeout=seconds + _GRACE_S, check=True
+    ).stdout
+    said = json.loads(printed.splitlines()[-1])
+    if said["bad_status"] or said["broken"] or said["timeouts"] or not said["requests"]:
+        raise BadAnswersError(f"{address}: {said}")
+    return Throughput(
+        rate=round(said["requests"] / said["seconds"], 1),
+        requests=said["requests"],
+        size_bytes=round(said["bytes"] / said["requests"], 1),
+        p50_ms=said["p50_ms"],
+        p99_ms=said["p99_ms"],
+    )
+
+
+def open_loop(
+    address: str, traffic: Path, *, rate: float, seconds: float, cores: Sequence[int], connections: int = 64
+) -> Latencies:
+    """Latencies at *rate* requests a second, in a process of its own on one of *cores*."""
+    command = [sys.executable, "-m", "benchmarks.open_loop", address, str(traffic)]
+    command += ["--rate", str(rate), "--seconds", str(seconds), "--connections", str(connections)]
+    printed = subprocess.run(
+        pinned(cores[-1:], command), capture_output=True, text=True, cwd=ROOT, timeout=seconds + _GRACE_S, check=True
+    ).stdout
+    found = Latencies(**json.loads(printed))
+    if found.bad:
+        raise BadAnswersError(f"{address}: {found.bad} answers were not 200")
+    return found

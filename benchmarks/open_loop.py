@@ -1,0 +1,152 @@
+"""Latency at a fixed rate, as a crowd feels it: requests fall due whether or not earlier ones were answered.
+
+    python -m benchmarks.open_loop --rate 20000 --seconds 10 127.0.0.1:8080 FILE
+
+Gaps between requests are exponential. A request's time runs from when it fell due, not from when a connection was free
+to send it, so a server that stalls is charged for everybody who waited (no coordinated omission). The program never
+sleeps: give it a core of its own. What it adds itself is small, some 10 µs a request, and is charged to the server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import re
+import socket
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from select import EPOLLIN, epoll
+from time import perf_counter
+
+_LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)\r\n", re.IGNORECASE)
+
+_PATIENCE_S = 10.0
+"""How long answers may take to come in after the last request fell due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """*unanswered* requests fell due and got no whole answer; *bad* ones got a status other than 200."""
+
+    rate: float
+    answered: int
+    unanswered: int
+    bad: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+
+
+@dataclass(slots=True)
+class _Connection:
+    """One connection with at most one request under way."""
+
+    socket: socket.socket
+    due: float = 0.0
+    missing: int = 0
+    started: bool = False
+
+
+def read_requests(path: Path) -> list[bytes]:
+    """The requests of a traffic file."""
+    return [head + b"\r\n\r\n" for head in path.read_bytes().split(b"\r\n\r\n")[:-1]]
+
+
+def measure(
+    address: tuple[str, int], requests: list[bytes], rate: float, seconds: float, connections: int
+) -> Latencies:
+    """Offer *rate* requests a second for *seconds*; each request of the list at most once, then from the start."""
+    free: deque[_Connection] = deque()
+    by_descriptor: dict[int, _Connection] = {}
+    events = epoll()
+    for _ in range(connections):
+        connection = _Connection(socket.create_connection(address))
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        by_descriptor[connection.socket.fileno()] = connection
+        events.register(connection.socket, EPOLLIN)
+        free.append(connection)
+    chance = Random(1)
+    spent: list[float] = []
+    bad = sent = 0
+    gc.disable()
+    due = start = perf_counter()
+    end = start + seconds
+    while (now := perf_counter()) < end + _PATIENCE_S and (due < end or len(free) < len(by_descriptor)):
+        while due <= now and due < end and free:
+            connection = free.popleft()
+            connection.due = due
+            connection.socket.sendall(requests[sent % len(requests)])
+            sent += 1
+            due += chance.expovariate(rate)
+        for descriptor, _ in events.poll(0):
+            connection = by_descriptor[descriptor]
+            received = connection.socket.recv(1 << 18)
+            if not received:
+                events.unregister(descriptor)
+                del by_descriptor[descriptor]
+                continue
+            if not connection.started:
+                connection.started = True
+                bad += not received.startswith(b"HTTP/1.1 200 ")
+                connection.missing = _answer_size(received)
+            connection.missing -= len(received)
+            if connection.missing <= 0:
+                spent.append(perf_counter() - connection.due)
+                connection.started = False
+                free.append(connection)
+    gc.enable()
+    for connection in by_descriptor.values():
+        connection.socket.close()
+    return _summarise(sorted(spent), sent, bad, seconds)
+
+
+def _answer_size(first: bytes) -> int:
+    """Bytes of the whole answer, going by what came *first*; the head of an answer comes in one piece."""
+    found = _LENGTH.search(first)
+    assert found, f"an answer without Content-Length: {first[:200]!r}"
+    return first.index(b"\r\n\r\n") + 4 + int(found[1])
+
+
+def _summarise(spent: list[float], sent: int, bad: int, seconds: float) -> Latencies:
+    def at(share: float) -> float:
+        return round(spent[min(len(spent) - 1, int(len(spent) * share))] * 1e3, 3) if spent else float("inf")
+
+    return Latencies(
+        rate=round(len(spent) / seconds, 1),
+        answered=len(spent),
+        unanswered=sent - len(spent),
+        bad=bad,
+        p50_ms=at(0.5),
+        p90_ms=at(0.9),
+        p99_ms=at(0.99),
+        p999_ms=at(0.999),
+        max_ms=at(1.0),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure latency at a fixed rate.")
+    parser.add_argument("address", metavar="HOST:PORT")
+    parser.add_argument("traffic", metavar="FILE", type=Path)
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--connections", type=int, default=64)
+    options = parser.parse_args()
+    host, _, port = options.address.rpartition(":")
+    found = measure(
+        (host.strip("[]"), int(port)),
+        read_requests(options.traffic),
+        options.rate,
+        options.seconds,
+        options.connections,
+    )
+    print(json.dumps(asdict(found)))
+
+
+if __name__ == "__main__":
+    main()
