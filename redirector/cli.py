@@ -124,11 +124,12 @@ def _check(arguments: argparse.Namespace) -> int:
 def _explain(arguments: argparse.Namespace) -> int:
     config = _read_config(arguments)
     from redirector.answer.explain import explain
+    from redirector.answer.serve import Responder
     from redirector.snapshot.load import load_snapshot
 
     now = time.time()
     try:
-        explanation = explain(load_snapshot(config, now), arguments.target, arguments.client, now)
+        explanation = explain(Responder(load_snapshot(config, now)), arguments.target, arguments.client, now)
     except SnapshotError as error:
         _say(str(error))
         return Exit.FAILED

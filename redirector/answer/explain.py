@@ -106,19 +106,19 @@ def _verdict_line(verdict: Verdict) -> str:
     return f"{rank}{verdict.host} ({verdict.country or '??'}{km}): {verdict.reason}"
 
 
-def explain(snapshot: Snapshot, target: str, client: str, now: float) -> Explanation:
+def explain(responder: Responder, target: str, client: str, now: float) -> Explanation:
     """Explain the answer to *target* (a path with parameters, or a whole URL) for the address *client*.
 
     raises  QueryError: 404 for no such repository or directory, 400 for a target or an address that cannot be read
     cost    some milliseconds
     """
+    snapshot = responder.snapshot
     address = parse_address(client.strip())
     if address is None:
         raise QueryError(400, f"{client[:60]}: not an IPv4 or IPv6 address")
     parts = urlsplit(target)
     plain = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = Request(plain.encode(), Client(address), now, 0)
-    responder = Responder(snapshot)
     query = parse_query(request.target, snapshot.policy.decode)
     listing = resolve(snapshot, query)
     seat = responder.seat(request, query)

@@ -14,12 +14,11 @@ from aiohttp import hdrs, web
 
 from redirector.answer.answer import Answer, Kind, Request
 from redirector.answer.query import kind_of
-from redirector.answer.serve import answer as find_answer
+from redirector.answer.serve import Responder
 from redirector.config import Config
-from redirector.locate.proxies import Client, find_client
+from redirector.locate.proxies import Client, find_client, trusted_proxies_of
 from redirector.server.access_log import AccessLog, Entry
 from redirector.server.counters import Counters
-from redirector.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from redirector.server.connection import Connection
@@ -46,9 +45,11 @@ class Service:
     draining       every answer is its connection's last
     """
 
-    def __init__(self, config: Config, snapshot: Snapshot, counters: Counters, access_log: AccessLog | None) -> None:
+    def __init__(self, config: Config, responder: Responder, counters: Counters, access_log: AccessLog | None) -> None:
         self.config = config
-        self.snapshot = snapshot
+        self.responder = responder
+        self.snapshot = responder.snapshot
+        self.trusted = trusted_proxies_of(config.trusted_proxies)
         self.counters = counters
         self.access_log = access_log
         self.loop = asyncio.get_running_loop()
@@ -92,7 +93,7 @@ class Service:
         client = find_client(
             cast("Connection", request.protocol).peer,
             request.headers.getall(hdrs.X_FORWARDED_FOR, ()),
-            self.config.trusted_proxies,
+            self.trusted,
         )
         response = self.respond(self.answer(request, client))
         response[_CLIENT] = client
@@ -112,7 +113,7 @@ class Service:
             return Answer(417, kind_of(target), b"the only expectation that is met is 100-continue\n")
         question = Request(target, client, time.time(), random.getrandbits(64), request.headers.get(hdrs.ACCEPT, ""))
         try:
-            return find_answer(self.snapshot, question)
+            return self.responder.answer(question)
         except Exception:
             _log.exception("a request could not be answered: %.200r", target)
             return Answer(500, kind_of(target), b"this should not have happened, and is in the server's log\n")

@@ -194,8 +194,3 @@ class Connection(RequestHandler):
 
     def _process_keepalive(self) -> None:
         """aiohttp's own timer: the deadline has taken its place."""
-
-
-def make_protocol(server: web.Server, service: Service) -> Connection:
-    """The protocol of every connection of a worker: accepted, or handed over by another worker."""
-    return Connection(server, service)

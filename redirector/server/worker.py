@@ -11,15 +11,15 @@ from contextlib import suppress
 import uvloop
 from aiohttp import web
 
+from redirector.answer.serve import Responder
 from redirector.config import Config
 from redirector.server.access_log import FORMATS, AccessLog
 from redirector.server.app import Service
 from redirector.server.channel import MAX_DESCRIPTORS, Channel
-from redirector.server.connection import Connection, make_protocol
 from redirector.server.counters import Counters
+from redirector.server.lane import Lane, LaneConnection
 from redirector.server.listeners import BACKLOG
 from redirector.server.messages import Accepting, Adopt, Drain, Finish, Stopped, Take
-from redirector.snapshot.snapshot import Snapshot
 
 _log = logging.getLogger("redirector.server")
 
@@ -38,7 +38,7 @@ LAST_FLUSH_S = 1.0
 
 def run_worker(
     config: Config,
-    snapshot: Snapshot,
+    responder: Responder,
     counters: Counters,
     channel: Channel,
     listeners: Sequence[socket.socket],
@@ -46,12 +46,12 @@ def run_worker(
 ) -> None:
     """Be a worker until the supervisor has one drain, or is gone."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(config, snapshot, counters, channel, listeners, log_sink))
+        runner.run(_work(config, responder, counters, channel, listeners, log_sink))
 
 
 async def _work(
     config: Config,
-    snapshot: Snapshot,
+    responder: Responder,
     counters: Counters,
     channel: Channel,
     listeners: Sequence[socket.socket],
@@ -60,7 +60,7 @@ async def _work(
     access_log = None
     if config.access_log is not None:
         access_log = AccessLog(FORMATS[config.access_log_format], log_sink, counters.lost)
-    await Worker(Service(config, snapshot, counters, access_log), channel, listeners).run()
+    await Worker(Service(config, responder, counters, access_log), channel, listeners).run()
 
 
 class Worker:
@@ -73,6 +73,7 @@ class Worker:
         self._loop = service.loop
         self._doors: list[asyncio.AbstractServer] = []
         self._server = web.Server(service.handle)
+        self._lane = Lane(service)
         self._complete = asyncio.Event()
         self._ended = asyncio.Event()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -87,10 +88,10 @@ class Worker:
         await self._ended.wait()
         await self._say_goodbye()
 
-    def _protocol(self) -> Connection:
+    def _protocol(self) -> LaneConnection:
         if len(self._service.connections) + 1 >= self._service.config.max_connections:
             self._close_doors()
-        return make_protocol(self._server, self._service)
+        return LaneConnection(self._server, self._service, self._lane)
 
     async def _open_doors(self) -> None:
         for listener in self._listeners:

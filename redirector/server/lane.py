@@ -1,0 +1,212 @@
+"""The narrow lane: a plain `GET` that arrives whole, for a target known beforehand, is answered without aiohttp.
+
+Nothing is decided here that the general way does not decide: the same frames, audiences, seeds and pages give the same
+bytes, and whatever is out of the ordinary is handed to aiohttp untouched. What a request looks like besides its target
+and its client's address, its *shape*, is examined strictly once and then recognised by one look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from array import array
+from bisect import bisect_left
+from dataclasses import dataclass
+from email.utils import formatdate
+from random import getrandbits
+from socket import AF_INET, inet_pton
+
+from aiohttp import web
+
+from redirector.answer.answer import Answer, Form, Kind, Tier
+from redirector.answer.metalink import METALINK_TYPE
+from redirector.answer.seed import client_seed
+from redirector.answer.serve import compose
+from redirector.locate.proxies import find_forwarded, find_peer, is_proxy
+from redirector.server.app import Service, header_fields
+from redirector.server.connection import END_OF_HEADERS, Connection
+from redirector.server.counters import BOUNDS_S, DURATION_SUM
+
+MAX_SHAPES = 4096
+"""Shapes that are remembered; there are about as many as there are kinds and versions of clients and proxies."""
+
+_FORWARDED = b"\r\nX-Forwarded-For: "
+_FORWARDED_LOW = _FORWARDED.lower()
+_VERSION = b" HTTP/1.1\r\n"
+_LAST = b"\r\nConnection: close\r\n\r\n"
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*)\Z")
+_GENERAL = frozenset(("content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer"))
+"""Headers that only the general way understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All of a request but its target and its client's address, found to be ordinary.
+
+    last   the client wants the connection closed behind the answer
+    """
+
+    last: bool
+    referer: str
+    agent: str
+
+
+class LaneConnection(Connection):
+    """A connection that may take the lane whenever aiohttp has nothing under way on it."""
+
+    __slots__ = ("address", "lane", "trusts")
+
+    def __init__(self, server: web.Server, service: Service, lane: Lane) -> None:
+        super().__init__(server, service)
+        self.lane = lane
+        self.address: bytes | None = None
+        self.trusts = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.address = find_peer(self.peer, self.service.trusted).address
+        self.trusts = is_proxy(self.peer, self.service.trusted)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer *data* at once, or hand it on (MEASURED, section 2, rules 1 to 3 and 10)."""
+        waiter = self._waiter
+        if (
+            self.whole
+            and (not waiter.done() if waiter is not None else self._request_count == 0)
+            and data[:5] == b"GET /"
+            and not (self._messages or self._close or self._force_close or self.service.draining)
+            and self.lane.answer(self, data)
+        ):
+            return
+        super().data_received(data)
+
+
+class Lane:
+    """What the connections of one worker share in the lane."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._frames = service.responder.frames
+        self._pages = service.responder.pages
+        self._shapes: dict[bytes, Shape] = {}
+        snapshot, layout = service.snapshot, service.counters.layout
+        self._audiences = snapshot.audiences
+        self._window_s = snapshot.order_window_s
+        self._families = snapshot.families_known
+        self._cells = service.counters.cells
+        codes = [layout.country_cell(code or None) for code in snapshot.audiences.countries]
+        self._country_cells = array("H", (codes[number] for number in snapshot.audiences.country_of))
+        self._tier_cells = {tier: layout.tier_cell(tier) for tier in Tier}
+        self._host_cell = layout.host_cell(0)
+        self._kinds = {
+            metalink: (
+                layout.request_cell(kind, 200),
+                layout.duration_cells(kind),
+                _head(METALINK_TYPE if metalink else "text/plain", last=False),
+                _head(METALINK_TYPE if metalink else "text/plain", last=True),
+            )
+            for metalink, kind in ((True, Kind.METALINK), (False, Kind.MIRRORLIST))
+        }
+        self._second = 0
+        self._date = b""
+
+    def answer(self, connection: LaneConnection, data: bytes) -> bool:
+        """Answer the request *data*; False: nothing was done, and it must go the general way.
+
+        cost  6 µs for a mirrorlist of 60 URLs, 9 µs for a metalink of 150, the system call not counted
+        """
+        began = time.perf_counter()
+        end_of_target = data.find(_VERSION, 5)
+        frame = self._frames.get(data[4:end_of_target])
+        if frame is None or frame.listing.only_url is not None:
+            return False
+        address, rest = connection.address, data[end_of_target:]
+        at = rest.find(_FORWARDED)
+        if at < 0:
+            at = rest.find(_FORWARDED_LOW)
+        if at >= 0:
+            end = rest.find(b"\r\n", at + len(_FORWARDED))
+            forwarded = rest[at + len(_FORWARDED) : end]
+            rest = rest[: at + len(_FORWARDED)] + rest[end:]
+            if connection.trusts:
+                address = self._forwarded_address(forwarded)
+        shape = self._shapes.get(rest) or self._examine(rest, at >= 0)
+        if shape is None or address is None:
+            return False
+
+        now = int(time.time())
+        audience = self._audiences.table.find(address)
+        seed = client_seed(address, now, self._window_s) if self._window_s else getrandbits(64)
+        family = (4 if len(address) == 4 else 6) if self._families else 0
+        metalink = frame.metalink
+        form = Form.METALINK if metalink else Form.MIRRORLIST
+        page = self._pages.find(frame.listing.host_set, audience, family, form)
+        body, first = compose(frame, page, seed, now)
+        if now != self._second:
+            self._second, self._date = now, f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
+        request_cell, duration_cells, head, last_head = self._kinds[metalink]
+        transport = connection.transport
+        assert transport is not None
+        if shape.last:
+            transport.write(b"%b%d%b%b%b" % (last_head, len(body), self._date, _LAST, body))
+            transport.close()
+        else:
+            transport.write(b"%b%d%b%b%b" % (head, len(body), self._date, END_OF_HEADERS, body))
+        connection.deadline = self._service.idle_deadline
+
+        cells = self._cells
+        cells[request_cell] += 1
+        cells[self._country_cells[audience]] += 1
+        cells[self._tier_cells[page.tier]] += 1
+        if first is not None:
+            cells[self._host_cell + first] += 1
+        duration_s = time.perf_counter() - began
+        cells[duration_cells + bisect_left(BOUNDS_S, duration_s)] += 1
+        cells[duration_cells + DURATION_SUM] += int(duration_s * 1e9)
+        if self._service.access_log is not None:
+            self._service.access_log.add(
+                self._entry(frame, page, first, address, audience, shape, len(body), duration_s)
+            )
+        return True
+
+    def _forwarded_address(self, value: bytes) -> bytes | None:
+        text = value.decode("latin-1")
+        try:
+            return inet_pton(AF_INET, text)
+        except OSError:
+            return find_forwarded((text,), self._service.trusted).address
+
+    def _examine(self, rest: bytes, forwarded: bool) -> Shape | None:
+        """What the request is besides target and address, if it is ordinary; remembered then.
+
+        rest       from the version on, with the value of `X-Forwarded-For` cut out
+        forwarded  there was one
+        """
+        lines = rest.decode("latin-1")[len(_VERSION) :].split("\r\n")
+        if lines[-2:] != ["", ""]:
+            return None
+        fields: dict[str, str] = {}
+        for line in lines[:-2]:
+            match = _HEADER.match(line)
+            name = match[1].lower() if match else ""
+            if match is None or name in fields or name in _GENERAL:
+                return None
+            fields[name] = match[2]
+        connection = fields.get("connection", "keep-alive").lower()
+        if "host" not in fields or connection not in ("keep-alive", "close"):
+            return None
+        if ("x-forwarded-for" in fields) != forwarded or fields.get("x-forwarded-for"):
+            return None
+        if len(self._shapes) >= MAX_SHAPES:
+            self._shapes.clear()
+        shape = Shape(connection == "close", fields.get("referer", ""), fields.get("user-agent", ""))
+        self._shapes[rest] = shape
+        return shape
+
+
+def _head(content_type: str, last: bool) -> bytes:
+    """The start of an answer, up to the length; the same fields in the same order as aiohttp writes them."""
+    fields = [*header_fields(Answer(200, Kind.OTHER, b"", content_type))]
+    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in fields), "Content-Length: "]
+    return "\r\n".join(lines).encode()
