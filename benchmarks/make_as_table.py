@@ -8,6 +8,8 @@ from socket import AF_INET, AF_INET6, inet_ntop
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.addresses import LOOPBACK
+
 _LENGTHS_4 = {12: 1, 14: 2, 15: 2, 16: 14, 17: 9, 18: 14, 19: 26, 20: 44, 21: 53, 22: 114, 23: 103, 24: 587}
 _LENGTHS_6 = {28: 1, 29: 5, 32: 25, 36: 7, 40: 14, 44: 18, 48: 90}
 """Prefix length -> how usual it is, per mille of the real table."""
@@ -42,7 +44,8 @@ def write_as_table(path: Path, lines: int, seed: int) -> list[int]:
 def _draw_prefixes_4(draws: _Draws, count: int) -> _Prefixes:
     """*count* different prefixes, ascending: 32 bits of address, then 8 of length."""
     wanted = count + count // 4
-    addresses = draws.integers(1 << 24, 224 << 24, wanted, dtype=np.uint64)
+    addresses = draws.integers(1 << 24, 223 << 24, wanted, dtype=np.uint64)
+    addresses += (addresses >= LOOPBACK).astype(np.uint64) << np.uint64(24)
     return _distinct(draws, count, addresses, 32, _LENGTHS_4)
 
 

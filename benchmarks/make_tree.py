@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.addresses import draw_v4
 from benchmarks.cities import City, largest_cities
 
 _CONFIG: dict[str, Any] = {
@@ -80,7 +81,7 @@ def _make_mirror(chance: Random, position: int, cities: dict[str, list[City]]) -
     if chance.random() < 0.1:
         mirror["address_optional"] = {"next": {scheme: f"{scheme}://{name}/meadow-next" for scheme in schemes}}
     if chance.random() < 0.04:
-        network = IPv4Network((chance.randrange(1 << 24, 224 << 24), chance.randint(16, 24)), strict=False)
+        network = IPv4Network((draw_v4(chance), chance.randint(16, 24)), strict=False)
         mirror |= {"private": True, "subnets": [str(network)], "monopoly": chance.random() < 0.2}
     return mirror
 

@@ -96,8 +96,8 @@ class SnapshotJudge:
             name += "/repodata"
         directory = self._catalog.directories[name]
         host_set = self._catalog.host_sets[directory.host_set]
-        ending = "/".join(filter(None, ("", directory.subpath_of(name), "repomd.xml" if metalink else ""))) or ""
-        ending = ending if metalink else ending + "/"
+        subpath = directory.subpath_of(name)
+        ending = (f"/{subpath}" if subpath else "") + ("/repomd.xml" if metalink else "/")
         urls = self._read_metalink(name, exchange.body) if metalink else _read_mirrorlist(exchange.body)
         owners = {url + ending: host for host, listed in host_set.urls.items() for url in listed}
         for url in urls:
