@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -32,6 +33,9 @@ MAX_BATCHES = 250
 
 MAX_QUEUED_BYTES = 32 << 20
 """How much the supervisor keeps while the file or pipe does not take it."""
+
+CLOSE_S = 2.0
+"""How long the last lines may take; a blocked pipe must not keep the server from ending."""
 
 MAX_FIELD_CHARACTERS = 4096
 """What is longer is cut: nobody's statistics need it, and a line must fit into a datagram."""
@@ -286,3 +290,47 @@ def open_log(path: str) -> int:
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
     mode = os.O_RDWR if is_pipe else os.O_WRONLY | os.O_APPEND | os.O_CREAT
     return os.open(path, mode | os.O_CLOEXEC, 0o640)
+
+
+class LogReceiver:
+    """Takes the batches of all workers from *source*, and has them written to where the configuration says."""
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+        self._path: str | None = None
+        self._writer: LogWriter | None = None
+        self._lost_before = 0
+
+    @property
+    def lost_lines(self) -> int:
+        return self._lost_before + (self._writer.lost_lines if self._writer is not None else 0)
+
+    def direct(self, path: str | None) -> None:
+        """Write to *path* from now on. Raises OSError, and goes on as before then."""
+        if path == self._path:
+            return
+        writer = None if path is None else LogWriter(path)
+        self.read()
+        self.close()
+        self._path, self._writer = path, writer
+
+    def read(self) -> None:
+        """Take all that waits; to be called when *source* is readable."""
+        with suppress(BlockingIOError):
+            while True:
+                batch = self._source.recv(1 << 18)
+                if self._writer is not None:
+                    self._writer.put(batch)
+
+    def reopen(self) -> None:
+        """Open the file again, for logrotate."""
+        self.read()
+        if self._writer is not None:
+            self._writer.reopen()
+
+    def close(self) -> None:
+        """Write what was taken, for as long as that may last."""
+        if self._writer is not None:
+            self._writer.close(CLOSE_S)
+            self._lost_before += self._writer.lost_lines
+            self._writer = None

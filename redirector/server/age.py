@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from redirector.config import Config
-from redirector.errors import SnapshotError
+from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Problem, Severity
 from redirector.server.channel import Channel, make_pair
 from redirector.server.counters import CounterMemory, Layout, make_counter_file
@@ -86,7 +86,6 @@ class Age:
     """A nursery and its workers.
 
     report    None until `load` has succeeded
-    usage     the load failed because the options are wrong
     restarts  called whenever a worker is replaced
     """
 
@@ -103,7 +102,6 @@ class Age:
         self.memory: CounterMemory | None = None
         self.nursery_ended = asyncio.Event()
         self.draining = False
-        self.usage = False
         self._listeners = listeners
         self._log_sink = log_sink
         self._children = children
@@ -120,7 +118,7 @@ class Age:
         self._numbers = itertools.count()
 
     async def load(self) -> Report:
-        """Have a nursery load and check what the configuration names. Raises SnapshotError."""
+        """Have a nursery load and check what the configuration names. Raises SnapshotError or ConfigError."""
         kept, given = make_pair()
         with given:
             self._pid = start_nursery(given)
@@ -159,9 +157,8 @@ class Age:
             match received.message:
                 case Loaded(report):
                     self._outcome.set_result(report)
-                case Failed(problems, usage):
-                    self.usage = usage
-                    self._outcome.set_exception(SnapshotError(problems))
+                case Failed(problems, option):
+                    self._outcome.set_exception(ConfigError(*option) if option else SnapshotError(problems))
                 case Forked(_, pid):
                     self._forking.pop(0).pid = pid
                 case Ended(pid, code):
@@ -171,6 +168,8 @@ class Age:
                     question = self._questions.pop(answer.number, None)
                     if question is not None and not question.done():
                         question.set_result(answer)
+                case _:
+                    raise AssertionError(received.message)
         assert self._pid is not None
         how = name_exit(await self._children.ending(self._pid))
         if not self._outcome.done():
@@ -216,6 +215,8 @@ class Age:
                 case Stopped():
                     worker.accepting.clear()
                     worker.stopped.set()
+                case _:
+                    raise AssertionError(received.message)
         worker.accepting.clear()
         worker.stopped.set()
         worker.channel.close()

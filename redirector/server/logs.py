@@ -81,14 +81,15 @@ def _one_line(record: logging.LogRecord, formatter: logging.Formatter) -> str:
 
 
 class RateLimit(logging.Filter):
-    """Passes `LIMIT_LINES` records of one template every `LIMIT_PERIOD_S`."""
+    """Passes `LIMIT_LINES` records of one template every `LIMIT_PERIOD_S`; without a template, of one text."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        template = (record.name, str(record.msg)[:TEMPLATE_CHARACTERS])
+        text = record.getMessage() if record.msg == "%s" else str(record.msg)[:TEMPLATE_CHARACTERS]
+        template = (record.name, text)
         if len(self._seen) > MAX_TEMPLATES:
             self._seen.clear()
         began, count = self._seen.get(template, (0.0, 0))

@@ -10,23 +10,32 @@ from redirector.model import Problem
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How much there is and how old it is: what a replacement is measured by.
+
+    counts  name -> how many
+    built   when the source's data was made, epoch seconds
+    dated   the source itself says so (MirrorManager's `Time`), so that older data can be told
+    """
+
+    counts: dict[str, int]
+    built: int
+    dated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What the supervisor knows about a snapshot that a nursery holds.
 
-    built      when the source's data was made, epoch seconds
-    dated      the source itself says so (MirrorManager's `Time`), so that older data can be told
-    counts     name -> how many
     hosts      names, by host id
     countries  codes that a client can come from
     databases  base name of each MMDB -> when it was built, epoch seconds
     """
 
     path: str
-    built: int
-    dated: bool
+    extent: Extent
     loaded: float
     duration_s: float
-    counts: Mapping[str, int]
     hosts: tuple[str, ...]
     countries: tuple[str, ...]
     databases: Mapping[str, int]
@@ -52,11 +61,11 @@ class Loaded:
 class Failed:
     """Nursery to supervisor, its last message: these inputs cannot be served.
 
-    usage  the options are at fault, not the files
+    option  the fields of a ConfigError, if it is an option that is wrong, and not the files
     """
 
-    problems: tuple[Problem, ...]
-    usage: bool = False
+    problems: tuple[Problem, ...] = ()
+    option: tuple[str, str, object, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,27 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from redirector.answer.explain import explain
+from redirector.answer.serve import Responder
 from redirector.config import Config
 from redirector.errors import ConfigError, QueryError, SnapshotError
-from redirector.model import Dialect, Problem, Severity
+from redirector.model import Dialect
+from redirector.server.canaries import check_canaries
 from redirector.server.channel import Channel
 from redirector.server.counters import CounterMemory, Counters, Layout
 from redirector.server.logs import configure_logging
-from redirector.server.messages import Count, Ended, Explain, Explained, Failed, Fork, Forked, Loaded, Report, Start
+from redirector.server.messages import (
+    Count,
+    Ended,
+    Explain,
+    Explained,
+    Extent,
+    Failed,
+    Fork,
+    Forked,
+    Loaded,
+    Report,
+    Start,
+)
 from redirector.server.processes import SIGNALS, die_with_parent, name_process
 from redirector.server.worker import run_worker
 from redirector.snapshot.load import load_snapshot
@@ -54,18 +68,18 @@ def main() -> None:
         log_sink.setblocking(False)
         began = time.monotonic()
         try:
-            snapshot = load_snapshot(config, time.time())
+            responder = Responder(load_snapshot(config, time.time()))
+            if problems := check_canaries(responder, config.canaries, time.time()):
+                raise SnapshotError(problems)
         except SnapshotError as error:
             control.send(Failed(tuple(error.problems)))
             return
         except ConfigError as error:
-            text = f"{error.value!r}: {error.way_out}"
-            problem = Problem(Severity.ERROR, error.path, error.key, text, fatal=True)
-            control.send(Failed((problem,), usage=True))
+            control.send(Failed(option=(error.path, error.key, error.value, error.way_out)))
             return
         _freeze()
-        control.send(Loaded(_report(snapshot, time.monotonic() - began)))
-        Nursery(config, snapshot, control, log_sink, listeners).run()
+        control.send(Loaded(_report(responder.snapshot, time.monotonic() - began)))
+        Nursery(config, responder, control, log_sink, listeners).run()
 
 
 def _freeze() -> None:
@@ -79,11 +93,9 @@ def _freeze() -> None:
 def _report(snapshot: Snapshot, duration_s: float) -> Report:
     return Report(
         path=snapshot.path,
-        built=snapshot.built,
-        dated=snapshot.dialect is Dialect.MIRRORMANAGER,
+        extent=Extent(asdict(snapshot.counts), snapshot.built, snapshot.dialect is Dialect.MIRRORMANAGER),
         loaded=time.time(),
         duration_s=duration_s,
-        counts=asdict(snapshot.counts),
         hosts=tuple(host.name for host in snapshot.hosts),
         countries=tuple(snapshot.countries),
         databases=dict(snapshot.databases),
@@ -98,13 +110,14 @@ class Nursery:
     def __init__(
         self,
         config: Config,
-        snapshot: Snapshot,
+        responder: Responder,
         control: Channel,
         log_sink: socket.socket,
         listeners: Sequence[socket.socket],
     ) -> None:
         self._config = config
-        self._snapshot = snapshot
+        self._responder = responder
+        snapshot = responder.snapshot
         self._control = control
         self._log_sink = log_sink
         self._listeners = listeners
@@ -134,6 +147,8 @@ class Nursery:
                         poll.register(self._fork(slot, received.descriptors[0]), select.POLLIN)
                     case Explain() as question:
                         self._control.send(self._explain(question))
+                    case _:
+                        raise AssertionError(received.message)
 
     def _fork(self, slot: int, channel: int) -> int:
         """Start the worker of *slot*, and return its process descriptor."""
@@ -157,7 +172,7 @@ class Nursery:
             end.setblocking(False)
             assert self._memory is not None
             counters = Counters(self._layout, self._memory.cells(slot))
-            run_worker(self._config, self._snapshot, counters, Channel(end), self._listeners, self._log_sink)
+            run_worker(self._config, self._responder, counters, Channel(end), self._listeners, self._log_sink)
             status = 0
         except BaseException:
             _log.exception("a worker ended by an error")
@@ -173,7 +188,7 @@ class Nursery:
 
     def _explain(self, question: Explain) -> Explained:
         try:
-            text = explain(self._snapshot, question.target, question.client, time.time()).as_json()
+            text = explain(self._responder, question.target, question.client, time.time()).as_json()
         except QueryError as error:
             return Explained(question.number, error.status, error.text)
         except Exception:

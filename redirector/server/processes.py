@@ -52,7 +52,7 @@ def start_nursery(control: socket.socket) -> int:
     command = [sys.executable, "-P", "-m", "redirector.server.nursery"]
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        process = subprocess.Popen(command, stdin=control, env=environment)
+        process = subprocess.Popen(command, stdin=control.fileno(), env=environment)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     process.returncode = 0  # whoever takes the status of all children takes this one's

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from redirector.model import Problem, Severity
-from redirector.server.messages import Report
+from redirector.server.messages import Extent, Report
 
 SHRINK = "shrink"
 OLDER = "older"
@@ -45,13 +45,12 @@ class Outcome:
         return "served" if self.served else "refused"
 
 
-def check_replacement(old: Report, new: Report, allowed: Collection[str]) -> tuple[Problem, ...]:
-    """What speaks against *new*: less than half of something is left, or its data is older."""
-    return tuple(_find_reasons(old, new, allowed))
+def check_replacement(old: Extent, new: Report, allowed: Collection[str]) -> tuple[Problem, ...]:
+    """What speaks against *new* in place of *old*: less than half of something is left, or its data is older."""
+    return tuple(_find_reasons(old, new.extent, os.path.basename(new.path.rstrip("/")), allowed))
 
 
-def _find_reasons(old: Report, new: Report, allowed: Collection[str]) -> Iterator[Problem]:
-    name = os.path.basename(new.path.rstrip("/"))
+def _find_reasons(old: Extent, new: Extent, name: str, allowed: Collection[str]) -> Iterator[Problem]:
     if SHRINK not in allowed:
         for count, words in _PARTS.items():
             before, after = old.counts.get(count, 0), new.counts.get(count, 0)

@@ -142,6 +142,8 @@ class Worker:
                     self._start(self._drain(timeout_s, ends[0] if ends else None))
                 case Finish():
                     self._complete.set()
+                case _:
+                    raise AssertionError(received.message)
 
     def _follow(self, predecessor: Channel) -> None:
         """Take the connections that come through *predecessor* until it is closed."""
