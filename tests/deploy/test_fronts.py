@@ -156,22 +156,24 @@ def server_of(service: Service) -> Server:
     return Server(service.address[1], int(service.admin.rpartition(":")[2]))
 
 
-@contextmanager
-def open_two(folder: Path) -> Iterator[tuple[Service, Service]]:
-    """Two servers that read the same files and trust the front's address alone, with windows of thirty days."""
-    for name, text in TREE.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    options = ["--trusted-proxy", "127.0.0.1/32", "--order-window", "2592000"]
-    with open_service(folder, options) as one, open_service(folder, options) as two:
-        yield one, two
+OPTIONS = ["--trusted-proxy", "127.0.0.1/32", "--order-window", "2592000"]
+"""The front's address alone is trusted, and nobody's window ends within a test."""
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Service]]:
-    with open_two(tmp_path_factory.mktemp("tree")) as both:
-        yield both
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tree")
+    (folder / "mirrors.d").mkdir()
+    for name, text in TREE.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def services(tree: Path) -> Iterator[tuple[Service, Service]]:
+    """Two servers that read the same files."""
+    with open_service(tree, OPTIONS) as one, open_service(tree, OPTIONS) as two:
+        yield one, two
 
 
 @pytest.fixture(scope="module", params=[haproxy, nginx])
@@ -234,12 +236,17 @@ def test_two_servers_give_one_client_one_order(services: tuple[Service, Service]
 
 
 @FRONTS
-def test_no_request_fails_while_a_server_goes(open_front: OpenFront, tmp_path: Path, certificate: Certificate) -> None:
-    with open_two(tmp_path / "tree") as both, open_front(tmp_path, certificate, *map(server_of, both)) as front:
+def test_no_request_fails_while_a_server_goes(
+    open_front: OpenFront, tmp_path: Path, certificate: Certificate, tree: Path, services: tuple[Service, Service]
+) -> None:
+    with (
+        open_service(tree, OPTIONS) as going,
+        open_front(tmp_path, certificate, server_of(going), server_of(services[1])) as front,
+    ):
         before = front.get("/mirrorlist/9/baseos")
-        both[0].process.terminate()
+        going.process.terminate()
         answers = {front.get("/mirrorlist/9/baseos") for _ in range(50)}
-        assert both[0].process.wait(30) == 0
+        assert going.process.wait(30) == 0
         assert {*answers, front.get("/mirrorlist/9/baseos")} == {before}
         assert before[0] == 200
 
