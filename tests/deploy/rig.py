@@ -20,6 +20,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 LIMIT_S = 60
+PRIVATE = "127.0.0.5"
+"""The client for whom the private mirror of `write_tree` is."""
+
 _PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
@@ -65,13 +68,55 @@ def replace(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
+_TREE = {
+    "config.yml": """\
+config_version: 3
+allowed_outdate: 12h
+mirrors_dir: mirrors.d
+versions: ["9"]
+arches: {"9": [x86_64]}
+required_protocols: [https, http]
+repos:
+  - {name: baseos, path: BaseOS/$basearch/os}
+""",
+    **{
+        f"mirrors.d/{name}.example.org.yml": f"""\
+name: {name}.example.org
+address: {{https: "https://{name}.example.org/pub"}}
+update_frequency: 3h
+sponsor: Example
+sponsor_url: https://{name}.example.org
+geolocation: {{country: {country}}}
+"""
+        for name, country in (("a", "DE"), ("b", "US"), ("c", "JP"), ("d", "BR"), ("e", "ZA"), ("f", "AU"))
+    },
+    "mirrors.d/private.example.org.yml": f"""\
+name: private.example.org
+address: {{https: "https://private.example.org/pub"}}
+update_frequency: 3h
+sponsor: Example
+sponsor_url: https://private.example.org
+private: true
+subnets: [{PRIVATE}/32]
+""",
+}
+
+
+def write_tree(folder: Path) -> Path:
+    """A source of six public mirrors and a private one, in *folder*."""
+    (folder / "mirrors.d").mkdir()
+    for name, text in _TREE.items():
+        (folder / name).write_text(text)
+    return folder
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, below those that the system hands out by itself, to tests beside this one too."""
     found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(10_000, 32_000)
-        with suppress(OSError), socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True):
-            found.append(port)
+    for port in random.sample(range(10_000, 32_000), 1000):
+        if len(found) < count:
+            with suppress(OSError), socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True):
+                found.append(port)
     return found
 
 

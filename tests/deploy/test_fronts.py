@@ -15,44 +15,11 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 
 from tests.clients.service import Service, open_service
-from tests.deploy.rig import DEPLOY, daemon, free_ports, replace, run
+from tests.deploy.rig import DEPLOY, PRIVATE, daemon, free_ports, replace, run, write_tree
 
 NAME = "mirrors.example.org"
-INSIDE, OUTSIDE = "127.0.0.5", "127.0.0.6"
+INSIDE, OUTSIDE = PRIVATE, "127.0.0.6"
 """Clients of the fronts: the one is in the private mirror's network, the other is not."""
-
-TREE = {
-    "config.yml": """\
-config_version: 3
-allowed_outdate: 12h
-mirrors_dir: mirrors.d
-versions: ["9"]
-arches: {"9": [x86_64]}
-required_protocols: [https, http]
-repos:
-  - {name: baseos, path: BaseOS/$basearch/os}
-""",
-    **{
-        f"mirrors.d/{name}.example.org.yml": f"""\
-name: {name}.example.org
-address: {{https: "https://{name}.example.org/pub"}}
-update_frequency: 3h
-sponsor: Example
-sponsor_url: https://{name}.example.org
-geolocation: {{country: {country}}}
-"""
-        for name, country in (("a", "DE"), ("b", "US"), ("c", "JP"), ("d", "BR"), ("e", "ZA"), ("f", "AU"))
-    },
-    "mirrors.d/private.example.org.yml": f"""\
-name: private.example.org
-address: {{https: "https://private.example.org/pub"}}
-update_frequency: 3h
-sponsor: Example
-sponsor_url: https://private.example.org
-private: true
-subnets: [{INSIDE}/32]
-""",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +129,7 @@ OPTIONS = ["--trusted-proxy", "127.0.0.1/32", "--order-window", "2592000"]
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tree")
-    (folder / "mirrors.d").mkdir()
-    for name, text in TREE.items():
-        (folder / name).write_text(text)
-    return folder
+    return write_tree(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,11 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 from redirector.config import Config
-from tests.deploy.rig import DEPLOY, LIMIT_S, ROOT, run
+from tests.clients.service import open_service
+from tests.deploy.rig import DEPLOY, LIMIT_S, ROOT, run, write_tree
 
 CONTAINERFILE = DEPLOY / "Containerfile"
 
@@ -66,3 +68,10 @@ def health_check(port: int) -> int:
     code = argv[2].replace("127.0.0.1:9180", f"127.0.0.1:{port}")
     assert code != argv[2]
     return subprocess.run([sys.executable, *argv[1:2], code], stderr=subprocess.DEVNULL, timeout=LIMIT_S).returncode
+
+
+def test_the_health_check_is_well_while_the_server_is_ready(tmp_path: Path) -> None:
+    with open_service(write_tree(tmp_path), []) as service:
+        port = int(service.admin.rpartition(":")[2])
+        assert health_check(port) == 0
+    assert health_check(port) == 1

@@ -5,9 +5,8 @@ from __future__ import annotations
 import urllib.request
 from pathlib import Path
 
-from redirector.config_file import load_config
 from tests.clients.service import open_service
-from tests.deploy.rig import DEPLOY, ROOT, replace, run, until
+from tests.deploy.rig import DEPLOY, replace, run, until, write_tree
 
 RULE = DEPLOY / "logrotate/redirector"
 
@@ -18,10 +17,8 @@ def test_logrotate_accepts_the_file() -> None:
 
 def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
-    sample = ROOT / "data/redirector.yml"
-    source = Path(load_config({"config": str(sample)}).source)
-    options = ["--config", str(sample), "--access-log", str(log), "--access-log-format", "combined"]
-    with open_service(source, options) as service:
+    options = ["--access-log", str(log), "--access-log-format", "combined"]
+    with open_service(write_tree(tmp_path), options) as service:
         url = "http://{}:{}/mirrorlist/9/baseos".format(*service.address)
 
         def ask(times: int) -> None:
