@@ -147,6 +147,8 @@ def find_cities(wanted: frozenset[CityName]) -> Mapping[CityName, Place]:
     for name in wanted:
         for spelling in _spellings(name):
             asked.setdefault((name.country, spelling), []).append(name)
+    if not asked:
+        return {}
     countries_asked = {country for country, _ in asked}
     spellings = frozenset(spelling for _, spelling in asked)
     best: dict[CityName, tuple[tuple[bool, int], Place]] = {}
@@ -165,12 +167,14 @@ def find_cities(wanted: frozenset[CityName]) -> Mapping[CityName, Place]:
 
 
 def _spellings(name: CityName) -> set[str]:
-    """How the rows of the gazetteer that could be *name* are labelled: with the state's code in the United States."""
+    """How the rows of the gazetteer that could be *name* are labelled: with the state's code in the United States.
+
+    Alternate names are compared as they are written there, so upper case is tried as a title.
+    """
     code = _state_codes().get(fold(name.state)) if name.country == "US" else None
-    if code is not None:
-        return {spelling + _in_state(code) for spelling in (name.city, fold(name.city))}
-    city = name.city or name.state
-    return {city, fold(city)} - {""}
+    city = name.city or ("" if code else name.state)
+    suffix = _in_state(code) if code else ""
+    return {spelling + suffix for spelling in (city, city.title(), fold(city))} - {""}
 
 
 def _in_state(code: str) -> str:

@@ -54,7 +54,7 @@ def parse_health(report: Report, raw: bytes, written: float, now: float, mirrors
         return {}
     strangers = sorted(name for name in entries if name not in mirrors)
     if strangers:
-        report.warning("mirrors", f"no such mirror: {list_some([show(name) for name in strangers])}: left out")
+        report.warning("mirrors", f"no such mirror: {list_some(strangers)}: left out")
     found = {name: _read_entry(report, name, entry) for name, entry in entries.items() if name in mirrors}
     down = sum(not health.up for health in found.values())
     if down * 2 > len(mirrors):

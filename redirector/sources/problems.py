@@ -47,7 +47,7 @@ def show(value: object) -> str:
 def list_some(names: list[str]) -> str:
     """The first five of *names* and how many more there are."""
     more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(name[:100] for name in names[:5]) + (f" and {more} more" if more > 0 else "")
 
 
 def nearest_key(key: str, known: tuple[str, ...]) -> str | None:

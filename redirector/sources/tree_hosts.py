@@ -13,7 +13,7 @@ from redirector.sources.health import Health, lacking
 from redirector.sources.inputs import Inputs
 from redirector.sources.mirror_file import Mirror
 from redirector.sources.places_file import Located, read_places
-from redirector.sources.problems import Report, list_some, show
+from redirector.sources.problems import Report, list_some
 from redirector.sources.tree_config import TreeConfig
 
 ORIGIN_NAME = "primary_url"
@@ -131,9 +131,7 @@ class _CloudRanges:
             self.picked[key] = pick_networks(self.read[cloud], mirror.cloud_regions)
         missing = sorted({region.lower() for region in mirror.cloud_regions} - {*self.read[cloud], "all"})
         if missing:
-            report.warning(
-                "cloud_regions", f"{list_some([show(region) for region in missing])}: not in the list of {cloud}"
-            )
+            report.warning("cloud_regions", f"{list_some(missing)}: not in the list of {cloud}")
         return self.picked[key]
 
     def _load(self, path: str, cloud: str) -> Mapping[str, frozenset[Network]]:
@@ -179,7 +177,7 @@ def build_releases(
         }
         for module in config.modules
     }
-    by_version = {version: standard for version in (*config.versions, *config.duplicated.values())}
+    by_version = {config.duplicated.get(version, version): standard for version in config.versions}
     by_version |= {f"{version}-{module}": modules[module] for module in modules for version in config.modules[module]}
     version_sets: dict[str, HostSetId] = {}
     for version, urls in by_version.items():
