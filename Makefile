@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check
+.PHONY: install run test check clients
 
 install: $(INSTALLED)
 
@@ -28,3 +28,9 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_imports.py
+
+# The package managers themselves, as Debian has them. Installs them, so it needs the right to do so.
+clients:
+	.ci/install install clients
+	$(MAKE) install
+	$(BIN)/python -m pytest tests/clients
