@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from redirector.locate.mmdb import is_mmdb, parse_mmdb, read_whole, refusal
+from redirector.locate.mmdb_records import PLAIN, Wanted
 from redirector.locate.ranges import RangeTable
 from redirector.model import Problem
 
@@ -24,6 +25,8 @@ class Location:
 
 
 NOWHERE = Location()
+
+_WANTED: Wanted = {"country": {"iso_code": PLAIN}, "location": {"latitude": PLAIN, "longitude": PLAIN}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def load_geoip(path: str) -> GeoDatabase:
     if not is_mmdb(content):
         raise refusal(path, "not an MMDB file")
     positions = {NOWHERE: 0}
-    mmdb = parse_mmdb(content, path, lambda record: positions.setdefault(_location(record), len(positions)))
+    mmdb = parse_mmdb(content, path, _WANTED, lambda record: positions.setdefault(_location(record), len(positions)))
     locations = tuple(positions)
     if not any(location.country for location in locations):
         raise refusal(path, f"{mmdb} names no country: --geoip needs a country or city database")

@@ -1,7 +1,6 @@
 """MMDB files as tables: the whole search tree is walked once, each distinct record is decoded once.
 
-The operator's file is read, never mapped: a file that is truncated while it is mapped kills its readers. `maxminddb`
-decodes the records, from a copy in anonymous memory, because it is fast on maps alone.
+The file is read, never mapped: a file that is truncated while it is mapped kills its readers.
 """
 
 from __future__ import annotations
@@ -9,22 +8,24 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import maxminddb
 import numpy as np
 import numpy.typing as npt
 
 from redirector.errors import SnapshotError
+from redirector.locate.mmdb_records import PLAIN, RecordError, Records, Wanted
 from redirector.locate.ranges import Lengths, Numbers, RangeTable, V4Prefixes, V6Prefixes, table_of
 from redirector.model import Problem, Severity
 
 _MARKER = b"\xab\xcd\xefMaxMind.com"
 _MARKER_WITHIN = 128 << 10
 """The metadata begins with this, in the last 128 KiB (MaxMind DB file format 2.0)."""
+
+_SEPARATOR_BYTES = 16
+_METADATA = ("binary_format_major_version", "ip_version", "node_count", "record_size", "build_epoch", "database_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,37 +85,36 @@ def is_mmdb(content: bytes) -> bool:
     return content.rfind(_MARKER, max(0, len(content) - _MARKER_WITHIN)) >= 0
 
 
-def parse_mmdb(content: bytes, path: str, number_of: Callable[[object], int]) -> Mmdb:
-    """The database in *content*; *number_of* is asked once for each distinct record what it is worth.
+def parse_mmdb(content: bytes, path: str, wanted: Wanted, number_of: Callable[[object], int]) -> Mmdb:
+    """The database in *content*. Once for each distinct record, *number_of* says what its *wanted* parts are worth.
 
     Every address has what `maxminddb` finds for it, but for the copies of the IPv4 tree inside the IPv6 tree (::/96,
     6to4, Teredo): hardly a client is left there, and the copies would triple the table.
 
     path    what messages name
-    raises  SnapshotError when `maxminddb` cannot open it or its search tree is not a tree
-    cost    0.5 s for 1.3 million nodes; 2 to 15 µs for each distinct record
+    raises  SnapshotError when the metadata cannot be read, or the search tree is cut or endless
+    cost    0.5 s for 1.3 million nodes, and what the records take
     """
-    with _open(content, path) as reader:
-        metadata = reader.metadata()
-        tree = _Tree(path, _read_nodes(content, metadata.node_count, metadata.record_size))
-        v4, v6 = _find_networks(tree, metadata.ip_version)
-        v4_first = len(v4.pointers)
-        pointers, rows, inverse = np.unique(np.append(v4.pointers, v6.pointers), return_index=True, return_inverse=True)
-        numbers = np.zeros(len(pointers), np.uint32)
-        damaged = []
-        for i, row in enumerate(rows.tolist()):
-            network = v4.text(row) if row < v4_first else v6.text(row - v4_first)
-            try:
-                record = reader.get(network.partition("/")[0])
-            except (maxminddb.InvalidDatabaseError, ValueError):
-                damaged.append(network)
-            else:
-                numbers[i] = number_of(record)
+    metadata = _read_metadata(content, path)
+    tree = _Tree(path, _read_nodes(content, metadata.node_count, metadata.record_size))
+    v4, v6 = _find_networks(tree, metadata.ip_version)
+    split = len(v4.pointers)
+    pointers, rows, inverse = np.unique(np.append(v4.pointers, v6.pointers), return_index=True, return_inverse=True)
+    records = Records(content, metadata.data_start)
+    numbers = np.zeros(len(pointers), np.uint32)
+    damaged = []
+    for i, pointer in enumerate(pointers.tolist()):
+        try:
+            record = records.read(pointer - metadata.node_count - _SEPARATOR_BYTES, wanted)
+        except RecordError:
+            damaged.append(int(rows[i]))
+        else:
+            numbers[i] = number_of(record)
     values = numbers[inverse]
     return Mmdb(
         table=table_of(
-            V4Prefixes(v4.uppers >> np.uint64(32), v4.lengths, values[:v4_first]),
-            V6Prefixes(v6.uppers, v6.lowers, v6.lengths, values[v4_first:]),
+            V4Prefixes(v4.uppers >> np.uint64(32), v4.lengths, values[:split]),
+            V6Prefixes(v6.uppers, v6.lowers, v6.lengths, values[split:]),
         ),
         database_type=metadata.database_type,
         build_epoch=metadata.build_epoch,
@@ -122,21 +122,43 @@ def parse_mmdb(content: bytes, path: str, number_of: Callable[[object], int]) ->
         networks=len(values),
         readable=len(pointers) - len(damaged),
         damaged=len(damaged),
-        some_damaged=damaged[0] if damaged else None,
+        some_damaged=(v4.text(damaged[0]) if damaged[0] < split else v6.text(damaged[0] - split)) if damaged else None,
     )
 
 
-@contextmanager
-def _open(content: bytes, path: str) -> Iterator[maxminddb.Reader]:
-    with open(os.memfd_create("mmdb"), "wb") as copy:
-        copy.write(content)
-        copy.flush()
-        try:
-            reader = maxminddb.open_database(f"/proc/self/fd/{copy.fileno()}")
-        except (maxminddb.InvalidDatabaseError, ValueError) as error:
-            raise refusal(path, "not an MMDB file, or a damaged one") from error
-    with reader:
-        yield reader
+class _Metadata(NamedTuple):
+    ip_version: int
+    node_count: int
+    record_size: int
+    build_epoch: int
+    database_type: str
+
+    @property
+    def data_start(self) -> int:
+        return self.node_count * self.record_size // 4 + _SEPARATOR_BYTES
+
+
+def _read_metadata(content: bytes, path: str) -> _Metadata:
+    start = content.rfind(_MARKER) + len(_MARKER)
+    try:
+        members = Records(content, start).read(0, dict.fromkeys(_METADATA, PLAIN))
+    except RecordError as error:
+        raise refusal(path, "the metadata of this MMDB file is damaged") from error
+    match members:
+        case {
+            "binary_format_major_version": 2,
+            "ip_version": 4 | 6 as ip_version,
+            "node_count": int(node_count),
+            "record_size": 24 | 28 | 32 as record_size,
+            "build_epoch": int(build_epoch),
+            "database_type": str(database_type),
+        }:
+            metadata = _Metadata(ip_version, node_count, record_size, build_epoch, database_type)
+        case _:
+            raise refusal(path, "not an MMDB file of version 2, or its metadata is damaged")
+    if not 0 < metadata.data_start <= start:
+        raise refusal(path, "this MMDB file is cut off, or its metadata is damaged")
+    return metadata
 
 
 class _Networks(NamedTuple):

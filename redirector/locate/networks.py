@@ -15,6 +15,7 @@ import numpy as np
 from pytricia import PyTricia  # type: ignore[import-not-found]  # a C extension without stubs
 
 from redirector.locate.mmdb import is_mmdb, parse_mmdb, read_whole, refusal
+from redirector.locate.mmdb_records import PLAIN
 from redirector.locate.ranges import (
     DEEP,
     Lengths,
@@ -36,6 +37,8 @@ _TEXT_LIMIT_BYTES = 1 << 30
 """What a packed file may unfold to: forty times the real table."""
 
 _NAMED_LINES = 5
+
+_ASN = "autonomous_system_number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,14 @@ def load_asns(path: str) -> AsnTable:
 
 
 def _load_mmdb(content: bytes, path: str) -> AsnTable:
-    mmdb = parse_mmdb(content, path, _asn)
+    mmdb = parse_mmdb(content, path, {_ASN: PLAIN}, _asn)
     if mmdb.table.numbers() == {0}:
         raise refusal(path, f"{mmdb} has no AS number: --asn needs an ASN or ISP database, or text")
     return AsnTable(mmdb.table, mmdb.networks, mmdb.build_epoch, mmdb.problems(path, "AS number"))
 
 
 def _asn(record: object) -> int:
-    number = record.get("autonomous_system_number") if isinstance(record, dict) else None
+    number = record.get(_ASN) if isinstance(record, dict) else None
     return number if isinstance(number, int) and 0 <= number < DEEP else 0
 
 
