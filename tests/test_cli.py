@@ -23,7 +23,7 @@ address: {{https: 'https://{name}/alma'}}
 update_frequency: 3h
 sponsor: Example
 sponsor_url: https://example.org
-geolocation: {{country: {country}, latitude: 50, longitude: 10}}
+geolocation: {{country: {country}}}
 """
 COUNTRY = str(Path(__file__).resolve().parents[2] / "shared/real/geoip/GeoLite2-Country-Test.mmdb")
 LONDON = "81.2.69.142"
@@ -35,9 +35,9 @@ def tree(tmp_path: Path) -> Path:
     folder = tmp_path / "tree"
     (folder / "mirrors.d").mkdir(parents=True)
     (folder / "config.yml").write_text(
-        "versions: ['9.8']\n"
+        "versions: ['9', '9.8']\n"
         "duplicated_versions: {'9': '9.8'}\n"
-        "arches: {'9.8': [x86_64]}\n"
+        "arches: {'9': [x86_64], '9.8': [x86_64]}\n"
         "repos: [{name: baseos, path: BaseOS/$basearch/os}]\n"
     )
     for name, country in (("a.example", "DE"), ("b.example", "GB")):
