@@ -16,7 +16,7 @@ from itertools import takewhile
 from redirector.config import Config
 from redirector.errors import ConfigError, SnapshotError
 from redirector.locate.geoip import GeoDatabase, load_geoip
-from redirector.model import Catalog, Host, HostId, Place, Problem, Severity
+from redirector.model import Catalog, Host, HostId, Place, Severity
 from redirector.sources.base_url import host_of
 from redirector.sources.files import YAML_LIMIT_BYTES, explain_failure, parse_yaml, read_bytes
 from redirector.sources.mirrors_d import CONFIG_FILE, load_tree
@@ -111,7 +111,7 @@ def _read_known(path: str) -> tuple[dict[str, Located], str]:
     except FileNotFoundError:
         return {}, _HEADER
     except (OSError, ValueError) as error:
-        report.fatal("file", f"{explain_failure(error)}: left as it is")
+        report.error("file", f"{explain_failure(error)}: left as it is", fatal=True)
         raise SnapshotError(report.problems) from None
     known = read_places(report, document, document if isinstance(document, dict) else ())
     if any(problem.severity is Severity.ERROR for problem in report.problems):
@@ -165,5 +165,6 @@ def _write(path: str, text: str) -> None:
             os.fsync(file.fileno())
         os.replace(f"{path}.new", path)
     except OSError as error:
-        problem = Problem(Severity.ERROR, path, "file", f"cannot be written: {error.strerror}", fatal=True)
-        raise SnapshotError([problem]) from None
+        report = Report(path)
+        report.error("file", f"cannot be written: {error.strerror}", fatal=True)
+        raise SnapshotError(report.problems) from None
