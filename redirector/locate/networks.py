@@ -120,7 +120,8 @@ def _unpack(content: bytes) -> Iterator[str]:
         rest = rest[:_LINE_LIMIT_BYTES]
         if newline:
             yield whole.decode("latin-1")
-    yield rest.decode("latin-1")
+    if rest:
+        yield rest.decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
