@@ -95,21 +95,25 @@ class _Host:
 def write_snapshot(folder: Path, scale: Scale, seed: int) -> None:
     """Fill *folder* with a snapshot, its AS table and its continents; equal arguments write equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    chance = Random(seed)
+
+    def draws(subject: str) -> Random:
+        # One stream a subject: more directories leave the hosts as they are.
+        return Random(f"{seed} {subject}")
+
     asns = write_as_table(folder / AS_TABLE, scale.as_lines, seed)
-    hosts = _make_hosts(chance, scale)
-    members = _make_members(chance, hosts)
-    urls = _make_urls(chance, members, scale.urls)
-    sets = _make_host_sets(chance, scale, members, urls)
+    hosts = _make_hosts(draws("hosts"), scale)
+    members = _make_members(draws("members"), hosts)
+    urls = _make_urls(draws("urls"), members, scale.urls)
+    sets = _make_host_sets(draws("sets"), scale, members, urls)
     repositories = list(islice(_name_repositories(), scale.repositories))
     with open(folder / SNAPSHOT, "wb", buffering=1 << 20) as file:
         file.write(number(1, BUILT))
-        file.writelines(_client_country_records(chance))
+        file.writelines(_client_country_records(draws("clients")))
         file.writelines(record(4, number(1, url_id) + record(2, url)) for url_id, url in _numbered_urls(urls))
-        file.writelines(_detail_records(chance, repositories))
-        file.writelines(_repository_records(chance, repositories))
-        file.writelines(_host_records(chance, hosts, asns, scale.netblocks))
-        file.writelines(_directory_records(chance, scale, repositories, sets))
+        file.writelines(_detail_records(draws("details"), repositories))
+        file.writelines(_repository_records(draws("repositories"), repositories))
+        file.writelines(_host_records(draws("networks"), hosts, asns, scale.netblocks))
+        file.writelines(_directory_records(draws("directories"), scale, repositories, sets))
     _write_continents(folder / CONTINENTS)
 
 

@@ -1,0 +1,89 @@
+"""One report: JSON for machines, a table for people, plots as SVG and PNG."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.processes import ROOT
+from benchmarks.table import TARGETS, Row, Target
+
+_PACKAGES = ("aiohttp", "uvloop", "maxminddb", "numpy", "protobuf")
+
+
+@dataclass(slots=True)
+class Report:
+    """What was measured; *curves* by their x axis, *micro* in microseconds a call."""
+
+    machine: Mapping[str, object]
+    table: dict[str, Row] = field(default_factory=dict)
+    curves: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    micro: dict[str, float] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write `report.json` and `report.md`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
+        (folder / "report.md").write_text(self.render())
+
+    def render(self) -> str:
+        """The report as Markdown."""
+        parts = [_render_machine(self.machine), _render_table(self.table)]
+        parts += [_render_curve(name, points) for name, points in self.curves.items()]
+        if self.micro:
+            lines = [f"| {name} | {microseconds:.2f} |" for name, microseconds in self.micro.items()]
+            parts.append("\n".join(["## One call of each hot function", "", "| what | µs |", "|---|---|", *lines]))
+        return "\n\n".join(parts) + "\n"
+
+
+def describe_machine() -> dict[str, object]:
+    """What a reader must know to compare numbers."""
+    cpu = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT)
+    return {
+        "cpu": names[0] if names else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "commit": commit.stdout.strip(),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def _render_machine(machine: Mapping[str, object]) -> str:
+    return f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}"
+
+
+def _render_table(rows: Mapping[str, Row]) -> str:
+    lines = ["| what | at least | aim | measured | |", "|---|---|---|---|---|"]
+    for name, row in rows.items():
+        target = TARGETS[name]
+        lines.append(
+            f"| {target.what} | {target.at_least:g} {target.unit} | {target.aim:g} {target.unit} "
+            f"| **{row.measured:g} {target.unit}** | {_verdict(target, row.measured)} |"
+        )
+    return "\n".join(lines)
+
+
+def _verdict(target: Target, measured: float) -> str:
+    if target.is_met(measured, target.aim):
+        return "aim"
+    return "at least" if target.is_met(measured, target.at_least) else "short"
+
+
+def _render_curve(name: str, points: list[dict[str, object]]) -> str:
+    columns = list(points[0])
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(str(point[column]) for column in columns) + " |" for point in points]
+    return "\n".join([f"## By {name}", "", *lines])

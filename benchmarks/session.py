@@ -1,0 +1,141 @@
+"""What every measurement needs: made-up inputs in a temporary folder, cores, time to spend, and one way to sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import median
+
+from benchmarks.drive import Throughput, closed_loop
+from benchmarks.make_snapshot import AS_TABLE, CONTINENTS, SNAPSHOT, write_snapshot
+from benchmarks.open_loop import read_requests
+from benchmarks.processes import Cores, Server, busy_seconds, family
+from benchmarks.scale import SCALES, Scale
+from benchmarks.traffic import CLIENTS, load_crowd, mirrormanager_targets, write_traffic
+from benchmarks.verify import SnapshotJudge, verify
+from redirector.sources.mirrormanager import load_snapshot_file
+
+MIRRORLIST = "mirrorlist"
+METALINK = "metalink"
+CLOSE = "close"
+"""Kinds of traffic; the last asks for mirrorlists, one a connection."""
+
+_VERIFIED = 1_000
+"""Answers of each kind that are judged before anything is timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where and how long to measure.
+
+    folder   for inputs; somebody else empties it
+    seconds  of one sample
+    rounds   how often servers take turns; ratios are medians over them
+    soak     answers of each kind that a worker has given before its private memory is read
+    """
+
+    folder: Path
+    geoip: Path
+    cores: Cores
+    seconds: float
+    rounds: int
+    scale: Scale = SCALES["fedora"]
+    clients: int = CLIENTS
+    soak: int = 1_000_000
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a server reads, and what it is asked; *sizes* are mean bodies in bytes once answers were judged."""
+
+    snapshot: Path
+    as_table: Path
+    continents: Path
+    traffic: Mapping[str, Path]
+
+    def options(self, session: Session) -> list[str]:
+        """Flags of `redirector serve` for one worker."""
+        return [
+            *("--source", str(self.snapshot), "--asn", str(self.as_table), "--continents", str(self.continents)),
+            *("--geoip", str(session.geoip), "--workers", "1"),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One closed loop.
+
+    rate      answers a second
+    cpu_us    CPU time of the whole server for one answer, in microseconds
+    strangers share of the server's cores that went to processes of nobody here: above a few percent, measure again
+    """
+
+    rate: float
+    cpu_us: float
+    strangers: float
+    throughput: Throughput
+
+
+def make_inputs(session: Session, name: str, scale: Scale, kinds: tuple[str, ...] = (MIRRORLIST, METALINK)) -> Inputs:
+    """A snapshot of *scale* in a folder *name* of its own, with traffic of each kind."""
+    folder = session.folder / name
+    write_snapshot(folder, scale, session.seed)
+    catalog = load_snapshot_file(str(folder / SNAPSHOT))
+    as_table = folder / AS_TABLE
+    clients = load_crowd(catalog, as_table).draw(Random(session.seed), session.clients)
+    traffic = {}
+    for kind in kinds:
+        traffic[kind] = folder / kind
+        answer = METALINK if kind == METALINK else MIRRORLIST
+        write_traffic(traffic[kind], mirrormanager_targets(catalog, answer), clients, close=kind == CLOSE)
+    return Inputs(folder / SNAPSHOT, as_table, folder / CONTINENTS, traffic)
+
+
+def judge(session: Session, inputs: Inputs, server: Server) -> dict[str, float]:
+    """Mean body size by kind, after a thousand answers of each were read; raises BadAnswersError on a wrong one."""
+    judge_answer = SnapshotJudge(load_snapshot_file(str(inputs.snapshot)), session.geoip)
+    return {
+        kind: verify(server.address, read_requests(traffic)[:_VERIFIED], judge_answer)
+        for kind, traffic in inputs.traffic.items()
+    }
+
+
+def sample(session: Session, server: Server, traffic: Path, connections: int = 64) -> Sample:
+    """One closed loop on *server*."""
+    cpu_s, busy_s = _cpu_seconds(server), busy_seconds(session.cores.server)
+    throughput = closed_loop(
+        server.address, traffic, seconds=session.seconds, cores=session.cores.load, connections=connections
+    )
+    cpu_s, busy_s = _cpu_seconds(server) - cpu_s, busy_seconds(session.cores.server) - busy_s
+    strangers = max(0.0, busy_s - cpu_s) / (session.seconds * len(session.cores.server))
+    return Sample(throughput.rate, round(cpu_s / throughput.requests * 1e6, 2), round(strangers, 3), throughput)
+
+
+def _cpu_seconds(server: Server) -> float:
+    return sum(process.cpu_s for process in family(server.pid))
+
+
+def take_turns(session: Session, loads: Mapping[str, tuple[Server, Path]]) -> dict[str, list[Sample]]:
+    """Samples of each server under its traffic, taken in turns: what disturbs the machine disturbs all of them."""
+    taken: dict[str, list[Sample]] = {name: [] for name in loads}
+    for _ in range(session.rounds):
+        for name, (server, traffic) in loads.items():
+            taken[name].append(sample(session, server, traffic))
+    return taken
+
+
+def ratio(samples: list[Sample], yardstick: list[Sample]) -> float:
+    """How many answers for one of the yardstick's: the median over the rounds."""
+    return round(median(ours.rate / theirs.rate for ours, theirs in zip(samples, yardstick, strict=True)), 3)
+
+
+def cpu_ratio(samples: list[Sample], yardstick: list[Sample]) -> float:
+    """Likewise, by CPU time instead of by the clock: it hardly changes when strangers use the machine."""
+    return round(median(theirs.cpu_us / ours.cpu_us for ours, theirs in zip(samples, yardstick, strict=True)), 3)
+
+
+def median_rate(samples: list[Sample]) -> float:
+    return round(median(taken.rate for taken in samples), 1)

@@ -1,0 +1,332 @@
+"""The table: what one core with one worker reaches at Fedora's size, beside what it should reach."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from random import Random
+from time import perf_counter, sleep
+
+from benchmarks.drive import BadAnswersError, closed_loop, open_loop
+from benchmarks.make_as_table import write_as_table
+from benchmarks.make_city_database import write_city_database
+from benchmarks.make_tree import write_tree
+from benchmarks.open_loop import read_requests
+from benchmarks.processes import Cores, Server, family, run_nginx, run_redirector, workers
+from benchmarks.session import (
+    CLOSE,
+    METALINK,
+    MIRRORLIST,
+    Inputs,
+    Sample,
+    Session,
+    cpu_ratio,
+    judge,
+    make_inputs,
+    median_rate,
+    ratio,
+    sample,
+    take_turns,
+)
+from benchmarks.traffic import load_crowd, tree_targets, write_traffic
+from benchmarks.verify import TreeJudge, verify
+from redirector.sources.mirrors_d import load_tree
+
+_MB = 1_000_000
+
+_RELOAD_LOAD_S = 60.0
+"""Long enough for a reload that has to share its core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to reach: *at_least*, and *aim* where it stays simple. Ratios should be high, anything else low."""
+
+    what: str
+    unit: str
+    at_least: float
+    aim: float
+
+    def is_met(self, measured: float, bound: float) -> bool:
+        """Whether *measured* reaches *bound*, one of the two."""
+        return measured >= bound if self.unit == "×" else measured <= bound
+
+
+TARGETS = {
+    MIRRORLIST: Target("mirrorlist, requests/s against nginx static of the same size", "×", 0.55, 0.75),
+    METALINK: Target("metalink, likewise", "×", 0.45, 0.65),
+    CLOSE: Target("one request per connection, likewise", "×", 0.4, 0.6),
+    "latency": Target("p99 at half of the highest throughput, open loop", "ms", 2, 1),
+    "log": Target("access log on (MirrorManager format), against off", "×", 0.85, 0.95),
+    "resident": Target("resident memory, everything loaded (shared pages counted once)", "MB", 700, 400),
+    "private": Target("private memory of a worker after a million requests of both kinds", "MB", 150, 60),
+    "start": Target("start to ready", "s", 10, 5),
+    "directories": Target("throughput with 500,000 directories, against 50,000", "×", 0.9, 0.95),
+    "as_lines": Target("throughput with 3 M AS lines, against 1 M", "×", 0.9, 0.95),
+    "reload": Target("throughput while a reload runs on another core", "×", 0.9, 0.97),
+    "workers": Target("two workers on two cores", "×", 1.8, 1.95),
+    "tree": Target("AlmaLinux tree (530 mirrors, 17 repositories, coordinates), against nginx", "×", 0.5, 0.75),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; *detail* holds what the value was made from."""
+
+    measured: float
+    detail: dict[str, object]
+
+
+def fill_table(session: Session) -> Iterator[tuple[str, Row]]:
+    """The rows, each as soon as it is measured."""
+    inputs = make_inputs(session, "base", session.scale, (MIRRORLIST, METALINK, CLOSE))
+    with run_redirector(inputs.options(session), session.cores.server) as server:
+        yield "start", Row(round(server.started_s, 2), {"peak_mb_by_process": _peaks(server)})
+        yield "resident", Row(_resident_mb(server), {"pss_mb_by_process": _sizes(server)})
+        sizes = judge(session, inputs, server)
+        files = {kind: round(sizes[kind]) for kind in (MIRRORLIST, METALINK)}
+        with run_nginx(session.folder / "nginx", files, session.cores.server) as nginx:
+            rates = {}
+            for kind in (MIRRORLIST, METALINK, CLOSE):
+                row, rates[kind] = _against_nginx(session, inputs, kind, server, nginx, sizes[kind])
+                yield kind, row
+        yield "latency", _latency(session, inputs, server, rates)
+        yield "private", _private(session, inputs, server, rates)
+        yield "log", _against_log(session, inputs, server)
+        for name, larger in (
+            ("directories", replace(session.scale, directories=10 * session.scale.directories)),
+            ("as_lines", replace(session.scale, as_lines=3 * session.scale.as_lines)),
+        ):
+            yield name, _against_larger(session, inputs, server, make_inputs(session, name, larger))
+    yield "reload", _reload(session, inputs)
+    yield "workers", _two_workers(session, inputs)
+    yield "tree", _tree(session)
+
+
+def _against_nginx(
+    session: Session, inputs: Inputs, kind: str, server: Server, nginx: Server, body_bytes: float
+) -> tuple[Row, float]:
+    traffic = inputs.traffic[kind]
+    taken = take_turns(session, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
+    row = _compare(taken["redirector"], taken["nginx"])
+    row.detail["body_bytes"] = round(body_bytes)
+    return row, median_rate(taken["redirector"])
+
+
+def _compare(ours: list[Sample], theirs: list[Sample]) -> Row:
+    """Our rate for one of theirs, and what a reader needs to judge the ratio."""
+    detail: dict[str, object] = {
+        "rate": median_rate(ours),
+        "against": median_rate(theirs),
+        "cpu_us": sorted(taken.cpu_us for taken in ours)[len(ours) // 2],
+        "against_cpu_us": sorted(taken.cpu_us for taken in theirs)[len(theirs) // 2],
+        "ratio_by_cpu": cpu_ratio(ours, theirs),
+        "strangers": max(taken.strangers for taken in ours + theirs),
+    }
+    return Row(ratio(ours, theirs), detail)
+
+
+def _latency(session: Session, inputs: Inputs, server: Server, rates: dict[str, float]) -> Row:
+    """The worse of the two kinds, each at half of its own highest rate."""
+    found = {
+        kind: open_loop(
+            server.address,
+            inputs.traffic[kind],
+            rate=rates[kind] / 2,
+            seconds=2 * session.seconds,
+            cores=session.cores.load,
+        )
+        for kind in (MIRRORLIST, METALINK)
+    }
+    detail: dict[str, object] = {kind: asdict(latencies) for kind, latencies in found.items()}
+    return Row(max(latencies.p99_ms for latencies in found.values()), detail)
+
+
+def _private(session: Session, inputs: Inputs, server: Server, rates: dict[str, float]) -> Row:
+    """What the worker shares with nobody, after so many further answers of each kind."""
+    for kind in (MIRRORLIST, METALINK):
+        closed_loop(
+            server.address, inputs.traffic[kind], seconds=session.soak / rates[kind] + 1, cores=session.cores.load
+        )
+    (worker,) = workers(server.pid)
+    detail: dict[str, object] = {"pss_mb_by_process": _sizes(server), "resident_mb": _resident_mb(server)}
+    return Row(round(worker.private_bytes / _MB, 1), detail)
+
+
+def _against_log(session: Session, inputs: Inputs, server: Server) -> Row:
+    log = session.folder / "access.log"
+    with run_redirector([*inputs.options(session), "--access-log", str(log)], session.cores.server) as logging:
+        traffic = inputs.traffic[MIRRORLIST]
+        taken = take_turns(session, {"off": (server, traffic), "on": (logging, traffic)})
+    row = _compare(taken["on"], taken["off"])
+    row.detail["lines"] = log.read_bytes().count(b"\n")
+    row.detail["answers"] = sum(sampled.throughput.requests for sampled in taken["on"])
+    log.unlink()
+    return row
+
+
+def _against_larger(session: Session, inputs: Inputs, server: Server, larger: Inputs) -> Row:
+    """The lower of the two kinds."""
+    with run_redirector(larger.options(session), session.cores.server) as other:
+        rows = []
+        for kind in (MIRRORLIST, METALINK):
+            loads = {"base": (server, inputs.traffic[kind]), "larger": (other, larger.traffic[kind])}
+            taken = take_turns(session, loads)
+            rows.append(_compare(taken["larger"], taken["base"]))
+        row = min(rows, key=lambda row: row.measured)
+        row.detail["start_s"] = round(other.started_s, 2)
+        row.detail["resident_mb"] = _resident_mb(other)
+    return row
+
+
+def _reload(session: Session, inputs: Inputs) -> Row:
+    """Answers a second while a new age loads and takes over, against the seconds before.
+
+    Workers are kept on the server's core; the rest, the loading nursery too, runs elsewhere. With two cores that is
+    where the load comes from: the loader is then nice to it, and takes its time.
+    """
+    cores = session.cores
+    elsewhere = cores.load[-1:]
+    with run_redirector(inputs.options(session), elsewhere) as server, _workers_kept_on(cores.server, server):
+        if len(cores.load) == 1:
+            os.setpriority(os.PRIO_PROCESS, server.pid, 19)
+        load = threading.Thread(
+            target=closed_loop,
+            args=(server.address, inputs.traffic[MIRRORLIST]),
+            kwargs={"seconds": _RELOAD_LOAD_S, "cores": cores.load[: max(1, len(cores.load) - 1)]},
+        )
+        load.start()
+        _wait_for_answers(server)
+        before = _rate_during(server, lambda: sleep(session.seconds))
+        start = perf_counter()
+        during = _rate_during(server, lambda: _ask_admin(server, "POST", "/-/reload"))
+        took_s = perf_counter() - start
+        after = _rate_during(server, lambda: sleep(session.seconds))
+        load.join()
+    return Row(
+        round(during / before, 3),
+        {"before": round(before), "during": round(during), "after": round(after), "reload_s": round(took_s, 1)},
+    )
+
+
+@contextmanager
+def _workers_kept_on(cores: tuple[int, ...], server: Server) -> Iterator[None]:
+    """Move workers to *cores* as they appear, and let them be as urgent as everybody."""
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(0.05):
+            for worker in workers(server.pid):
+                with suppress(OSError):
+                    os.sched_setaffinity(worker.pid, cores)
+                    os.setpriority(os.PRIO_PROCESS, worker.pid, 0)
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+
+
+def _wait_for_answers(server: Server) -> None:
+    """Until the load has begun."""
+    answered = _answered(server)
+    while _answered(server) < answered + 1_000:
+        sleep(0.1)
+
+
+def _rate_during(server: Server, act: Callable[[], object]) -> float:
+    answered, start = _answered(server), perf_counter()
+    act()
+    return (_answered(server) - answered) / (perf_counter() - start)
+
+
+def _answered(server: Server) -> float:
+    """How many requests the server says it has answered."""
+    text = _ask_admin(server, "GET", "/metrics")
+    return sum(float(value) for value in re.findall(r"^redirector_requests_total\{[^}]*\} (\S+)$", text, re.MULTILINE))
+
+
+def _ask_admin(server: Server, method: str, target: str) -> str:
+    connection = http.client.HTTPConnection(server.admin, timeout=_RELOAD_LOAD_S)
+    connection.request(method, target)
+    response = connection.getresponse()
+    body = response.read().decode()
+    connection.close()
+    if response.status != 200:
+        raise BadAnswersError(f"{method} {target}: {response.status}: {body}")
+    return body
+
+
+def _two_workers(session: Session, inputs: Inputs) -> Row:
+    """How many times the throughput of one worker two reach.
+
+    With four cores or more it is measured. With fewer the load runs on the same cores as the workers and is counted
+    out: what two cores could answer follows from the CPU time that the server spends on one answer.
+    """
+    everywhere = session.cores.server + session.cores.load
+    enough = len(everywhere) >= 4
+    apart = Cores(everywhere[:2], everywhere[2:]) if enough else Cores(everywhere[:2], everywhere)
+    two = replace(session, cores=apart)
+    with run_redirector(inputs.options(session), session.cores.server) as server:
+        one_worker = sample(session, server, inputs.traffic[MIRRORLIST])
+    options = [*inputs.options(session), "--workers", "2"]
+    with run_redirector(options, apart.server) as server:
+        two_workers = sample(two, server, inputs.traffic[MIRRORLIST])
+        private = [round(worker.private_bytes / _MB, 1) for worker in workers(server.pid)]
+    by_cpu = 2 * one_worker.cpu_us / two_workers.cpu_us
+    measured = two_workers.rate / one_worker.rate if enough else by_cpu
+    return Row(
+        round(measured, 3),
+        {
+            "how": "measured" if enough else "by CPU time, the load counted out",
+            "one_cpu_us": one_worker.cpu_us,
+            "two_cpu_us": two_workers.cpu_us,
+            "one_rate": one_worker.rate,
+            "two_rate": two_workers.rate,
+            "private_mb": private,
+        },
+    )
+
+
+def _tree(session: Session) -> Row:
+    folder = session.folder / "tree"
+    write_tree(folder, mirrors=530, seed=session.seed)
+    asns = session.folder / "tree-asns.txt"
+    write_as_table(asns, session.scale.as_lines, session.seed)
+    cities = session.folder / "cities.mmdb"
+    write_city_database(cities, places=5_000, seed=session.seed)
+    catalog = load_tree(str(folder), now=0)
+    traffic = session.folder / "tree-traffic"
+    clients = load_crowd(catalog, asns).draw(Random(session.seed), session.clients)
+    write_traffic(traffic, tree_targets(catalog), clients)
+    options = ["--source", str(folder), "--asn", str(asns), "--geoip", str(cities), "--workers", "1"]
+    with run_redirector(options, session.cores.server) as server:
+        size = verify(server.address, read_requests(traffic)[:1_000], TreeJudge(catalog))
+        with run_nginx(session.folder / "nginx-tree", {"tree": round(size)}, session.cores.server) as nginx:
+            taken = take_turns(session, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
+        row = _compare(taken["redirector"], taken["nginx"])
+        row.detail["body_bytes"] = round(size)
+        row.detail["start_s"] = round(server.started_s, 2)
+        row.detail["resident_mb"] = _resident_mb(server)
+    return row
+
+
+def _resident_mb(server: Server) -> float:
+    """Memory of all processes of the server; the kernel divides shared pages among those that share them."""
+    return round(sum(process.pss_bytes for process in family(server.pid)) / _MB, 1)
+
+
+def _sizes(server: Server) -> dict[str, float]:
+    return {process.name: round(process.pss_bytes / _MB, 1) for process in family(server.pid)}
+
+
+def _peaks(server: Server) -> dict[str, float]:
+    return {process.name: round(process.peak_bytes / _MB, 1) for process in family(server.pid)}
