@@ -57,7 +57,7 @@ class Mmdb:
         if not self.damaged:
             return ()
         text = f"{self}: their addresses have no {lacking}, the first is {self.some_damaged}"
-        return (Problem(Severity.WARNING, path, "database", text),)
+        return (Problem(Severity.WARNING, path, "file", text),)
 
 
 def read_whole(path: str) -> bytes:
@@ -77,7 +77,7 @@ def read_whole(path: str) -> bytes:
 
 def refusal(path: str, text: str) -> SnapshotError:
     """The error for a file from which nothing can be served."""
-    return SnapshotError([Problem(Severity.ERROR, path, "database", text, fatal=True)])
+    return SnapshotError([Problem(Severity.ERROR, path, "file", text, fatal=True)])
 
 
 def is_mmdb(content: bytes) -> bool:
@@ -152,7 +152,7 @@ def _read_metadata(content: bytes, path: str) -> _Metadata:
             "record_size": 24 | 28 | 32 as record_size,
             "build_epoch": int(build_epoch),
             "database_type": str(database_type),
-        }:
+        } if database_type.isprintable() and build_epoch < 2**40:
             metadata = _Metadata(ip_version, node_count, record_size, build_epoch, database_type)
         case _:
             raise refusal(path, "not an MMDB file of version 2, or its metadata is damaged")
