@@ -16,7 +16,7 @@ from benchmarks.scale import SCALES
 from benchmarks.session import Session
 from benchmarks.table import TARGETS, fill_table
 
-_GEOIP = ("data/country.mmdb", "../shared/real/geoip/country-real.mmdb")
+_GEOIP = ROOT / "data" / "geoip" / "country.mmdb"
 
 
 def main() -> None:
@@ -26,12 +26,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="length of one sample")
     parser.add_argument("--rounds", type=int, help="how often servers take turns")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out", help="folder for the report")
-    parser.add_argument("--geoip", type=Path, help="country database")
+    parser.add_argument("--geoip", type=Path, default=_GEOIP, help="country database")
     options = parser.parse_args()
     missing = [program for program, found in (("wrk", which("wrk")), ("nginx", find_nginx())) if not found]
     if missing:
         parser.error(f"not installed: {', '.join(missing)} (`make bench` installs them)")
-    geoip = options.geoip or next(path for path in (ROOT / name for name in _GEOIP) if path.exists())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
@@ -39,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="redirector-bench-") as folder:
         session = Session(
             folder=Path(folder),
-            geoip=geoip.resolve(),
+            geoip=options.geoip.resolve(),
             cores=split_cores(),
             seconds=options.seconds or (3 if options.quick else 6),
             rounds=options.rounds or (1 if options.quick else 3),
