@@ -16,7 +16,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: install
 	@echo 'Try, in another terminal:'
 	@echo 'curl http://127.0.0.1:8080/mirrorlist/9/baseos'
-	@echo 'curl http://127.0.0.1:8080/metalink?path=9/BaseOS/x86_64/os'
+	@echo 'curl http://127.0.0.1:8080/metalink?path=9/BaseOS/x86_64/os/repodata/repomd.xml'
 	@echo 'curl http://127.0.0.1:8080/isolist/9/x86_64'
 	@exec $(BIN)/redirector serve --config data/redirector.yml
 

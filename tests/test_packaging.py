@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import requires
@@ -15,7 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from redirector import __version__
+from redirector import Client, Request, Responder, __version__, load_config, load_snapshot
+from redirector.option import Address
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -59,9 +61,23 @@ def test_both_ways_to_start_are_the_same_program(command: list[str]) -> None:
     assert (ended.stdout, ended.stderr) == (f"redirector {__version__}\n", "")
 
 
-def test_make_run_shows_three_addresses_to_try() -> None:
-    recipe = (ROOT / "Makefile").read_text()
-    assert len(re.findall(r"^\t@echo 'curl http://127\.0\.0\.1:8080/[^ '&]+'$", recipe, re.M)) == 3
+def test_make_run_shows_three_addresses_that_the_sample_answers() -> None:
+    config = load_config({"config": str(ROOT / "data/redirector.yml")})
+    assert config.listen == (Address("127.0.0.1", 8080),)
+    responder = Responder(load_snapshot(config, time.time()))
+    lines = re.findall(r"^\t@echo '(curl .*)'$", (ROOT / "Makefile").read_text(), re.M)
+    targets = [line.removeprefix("curl http://127.0.0.1:8080").encode() for line in lines]
+    assert len(targets) == 3
+    for target in targets:
+        request = Request(target, Client(b"\x7f\0\0\1", trusted=True), time.time(), chance=0)
+        assert responder.answer(request).status in (200, 302), target
+
+
+def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    example = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)[0]
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("200 https://")
 
 
 def test_the_script_for_every_change_is_executable_and_readable() -> None:
