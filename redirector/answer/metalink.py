@@ -7,6 +7,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from xml.sax.saxutils import escape, quoteattr
 
+from redirector.errors import QueryError
 from redirector.model import FileDetail
 from redirector.snapshot.listing import Listing
 from redirector.snapshot.policy import Policy
@@ -77,6 +78,14 @@ def metalink_seam(listing: Listing, policy: Policy) -> bytes:
     """What stands between two pieces, and after the last one."""
     ending = escape(listing.ending) if policy.escape else listing.ending
     return f"{ending}</url>\n".encode()
+
+
+def no_details(listing: Listing, policy: Policy) -> QueryError:
+    """The error for a file of which neither size nor hashes are known."""
+    text = f"{listing.directory}/{listing.file or ''} not found or has not metalink"
+    if policy.by_distance:
+        text += ": config.yml names no `primary` that holds it"
+    return QueryError(404, text)
 
 
 def failure_document(text: str, now: int) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
 from redirector.answer.answer import Kind
@@ -14,12 +14,15 @@ from redirector.errors import QueryError
 MAX_TARGET_BYTES = 8190
 """aiohttp's limit for a request line; nginx and Apache stop at 8 kB too."""
 
+UNKNOWN_PAGE = "We don't serve their kind here!"
+
 FORMATS = ("mirrorlist", "metalink", "meta4", "json", "apt", "pacman")
 """What `format=` may say."""
 
-_DEMANDS = ("country", "protocol", "ipv4", "ipv6")
-_COUNTRY = re.compile(r"[A-Za-z]{2}\Z|global\Z", re.IGNORECASE)
-_NUMBER = re.compile(r"[0-9]{1,6}\Z")
+_DEMANDS = ("country", "protocol", "ipv4", "ipv6", *SCHEMES)
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+_COUNTRY_OR_GLOBAL = re.compile(r"[A-Za-z]{2}|[Gg][Ll][Oo][Bb][Aa][Ll]")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SLASHES = re.compile(r"/+")
 
@@ -55,22 +58,27 @@ class Query:
 
 def kind_of(target: bytes) -> Kind:
     """What a target asks for, judged by its path alone; never fails, so that errors too can be labelled."""
-    path = target.partition(b"?")[0].rstrip(b"/")
+    return _kind_of_path(target.partition(b"?")[0].decode("latin-1").rstrip("/"))
+
+
+def _kind_of_path(path: str) -> Kind:
+    """Likewise, without slashes at its end; a list's name at the end counts before all else."""
     if not path:
         return Kind.PAGE
-    if path.endswith(b"/mirrorlist") or path.startswith(b"/mirrorlist/"):
+    if path.endswith("/mirrorlist"):
         return Kind.MIRRORLIST
-    if path.endswith(b"/metalink"):
+    if path.endswith("/metalink"):
         return Kind.METALINK
-    return Kind.ISOLIST if path.startswith(b"/isolist/") else Kind.OTHER
+    if path.startswith("/mirrorlist/"):
+        return Kind.MIRRORLIST
+    return Kind.ISOLIST if path.startswith("/isolist/") else Kind.OTHER
 
 
 def parse_query(target: bytes, decode: bool = True) -> Query:
-    """Parse a request target (origin form).
+    """Parse a request target in origin form, or a whole URL that ends in a list's path.
 
-    decode   False: today's server, which decodes nothing and knows `/mirrorlist` and `/metalink` alone
-    raises   QueryError 400, 404 or 414; nothing else, whatever the bytes
-    cost     5 µs
+    decode  False: as today's server, which decodes nothing and knows `/mirrorlist` and `/metalink` alone
+    raises  QueryError 400, 404 or 414; nothing else, whatever the bytes
     """
     if len(target) > MAX_TARGET_BYTES:
         raise QueryError(414, f"the request target is longer than {MAX_TARGET_BYTES} bytes")
@@ -82,14 +90,14 @@ def parse_query(target: bytes, decode: bool = True) -> Query:
     trimmed = path.rstrip("/")
     if not trimmed:
         return Query(Kind.PAGE)
-    kind = kind_of(trimmed.encode())
+    kind = _kind_of_path(trimmed)
     if trimmed.endswith(("/mirrorlist", "/metalink")):
         return _listed(kind, parameters)
     segments = trimmed[1:].split("/")
     if kind in (Kind.MIRRORLIST, Kind.ISOLIST) and len(segments) == 3:
         _, version, last = segments
         if kind is Kind.ISOLIST:
-            return Query(kind, version=version, arch=last)
+            return replace(_listed(kind, parameters), version=version, arch=last)
         return _listed(kind, parameters, version=version, repository=last)
     if kind in (Kind.MIRRORLIST, Kind.ISOLIST):
         shape = "/mirrorlist/<version>/<repository>" if kind is Kind.MIRRORLIST else "/isolist/<version>/<arch>"
@@ -122,11 +130,13 @@ def _listed(
 
 
 def _parse_compatibly(raw_path: bytes, raw_parameters: bytes) -> Query:
-    path = raw_path.decode("utf-8", "replace")
+    path, query = raw_path.decode("utf-8", "replace"), raw_parameters.decode("utf-8", "replace")
+    if _CONTROL.search(path) or _CONTROL.search(query):
+        raise QueryError(400, "the request target has a control character")
     if not path.endswith(("/mirrorlist", "/metalink")):
-        raise QueryError(404, "We don't serve their kind here!")
+        raise QueryError(404, UNKNOWN_PAGE)
     parameters: dict[str, str] = {}
-    for part in raw_parameters.decode("utf-8", "replace").split("&"):
+    for part in query.split("&"):
         elements = part.split("=")
         parameters[elements[0]] = elements[1] if len(elements) > 1 else ""
     path_parameter = parameters.get("path")
@@ -183,67 +193,65 @@ def _file_path(path: str) -> str:
 
 def _wishes(parameters: Mapping[str, str]) -> Wishes:
     """The wishes among *parameters*; malformed values are refused."""
-    if not _WISHES.keys() & parameters.keys():
+    if not _WISHES & parameters.keys():
         return NO_WISHES
-    protocols = _listed_values(parameters, "protocol", lambda value: value.lower() in SCHEMES, ", ".join(SCHEMES))
-    demands = _listed_values(
-        parameters, "require", lambda value: value.lower() in (*_DEMANDS, *SCHEMES), ", ".join((*_DEMANDS, *SCHEMES))
-    )
-    schemes = {demand.lower() for demand in demands} & set(SCHEMES)
-    countries = _listed_values(parameters, "country", _COUNTRY.match, "two letters, or global")
-    countries = countries or _listed_values(parameters, "cc", _COUNTRY.match, "two letters, or global")
-    family = _family(parameters, {demand.lower() for demand in demands})
+    demands = set(_words(parameters, "require", _DEMANDS))
+    schemes = demands.intersection(SCHEMES)
+    protocols = schemes or _words(parameters, "protocol", SCHEMES)
     return Wishes(
-        countries=countries,
-        protocols=tuple(sorted(schemes or {protocol.lower() for protocol in protocols})),
+        countries=_countries(parameters, "country" if parameters.get("country") else "cc", _COUNTRY_OR_GLOBAL),
+        protocols=tuple(sorted(protocols)),
         networks=parameters.get("netblock", "1") == "1",
-        exclude_hosts=frozenset(host.lower() for host in _split(parameters.get("exclude_host", ""))),
-        exclude_countries=frozenset(
-            country.upper()
-            for country in _listed_values(
-                parameters, "exclude_country", re.compile(r"[A-Za-z]{2}\Z").match, "two letters"
-            )
-        ),
+        exclude_hosts=frozenset(host.lower() for host in _split(parameters, "exclude_host")),
+        exclude_countries=frozenset(map(str.upper, _countries(parameters, "exclude_country", _COUNTRY))),
         limit=_limit(parameters),
-        family=family,
-        demands=frozenset("protocol" if demand.lower() in SCHEMES else demand.lower() for demand in demands),
+        family=_family(parameters, demands),
+        demands=frozenset(demands - schemes | ({"protocol"} if schemes else set())),
     )
 
 
-_WISHES = dict.fromkeys(
+_WISHES = frozenset(
     ("country", "cc", "protocol", "netblock", "exclude_host", "exclude_country", "limit", "ipv4", "ipv6", "require")
 )
 
 
-def _split(value: str) -> list[str]:
-    return [item.strip() for item in value.split(",") if item.strip()]
+def _split(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The values of a comma list as typed, sorted, without duplicates."""
+    values = {value.strip(" ") for value in parameters.get(name, "").split(",")}
+    return tuple(sorted(values - {""}))
 
 
-def _listed_values(
-    parameters: Mapping[str, str], name: str, is_valid: Callable[[str], object], allowed: str
-) -> tuple[str, ...]:
-    values = tuple(sorted(set(_split(parameters.get(name, "")))))
-    for value in values:
-        if not is_valid(value):
-            raise QueryError(400, f"{name}={value[:40]}: each value must be one of: {allowed}")
-    return values
+def _words(parameters: Mapping[str, str], name: str, known: Sequence[str]) -> set[str]:
+    """The values of a comma list of *known* words, in lower case."""
+    words = {value.lower() for value in _split(parameters, name)}
+    for word in sorted(words.difference(known)):
+        raise QueryError(400, f"{name}={word[:40]}: each value must be one of {', '.join(known)}")
+    return words
+
+
+def _countries(parameters: Mapping[str, str], name: str, form: re.Pattern[str]) -> tuple[str, ...]:
+    countries = _split(parameters, name)
+    for country in countries:
+        if not form.fullmatch(country):
+            allowed = "two letters" if form is _COUNTRY else "two letters or global"
+            raise QueryError(400, f"{name}={country[:40]}: each value must be {allowed}")
+    return countries
 
 
 def _limit(parameters: Mapping[str, str]) -> int | None:
-    text = parameters.get("limit")
-    if text is None or text == "":
+    text = parameters.get("limit", "")
+    if text == "":
         return None
-    if not _NUMBER.match(text) or int(text) == 0:
+    if not _NUMBER.fullmatch(text) or int(text) == 0:
         raise QueryError(400, f"limit={text[:40]}: must be a whole number from 1 to 999999")
     return int(text)
 
 
 def _family(parameters: Mapping[str, str], demands: set[str]) -> int | None:
-    wished = {4: "ipv4", 6: "ipv6"}
-    families = {
-        family for family, name in wished.items() if parameters.get(name, "0") not in ("0", "") or name in demands
-    }
-    for name in wished.values():
-        if parameters.get(name, "0") not in ("0", "1", ""):
+    """4 or 6; both, like neither, is no wish. What is demanded counts before what is wished."""
+    names = {"ipv4": 4, "ipv6": 6}
+    for name in names:
+        if parameters.get(name, "") not in ("0", "1", ""):
             raise QueryError(400, f"{name}={parameters[name][:40]}: must be 0 or 1")
-    return families.pop() if len(families) == 1 else None
+    wished = demands & names.keys() or {name for name in names if parameters.get(name) == "1"}
+    return names[wished.pop()] if len(wished) == 1 else None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from redirector.answer.names import find_nearest
 from redirector.errors import QueryError
 from redirector.model import HostSetId, Releases
 from redirector.sources.releases import BASEARCH, arches_of, host_set_of, lacks, module_of
+
+MAX_SHOWN = 40
+"""Characters of a name in an error's line: eight of them fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def resolve_repository(releases: Releases, version: str, repository: str, arch: 
         raise _unknown("repository", repository, sorted(_repositories_of(releases, found)))
     if lacks(releases, found.full, wanted):
         have = ", ".join(sorted(wanted.versions)[:8])
-        raise QueryError(404, f"version {found.full} has no repository {repository[:80]}: it is in {have}")
+        raise QueryError(404, f"version {found.full} has no repository {repository[:MAX_SHOWN]}: it is in {have}")
     _check_arch(releases, found, arch)
     path = wanted.path if arch is None else wanted.path.replace(BASEARCH, arch)
     return _resolved(releases, found, path, on_vault=found.vault or wanted.vault)
@@ -148,7 +151,7 @@ def _unknown_version(releases: Releases, version: str) -> QueryError:
 
 def _unknown(what: str, asked: str, known: Iterable[str]) -> QueryError:
     """404 with the names that are nearest to *asked*, or the first of *known* when none is near."""
-    names = [name for name in dict.fromkeys(known) if len(name) <= 40]
-    near = get_close_matches(asked[:40], names, n=5, cutoff=0.5)
+    names = tuple(dict.fromkeys(name for name in known if len(name) <= MAX_SHOWN))
+    near = find_nearest(asked, names)
     hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(names[:8])}"
-    return QueryError(404, f"unknown {what} {ascii(asked[:60])[:80]}; {hint}")
+    return QueryError(404, f"unknown {what} '{asked[:MAX_SHOWN]}'; {hint}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from redirector.answer.answer import Kind
+from redirector.answer.names import find_nearest
 from redirector.answer.query import Query
 from redirector.answer.releases import (
     Resolved,
@@ -17,17 +18,23 @@ from redirector.answer.releases import (
 from redirector.answer.releases import resolve_isos as resolve_release_isos
 from redirector.errors import QueryError
 from redirector.model import Directory
-from redirector.snapshot.listing import Listing, ending_of
+from redirector.snapshot.listing import Listing, ending_of, escaped_ending_of
 from redirector.snapshot.snapshot import Snapshot
 
 DANGLING = "mirrorlist cache index out of range, you broke it!"
 INCOMPLETE = "# either path=, or repo= and arch= must be specified"
 
+_MAX_SHOWN = 60
+"""Characters of a wrong name in an error's line."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9._~:+-]*")
+"""Names that mean the same however they are decoded."""
+
 
 def resolve(snapshot: Snapshot, query: Query) -> Listing:
     """What *query* lists.
 
-    raises  QueryError with the status and text of `mirrormanager.md`, section 3, rows 2 to 6 and 9
+    raises  QueryError with the status and text of `mirrormanager.md`, section 3, rows 2 to 6
     """
     metalink = query.form in ("metalink", "meta4") if query.form else query.kind is Kind.METALINK
     if query.version is not None and query.repository is not None:
@@ -37,7 +44,7 @@ def resolve(snapshot: Snapshot, query: Query) -> Listing:
     if query.repo is None or query.arch is None:
         raise QueryError(snapshot.policy.incomplete_status, INCOMPLETE)
     if snapshot.releases is not None:
-        resolved = resolve_joined(snapshot.releases, query.repo, query.arch)
+        resolved = resolve_joined(snapshot.releases, query.repo, query.arch or None)
         return _listing_of(
             snapshot, resolved, metalink, f"# repo = {query.repo} arch = {query.arch} ", (query.repo, query.arch)
         )
@@ -51,24 +58,36 @@ def resolve_isos(snapshot: Snapshot, query: Query) -> Listing:
         raise QueryError(404, "there are no ISO lists here: the mirrors come from a MirrorManager snapshot")
     isos = resolve_release_isos(snapshot.releases, query.version, query.arch)
     url = isos.url and f"{isos.url}/"
-    return Listing(isos.host_set, isos.directory, ending_of(isos.directory, None), only_url=url)
+    return Listing(isos.host_set, isos.directory, escaped_ending_of(isos.directory, None), only_url=url)
 
 
 def plain_queries(snapshot: Snapshot) -> Iterator[tuple[Query, list[bytes]]]:
     """Every repository under its names, with the spellings of the target that mean it."""
-    names = list(snapshot.repositories)
+    names = [*snapshot.repositories, *_redirected(snapshot)]
     if snapshot.releases is not None:
         names = list(plain_names(snapshot.releases))
         for version, repository in plain_releases(snapshot.releases):
             query = Query(Kind.MIRRORLIST, version=version, repository=repository)
             yield query, [f"/mirrorlist/{version}/{repository}".encode()]
     for repo, arch in names:
+        if not (_PLAIN.fullmatch(repo) and _PLAIN.fullmatch(arch)):
+            continue
         for kind in (Kind.MIRRORLIST, Kind.METALINK):
             forward, backward = f"repo={repo}&arch={arch}", f"arch={arch}&repo={repo}"
             yield (
                 Query(kind, repo=repo, arch=arch),
                 [f"/{kind.value}?{parameters}".encode() for parameters in (forward, backward)],
             )
+
+
+def _redirected(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """(prefix, arch) of the prefixes that others answer for."""
+    aliases: dict[str, list[str]] = {}
+    for alias, prefix in snapshot.redirects.items():
+        aliases.setdefault(prefix, []).append(alias)
+    for prefix, arch in snapshot.repositories:
+        for alias in aliases.get(prefix, ()):
+            yield alias, arch
 
 
 def _resolve_release(snapshot: Snapshot, query: Query, metalink: bool) -> Listing:
@@ -91,10 +110,8 @@ def _listing_of(
     file = "repomd.xml" if metalink else None
     details = snapshot.details.get((f"{name}/repodata", "repomd.xml"), ()) if metalink else ()
     subpath = f"{name}/repodata" if metalink else name
-    if metalink and not details:
-        raise QueryError(404, f"{name}/repodata/repomd.xml: no size and hashes are known here, so there is no metalink")
     url = resolved.url and resolved.url + ("/repodata/repomd.xml" if metalink else "/")
-    return Listing(resolved.host_set, subpath, ending_of(subpath, file), file, details, comment, asked, url)
+    return Listing(resolved.host_set, subpath, escaped_ending_of(subpath, file), file, details, comment, asked, url)
 
 
 def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
@@ -106,12 +123,12 @@ def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
         directory = snapshot.directories.get(name)
         if directory is None or not file:
             raise QueryError(404, "error: invalid path")
-    return _listing(snapshot, directory, name, file, metalink, f"# path = {path} ", None)
+    return _listing(snapshot, directory, name, file, f"# path = {path} ", None)
 
 
 def _resolve_repository(snapshot: Snapshot, repo: str, arch: str, metalink: bool) -> Listing:
     """`repo=` and `arch=` of a MirrorManager snapshot."""
-    asked = (repo, arch)
+    asked = repo
     if "source" in repo:
         arch = "source"
     repo = snapshot.redirects.get(repo) or repo
@@ -128,33 +145,31 @@ def _resolve_repository(snapshot: Snapshot, repo: str, arch: str, metalink: bool
     directory = snapshot.directories.get(name)
     if directory is None:
         raise QueryError(snapshot.policy.dangling_status, DANGLING)
-    return _listing(snapshot, directory, name, file, metalink, comment, (asked[0], arch))
+    return _listing(snapshot, directory, name, file, comment, (asked, arch))
 
 
 def _listing(
-    snapshot: Snapshot,
-    directory: Directory,
-    name: str,
-    file: str | None,
-    metalink: bool,
-    comment: str,
-    asked: tuple[str, str] | None,
+    snapshot: Snapshot, directory: Directory, name: str, file: str | None, comment: str, asked: tuple[str, str] | None
 ) -> Listing:
+    subpath = directory.subpath_of(name)
+    ending = escaped_ending_of(subpath, file) if snapshot.policy.decode else ending_of(subpath, file)
     details = snapshot.details.get((name, file), ()) if file else ()
-    if metalink and not details:
-        raise QueryError(404, f"{name[:200]}/{(file or '')[:200]} not found or has not metalink")
-    return Listing(directory.host_set, name, ending_of(directory.subpath_of(name), file), file, details, comment, asked)
+    return Listing(directory.host_set, name, ending, file, details, comment, asked)
 
 
 def _unknown_repository(snapshot: Snapshot, repo: str, arch: str) -> str:
-    first = f"# repo = {repo} arch = {arch} error: invalid repo or arch"
+    """Row 5: today's server lists every repository, ours the nearest."""
     if snapshot.policy.list_repositories:
         known = sorted(f"{known_repo}+{known_arch}" for known_repo, known_arch in snapshot.repositories)
-        lines = [f"# repo={key.split('+')[0]}&arch={key.split('+')[1]}" for key in known if key.count("+") == 1]
-        return "\n".join([first, "# following repositories are available:", *lines, ""])
-    first = f"# repo = {repo[:60]} arch = {arch[:30]} error: invalid repo or arch"
+        lines = [f"# repo={key.replace('+', '&arch=')}" for key in known if key.count("+") == 1]
+        return "\n".join([_invalid(repo, arch), "# following repositories are available:", *lines, ""])
+    line = _invalid(repo[:_MAX_SHOWN], arch[:_MAX_SHOWN])
     arches = sorted(known_arch for known_repo, known_arch in snapshot.repositories if known_repo == repo)
     if arches:
-        return f"{first}; arches of this repo: {', '.join(arches[:8])}"[:450]
-    near = get_close_matches(repo[:60], {known_repo for known_repo, _ in snapshot.repositories}, 5, 0.5)
-    return f"{first}; nearest: {', '.join(near)}"[:450] if near else first
+        return f"{line}; arches of this repo: {', '.join(arches[:8])}"
+    near = find_nearest(repo, tuple(dict.fromkeys(known_repo for known_repo, _ in snapshot.repositories)))
+    return f"{line}; nearest: {', '.join(near)}" if near else line
+
+
+def _invalid(repo: str, arch: str) -> str:
+    return f"# repo = {repo} arch = {arch} error: invalid repo or arch"

@@ -12,11 +12,13 @@ from redirector.answer.metalink import (
     failure_document,
     metalink_file,
     metalink_header,
+    metalink_pieces,
     metalink_seam,
+    no_details,
 )
 from redirector.answer.mirrorlist import mirrorlist_seam
 from redirector.answer.pages import Page, Pages
-from redirector.answer.query import Query, kind_of, parse_query
+from redirector.answer.query import UNKNOWN_PAGE, Query, kind_of, parse_query
 from redirector.answer.resolve import DANGLING, plain_queries, resolve, resolve_isos
 from redirector.answer.seed import client_seed
 from redirector.answer.wishes import NO_WISHES, Wishes
@@ -28,8 +30,9 @@ from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Snapshot
 
 UNREADABLE = "Cannot parse client IP address. Aborting."
-UNKNOWN_PAGE = "We don't serve their kind here!"
-_MAX_ERROR = 480
+
+_MAX_ERROR_BYTES = 480
+"""An error is one line under 500 bytes, for terminals and logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,11 @@ def plain_frames(snapshot: Snapshot) -> dict[bytes, Frame]:
     for query, spellings in plain_queries(snapshot):
         metalink = query.kind is Kind.METALINK
         try:
-            frame = frame_of(resolve(snapshot, query), metalink, snapshot.policy)
+            listing = resolve(snapshot, query)
         except QueryError:
             continue
-        frames.update(dict.fromkeys(spellings, frame))
+        if listing.details or not metalink:
+            frames.update(dict.fromkeys(spellings, frame_of(listing, metalink, snapshot.policy)))
     return frames
 
 
@@ -128,6 +132,7 @@ class Responder:
         frame = self.frames.get(request.target)
         if frame is not None:
             query = _PLAIN
+            seat = self.seat(request, query)
         else:
             query = parse_query(request.target, self.snapshot.policy.decode)
             if query.kind is Kind.ISOLIST:
@@ -135,10 +140,14 @@ class Responder:
             if query.kind is Kind.PAGE or query.kind is Kind.OTHER:
                 raise QueryError(404, UNKNOWN_PAGE)
             metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
-            frame = frame_of(resolve(self.snapshot, query), metalink, self.snapshot.policy)
-        seat = self.seat(request, query)
+            listing = resolve(self.snapshot, query)
+            seat = self.seat(request, query)
+            if metalink and not listing.details:
+                refused = self._refuse(request, no_details(listing, self.snapshot.policy))
+                return replace(refused, country=seat.country, asked=listing.asked)
+            frame = frame_of(listing, metalink, self.snapshot.policy)
         if frame.listing.only_url is not None:
-            return self._only(frame, seat)
+            return self._only(request, query, frame, seat)
         form = Form.METALINK if frame.metalink else Form.REDIRECT if query.redirect else Form.MIRRORLIST
         page = self.page(frame.listing, seat, form)
         if form is Form.REDIRECT:
@@ -196,10 +205,26 @@ class Responder:
         extra = "" if query.protocol is None else f"protocol = {query.protocol}"
         return f"{extra}\n# database creation time: {self.snapshot.built}" if query.time else extra
 
-    def _only(self, frame: Frame, seat: Seat) -> Answer:
-        """The one URL of what lives on the vault alone."""
-        body = f"{frame.listing.only_url}\n".encode()
-        return Answer(200, Kind.MIRRORLIST, body, tier=Tier.GLOBAL, country=seat.country, asked=frame.listing.asked)
+    def _only(self, request: Request, query: Query, frame: Frame, seat: Seat) -> Answer:
+        """What lives on the vault alone: its one URL."""
+        listing, url = frame.listing, frame.listing.only_url
+        assert url is not None
+        comment = f"{listing.comment}\n" if listing.comment else ""
+        found = Answer(
+            200,
+            Kind.MIRRORLIST,
+            f"{comment}{url}\n".encode(),
+            tier=Tier.GLOBAL,
+            country=seat.country,
+            asked=listing.asked,
+        )
+        if frame.metalink:
+            piece = metalink_pieces((url,), None, False, 0, self.snapshot.policy)[0]
+            body = metalink_header(int(request.now)) + frame.top + piece + b"</url>\n" + METALINK_END
+            return replace(found, kind=Kind.METALINK, body=body, content_type=METALINK_TYPE)
+        if query.redirect:
+            return replace(found, status=302, kind=Kind.REDIRECT, body=b"", headers=(("Location", url),))
+        return found
 
     def _isolist(self, request: Request, query: Query) -> Answer:
         """A JSON array of directories with ISO files."""
@@ -224,7 +249,8 @@ class Responder:
         """An error's answer: one line, or with `compatibility` what today's server says."""
         kind, policy = kind_of(request.target), self.snapshot.policy
         if not policy.failure_documents:
-            return Answer(error.status, kind, f"{error.text[:_MAX_ERROR]}\n".encode())
+            line = error.text.encode("ascii", "backslashreplace")[:_MAX_ERROR_BYTES]
+            return Answer(error.status, kind, line + b"\n")
         if kind is Kind.METALINK and error.text not in (DANGLING, UNKNOWN_PAGE):
             return Answer(error.status, kind, failure_document(error.text, int(request.now)), METALINK_TYPE)
         return Answer(error.status, kind, error.text.encode(), content_type="")

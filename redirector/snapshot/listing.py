@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from redirector.model import FileDetail, HostSetId
+
+_UNRESERVED = "/$!&'()*+,;=:@~"
+"""What may stand in a path as it is (RFC 3986, section 3.3), and `$`, which clients substitute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,11 @@ class Listing:
 
 
 def ending_of(subpath: str, file: str | None) -> str:
-    """`/` + *subpath*, closed by a slash or by the file."""
+    """`/` + *subpath*, closed by a slash or by the file, as it stands in the snapshot or the request."""
     stem = f"/{subpath}" if subpath else ""
     return f"{stem}/" if file is None else f"{stem}/{file}"
+
+
+def escaped_ending_of(subpath: str, file: str | None) -> str:
+    """Likewise, as a URL has it: names that no mirror would answer to otherwise are percent-encoded."""
+    return quote(ending_of(subpath, file), safe=_UNRESERVED)
