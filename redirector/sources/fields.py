@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from ipaddress import IPv6Network, ip_network
 
 from redirector.model import Network, Place
 from redirector.sources.files import Value
 from redirector.sources.problems import Report, nearest_key, show
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no name, path or text for people holds; lone surrogates cannot even be written."""
 
 _ASNS = range(1, 2**32)
 """RFC 6793; 0 is reserved (RFC 7607)."""
@@ -43,7 +47,11 @@ def read_text(report: Report, key: str, value: Value) -> str | None:
     if not isinstance(value, str):
         report.error(key, f"{show(value)} is no text: left out")
         return None
-    return " ".join(value.split()) or None
+    text = " ".join(value.split())
+    if _CONTROLS.search(text):
+        report.error(key, f"{show(text)} holds control characters: left out")
+        return None
+    return text or None
 
 
 def read_texts(report: Report, key: str, value: Value) -> tuple[str, ...]:

@@ -89,7 +89,8 @@ def _read_entry(report: Report, name: str, entry: object) -> Health:
 
 
 def _down_reason(since: object, reason: object) -> str:
-    text = " ".join(reason.split())[:200] if isinstance(reason, str) else ""
+    words = " ".join(reason.split())[:200] if isinstance(reason, str) else ""
+    text = "".join(mark for mark in words if mark.isprintable())
     when = f"since {_utc(since)}" if isinstance(since, int | float) else ""
     return ", ".join(filter(None, (text, when)))
 

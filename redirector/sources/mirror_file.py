@@ -116,7 +116,7 @@ def read_mirror(report: Report, document: Value, modules: Collection[str]) -> Mi
 
 def _compare_names(report: Report, name: str, urls: tuple[str, ...]) -> None:
     """Report a file or a web address that is named unlike the mirror; bare addresses have no name to compare."""
-    if PurePath(report.path).stem.casefold() != name.casefold() and ":" not in name:
+    if PurePath(report.path).stem.casefold() != name.casefold() and ":" not in name and not _is_address(name):
         report.warning("name", f"{show(name)} is not the file's name")
     hosts = {host_of(url) for url in urls if url.startswith("http")}
     others = sorted(host for host in hosts if host != name.casefold() and not _is_address(host))

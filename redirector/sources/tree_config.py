@@ -273,6 +273,7 @@ def _check_repositories(report: Report, config: TreeConfig) -> None:
     if partial:
         report.warning(
             "repos.versions",
-            f"{len(partial)} repositories do not list every vault and module version ({list_some(partial)}): "
+            f"{len(partial)} of {len(config.repositories)} do not list every vault and module version "
+            f"({list_some(partial)}): "
             "these versions are answered all the same",
         )

@@ -138,6 +138,8 @@ def test_a_file_without_oddity_has_no_problem() -> None:
         ),
         ("sponsor_url:", "sponsor_url", "", "sponsor_url: missing"),
         ("sponsor: Universität Bern", "sponsor", "Universität Bern", None),
+        ('sponsor: "a\\eb"', "sponsor", "", "sponsor: 'a\\x1bb' holds control characters: left out"),
+        ('sponsor: "two\\n lines"', "sponsor", "two lines", None),
         ("email: someone@example.org", "sponsor", "Example", None),
         (
             f"address: {{http: 'https://{NAME}/pub/'}}",
@@ -212,7 +214,7 @@ def test_a_file_named_unlike_its_mirror_is_reported() -> None:
 @pytest.mark.parametrize("name", ["192.0.2.1", "192.0.2.1:8001", "'[2001:db8::1]:8001'"])
 def test_bare_addresses_with_ports_are_legal_names(name: str) -> None:
     bare = name.strip("'")
-    report = Report(f"{bare}.yml")
+    report = Report("one.yml")
     text = mirror_text(name, f"address: {{http: 'http://{bare}/'}}")
     mirror = read_mirror(report, parse_yaml(text.encode()).value, MODULES)
     assert mirror is not None and mirror.urls == (f"http://{bare}",)

@@ -69,6 +69,7 @@ def test_a_repository_that_names_the_major_version_has_the_full_one() -> None:
         ("list_lenght: 5\n", "list_lenght: unknown key: taken as list_length"),
         ("list_length: 0\n", "list_length: '0' is no number from 1 to 1000: left out"),
         ("near_km: wide\n", "near_km: 'wide' is no number from 0 to 20040: left out"),
+        ('primary: "a\\0b"\n', "primary: 'a\\x00b' holds control characters: left out"),
         ("primary: [a]\n", "primary: ['a'] is no text: left out"),
         (
             "primary_url: rsync://o.example.org\n",
@@ -88,7 +89,7 @@ def test_a_repository_that_names_the_major_version_has_the_full_one() -> None:
         ),
         (
             "  - {name: x, path: x, versions: [9]}\n",
-            "repos.versions: 1 repositories do not list every vault and module version (x): "
+            "repos.versions: 1 of 4 do not list every vault and module version (x): "
             "these versions are answered all the same",
         ),
     ],
