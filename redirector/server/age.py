@@ -122,9 +122,10 @@ class Age:
         kept, given = make_pair()
         with given:
             self._pid = start_nursery(given)
+        exit_code = self._children.ending(self._pid)
         self._control = Channel(kept)
         self._control.send(Start(self.config), [self._log_sink.fileno(), *(each.fileno() for each in self._listeners)])
-        self._reader = asyncio.create_task(self._read_nursery(self._control))
+        self._reader = asyncio.create_task(self._read_nursery(self._control, exit_code))
         self.report = await self._outcome
         return self.report
 
@@ -152,7 +153,7 @@ class Age:
         """How many workers accept connections."""
         return sum(worker.accepting.is_set() for worker in self._workers.values())
 
-    async def _read_nursery(self, control: Channel) -> None:
+    async def _read_nursery(self, control: Channel, exit_code: asyncio.Future[int]) -> None:
         while (received := await control.receive_soon()) is not None:
             match received.message:
                 case Loaded(report):
@@ -170,8 +171,7 @@ class Age:
                         question.set_result(answer)
                 case _:
                     raise AssertionError(received.message)
-        assert self._pid is not None
-        how = name_exit(await self._children.ending(self._pid))
+        how = name_exit(await exit_code)
         if not self._outcome.done():
             self._outcome.set_exception(SnapshotError([_complaint("nursery", f"it ended while it was loading: {how}")]))
         if not self.draining:

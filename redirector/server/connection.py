@@ -96,10 +96,9 @@ class Connection(RequestHandler):
         )
         if was_whole:
             self.deadline = self.service.now + self.service.config.header_timeout_s
-            self._held_bytes = 0
-        self._held_bytes += len(data)
+        self._held_bytes = 0 if messages or was_whole else self._held_bytes + len(data)
         if self._held_bytes > MAX_HEADER_BYTES and not self.whole and self._awaits_request:
-            self.hang_up(431, "header too long")
+            self.hang_up(431, "the headers are too long")
 
     @property
     def idle(self) -> bool:

@@ -66,8 +66,12 @@ class Children:
         self._awaited: dict[int, asyncio.Future[int]] = {}
 
     def ending(self, pid: int) -> asyncio.Future[int]:
-        """The exit code of *pid*, or the negative number of a signal, once it has ended."""
-        return self._awaited.setdefault(pid, asyncio.get_running_loop().create_future())
+        """The exit code of *pid*, or the negative number of a signal, once it has ended.
+
+        To be asked for right after *pid* was started, before SIGCHLD can be handled.
+        """
+        self._awaited[pid] = asyncio.get_running_loop().create_future()
+        return self._awaited[pid]
 
     def reap(self) -> None:
         """Take the exit codes of all that ended; to be called on SIGCHLD."""

@@ -21,6 +21,7 @@ from redirector.server.messages import Extent, Report
 from redirector.server.metrics import RELOAD_BOUNDS_S, Durations, Totals
 from redirector.server.replacement import Outcome, check_replacement
 from redirector.server.state import find_kept, keep
+from redirector.server.systemd import Notifier
 
 _log = logging.getLogger("redirector.server")
 
@@ -58,6 +59,7 @@ class Succession:
         reread: Callable[[], Config],
         make_age: Callable[[Config, Callable[[], None]], Age],
         on_config: Callable[[Config], None],
+        notifier: Notifier,
     ) -> None:
         """
         reread     gives the configuration as the file says it now
@@ -75,6 +77,7 @@ class Succession:
         self._reread = reread
         self._make_age = make_age
         self._on_config = on_config
+        self._notifier = notifier
         self._ages: list[Age] = []
         self._totals = Totals()
         self._retiring: asyncio.Task[None] | None = None
@@ -147,6 +150,7 @@ class Succession:
 
     async def _reload(self, allowed: set[str]) -> Outcome:
         began = time.time()
+        self._notifier.reloading()
         try:
             report = await self._succeed(allowed)
         except Exception as error:
@@ -157,6 +161,7 @@ class Succession:
             outcome = Outcome(True, began, time.time() - began, report.problems)
             log_problems(outcome.problems)
             _log.info("reloaded in %.1f s: %d mirrors", outcome.duration_s, report.extent.counts["hosts"])
+        self._notifier.ready(f"last reload: {outcome.name}")
         return outcome
 
     async def _succeed(self, allowed: set[str]) -> Report:
@@ -238,7 +243,8 @@ class Succession:
         assert age.report is not None
         async with self._keeping:
             try:
-                await asyncio.to_thread(keep, age.config, age.report)
+                if await asyncio.to_thread(keep, age.config, age.report):
+                    _log.info("copies of the inputs are in %s", age.config.state)
             except OSError as error:
                 _log.warning("copies of the inputs are not renewed in %s: %s", age.config.state, error)
 

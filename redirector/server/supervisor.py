@@ -91,7 +91,7 @@ class Supervisor:
         self._notifier = Notifier(os.environ)
         self._log_source, self._log_sink = make_pair(socket.SOCK_DGRAM)
         self._receiver = LogReceiver(self._log_source)
-        self.succession = Succession(config, reread, self._make_age, self._take_over)
+        self.succession = Succession(config, reread, self._make_age, self._take_over, self._notifier)
         self._code = 0
         self._ending = asyncio.Event()
         self._hurried = asyncio.Event()

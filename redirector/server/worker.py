@@ -173,6 +173,8 @@ class Worker:
         """Stop accepting; let what is under way end; hand quiet connections to *successor*, or let them go."""
         end = self._loop.time() + timeout_s
         self._close_doors()
+        for listener in self._listeners:
+            listener.close()
         self._service.drain(quiet=successor is None)
         with suppress(OSError):
             self._channel.send(Stopped())

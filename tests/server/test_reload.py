@@ -1,0 +1,157 @@
+"""A reload is never noticed by a client, and a bad one changes nothing but the metrics and the log."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.rig import REAL
+from tests.server.load import Crowd
+from tests.server.running import METALINK, serving, write_snapshot
+from tests.sources.tree import mirror_files, write_tree
+
+COUNTRIES = REAL / "geoip" / "GeoLite2-Country-Test.mmdb"
+
+
+async def test_reloads_under_load_fail_no_request_and_lose_no_count(source: Path) -> None:
+    with serving(source, "--workers", "2") as server:
+        crowd = Crowd(server.address, 12, 4, pause_s=0.01)
+        await crowd.reach(100)
+        for _ in range(4):
+            assert (await asyncio.to_thread(server.reload)).status == 200
+            await crowd.reach(50)
+        tally = await crowd.stop()
+        assert not tally.failures
+        assert server.requests() == tally.count
+
+
+async def test_connections_without_a_request_are_handed_over(source: Path) -> None:
+    with serving(source) as server:
+        quiet = [await asyncio.open_connection(*server.address) for _ in range(600)]
+        before = server.workers(1)
+        assert (await asyncio.to_thread(server.reload)).status == 200
+        while server.workers(1) == before:
+            await asyncio.sleep(0.01)
+        for reader, writer in quiet:
+            writer.write(b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [
+        pytest.param(lambda path: path.write_bytes(b""), "snapshot.pb", id="empty"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:200]), "snapshot.pb", id="truncated"),
+        pytest.param(lambda path: path.write_bytes(b"<html>not found</html>"), "snapshot.pb", id="another format"),
+        pytest.param(Path.unlink, "snapshot.pb", id="gone"),
+    ],
+)
+def test_a_broken_source_is_refused_by_name(source: Path, damage: Callable[[Path], object], word: str) -> None:
+    with serving(source) as server:
+        damage(source)
+        reply = server.reload()
+        assert reply.status == 422
+        assert word in reply.body.decode()
+        assert server.ask(METALINK).status == 200
+        metrics = server.metrics()
+        assert metrics['redirector_reloads_total{outcome="refused"}'] == 1
+        assert metrics['redirector_reloads_total{outcome="served"}'] == 0
+        server.wait_for("reload refused")
+
+
+def test_truncating_every_input_in_place_harms_nobody(source: Path, tmp_path: Path) -> None:
+    geoip = tmp_path / "country.mmdb"
+    geoip.write_bytes(COUNTRIES.read_bytes())
+    table = tmp_path / "table.txt"
+    table.write_text("".join(f"10.{n}.0.0/16 {64512 + n}\n" for n in range(200)))
+    with serving(source, "--geoip", str(geoip), "--asn", str(table)) as server:
+        before = server.workers(1), server.nursery()
+        for path in (source, geoip, table):
+            with path.open("r+b") as file:
+                file.truncate(0)
+        for number in range(256):
+            assert server.ask(METALINK, X_Forwarded_For=f"{number}.1.2.3").status == 200
+        assert server.reload().status == 422
+        assert server.ask(METALINK).status == 200
+        assert (server.workers(1), server.nursery()) == before
+
+
+def test_half_is_enough_and_less_needs_a_word(source: Path) -> None:
+    with serving(source) as server:
+        write_snapshot(source, hosts=2)
+        assert server.reload().status == 200
+        write_snapshot(source, hosts=20)
+        assert server.reload().status == 200
+        write_snapshot(source, hosts=9)
+        refused = server.reload()
+        assert refused.status == 422
+        assert "allow=shrink" in refused.body.decode()
+        assert server.reload("?allow=older").status == 422
+        assert server.reload("?allow=shrink").status == 200
+        assert server.ask_admin("/snapshot").json()["counts"]["hosts"] == 9  # type: ignore[index]
+        write_snapshot(source, hosts=2)
+        assert server.reload().status == 422, "an allowance counts once"
+
+
+def test_older_data_need_a_word_and_equal_ones_do_not(source: Path) -> None:
+    with serving(source) as server:
+        assert server.reload().status == 200
+        write_snapshot(source, built=1_790_000_000 - 1)
+        assert server.reload().status == 422
+        assert server.reload("?allow=shrink,older").status == 200
+
+
+def test_canaries_decide(source: Path, tmp_path: Path) -> None:
+    config = tmp_path / "redirector.yml"
+    config.write_text(f"source: {source}\n")
+    with serving(None, "--config", str(config)) as server:
+        config.write_text(f"source: {source}\ncanaries: ['{METALINK}']\n")
+        assert server.reload().status == 200
+        config.write_text(f"source: {source}\ncanaries: ['{METALINK}', '/mirrorlist?repo=gone&arch=x86_64']\n")
+        reply = server.reload()
+        assert reply.status == 422
+        assert "repo=gone" in reply.body.decode()
+
+
+def test_the_configuration_is_read_again_and_what_needs_a_restart_is_named(source: Path, tmp_path: Path) -> None:
+    config = tmp_path / "redirector.yml"
+    config.write_text(f"source: {source}\nworkers: 1\n")
+    options = ("--config", str(config), "--admin", "127.0.0.1:0")
+    with serving(None, *options) as server:
+        config.write_text(f"source: {source}\nlisten: 127.0.0.1:1\nminimum: three\n")
+        assert server.reload().status == 422
+        server.wait_for("minimum")
+        config.write_text(f"source: {source}\nstate: {tmp_path / 'state'}\n")
+        assert server.reload().status == 200
+        server.wait_for("needs a restart to change: state")
+
+
+async def test_reloads_during_a_reload_become_one(source: Path) -> None:
+    with serving(source) as server:
+        replies = await asyncio.gather(*(asyncio.to_thread(server.reload) for _ in range(6)))
+        assert [reply.status for reply in replies] == [200] * 6
+        assert server.metrics()['redirector_reloads_total{outcome="served"}'] in (1, 2)
+
+
+def test_sighup_reloads(source: Path) -> None:
+    with serving(source) as server:
+        write_snapshot(source, hosts=6)
+        server.signal(signal.SIGHUP)
+        server.wait_for("reloaded in .*: 6 mirrors")
+        assert server.metrics()['redirector_snapshot_hosts{visibility="public"}'] == 6
+
+
+def test_files_are_watched(tmp_path: Path) -> None:
+    source = tmp_path / "tree"
+    write_tree(source, mirror_files("a.example", "b.example"))
+    with serving(source, "--watch", "0.2") as server:
+        write_tree(source, mirror_files("c.example"))
+        server.wait_for("reloaded in .*: 3 mirrors")
+        (source / "config.yml").write_text("versions: [")
+        server.wait_for("reload refused")
+        assert server.ask_admin("/readyz").status == 200
