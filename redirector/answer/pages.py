@@ -100,7 +100,7 @@ class Page:
         self._strands: list[list[_Strand | None] | None] = [None] * snapshot.tails
         self._parts: list[_Part] = []
         self.comment = ranking.comment.encode()
-        self.relaxed = ranking.relaxed
+        self.relaxed = ranking.relaxed if snapshot.policy.relax else ()
         self.tier = ranking.groups[0].tier if ranking.groups else Tier.NONE
         self.size_bytes = 1000
         place, room = 0, ranking.length if ranking.length is not None else snapshot.counts.hosts
@@ -245,9 +245,11 @@ def visible(
     hosts = [host for group in ranking.groups for host in group.hosts]
     if ranking.origin is not None:
         hosts.append(ranking.origin)
-    protocols: tuple[str, ...] = wishes.protocols
+    relax = snapshot.policy.relax
+    is_unmet = "protocol" in ranking.relaxed and (relax or form is Form.REDIRECT)
+    protocols = () if is_unmet else wishes.protocols
     chosen = {host: choose_urls(carriers.urls[host], protocols, form) for host in hosts}
-    if protocols and snapshot.policy.relax and not any(chosen.values()):
+    if protocols and relax and not any(chosen.values()):
         chosen = {host: choose_urls(carriers.urls[host], (), form) for host in hosts}
     shown = {host: urls for host, urls in chosen.items() if urls}
     if not shown and form is not Form.REDIRECT:
