@@ -95,8 +95,10 @@ def _load_catalog(inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[
 
 
 def _load_health(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...], now: float) -> Mapping[str, Health]:
-    raw = config.health and inputs.find(config.health, HEALTH_LIMIT_BYTES, "health is ignored")
-    if not config.health or not raw:
+    if config.health is None:
+        return {}
+    raw = inputs.find(config.health, HEALTH_LIMIT_BYTES, "health is ignored")
+    if raw is None:
         return {}
     written = inputs.mtimes[config.health]
     report = inputs.report.of(config.health)

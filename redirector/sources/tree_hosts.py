@@ -90,7 +90,7 @@ def _place_mirrors(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ..
 
 def _load_places(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...]) -> dict[str, Located]:
     told = {mirror.name: Located() for mirror in mirrors}
-    parsed = config.places and inputs.find_yaml(config.places, "no mirror is placed by it")
+    parsed = inputs.find_yaml(config.places, "no mirror is placed by it") if config.places else None
     if config.places and parsed:
         told |= read_places(inputs.report.of(config.places), parsed.value, frozenset(told))
     return told

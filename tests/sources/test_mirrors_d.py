@@ -258,9 +258,13 @@ def test_health_marks_hosts_and_the_versions_that_they_lack(tmp_path: Path) -> N
     ]
 
 
-def test_a_health_file_that_is_missing_is_reported(tmp_path: Path) -> None:
-    catalog = load(tmp_path, mirror_files("a"), CONFIG + "health: none.json\n")
-    assert problems_of(catalog) == ["none.json: file: No such file or directory: health is ignored"]
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("none.json", "No such file or directory"), ("empty.json", "no JSON (Input data was truncated)")],
+)
+def test_a_health_file_that_is_missing_or_empty_is_reported(tmp_path: Path, name: str, problem: str) -> None:
+    catalog = load(tmp_path, {**mirror_files("a"), "empty.json": ""}, CONFIG + f"health: {name}\n")
+    assert problems_of(catalog) == [f"{name}: file: {problem}: health is ignored"]
     assert catalog.hosts[0].up
 
 
