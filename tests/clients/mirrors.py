@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -92,7 +93,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status, body = self.server.mirror.reply(unquote(urlsplit(self.path).path).lstrip("/"))
-        self.send_response(status)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if wanted and status == 200 and int(wanted[1]) < len(body):
+            whole, first = len(body), int(wanted[1])
+            status, body = 206, body[first : int(wanted[2]) + 1 if wanted[2] else None]
+            self.send_response(status)
+            self.send_header("Content-Range", f"bytes {first}-{first + len(body) - 1}/{whole}")
+        else:
+            self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":

@@ -71,7 +71,8 @@ class Service:
 def open_service(source: Path, options: Sequence[str] = ()) -> Iterator[Service]:
     """Serve *source* until the block ends; a clean end is part of every test."""
     command = [*_COMMAND, "--source", str(source), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-    command += ["--workers", "1", *options]
+    # Loopback addresses are clients here, not proxies.
+    command += ["--workers", "1", "--trusted-proxy", "192.0.2.0/24", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             address, admin = _wait_until_ready(process)

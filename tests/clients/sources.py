@@ -139,7 +139,9 @@ def write_mirrormanager(path: Path, fleet: Fleet, trees: Trees) -> Path:
                 message += _field(16, _directory(subpath, public, numbers.values()))
     for arch in ARCHES:
         message += _field(9, _entry(f"baseos-{MAJOR}-{MODULE}+{arch}", f"{TOPDIR}/kitten/{arch}"))
-        message += _field(16, _directory(f"kitten/{arch}", [], []))
+        message += _field(5, _details(f"{TOPDIR}/kitten/{arch}/repodata", [trees.new / directory(BASEOS)]))
+        for subpath in (f"kitten/{arch}", f"kitten/{arch}/repodata"):
+            message += _field(16, _directory(subpath, [], []))
     path.write_bytes(message)
     return path
 
