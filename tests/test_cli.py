@@ -27,6 +27,7 @@ geolocation: {{country: {country}}}
 """
 COUNTRY = str(Path(__file__).resolve().parents[2] / "shared/real/geoip/GeoLite2-Country-Test.mmdb")
 LONDON = "81.2.69.142"
+FREE_PORTS = ("--listen", "127.0.0.1:0", "--admin", "none")
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_help_lists_every_long_option_on_standard_output() -> None:
         pytest.param(["serve", "--source", "x", "--minimum", "many"], 2, "--minimum: 'many'", id="wrong value"),
         pytest.param(["serve", "--config", "absent.yml"], 2, "absent.yml", id="no such configuration"),
         pytest.param(["explain", "/", "--source", "x"], 2, "--client", id="explain without client"),
-        pytest.param(["serve", "--source", "absent"], 1, "absent", id="nothing to serve"),
+        pytest.param(["serve", "--source", "absent", *FREE_PORTS], 1, "absent: ", id="nothing to serve"),
         pytest.param(["explain", "/", "--client", "::1", "--source", "absent"], 1, "absent", id="nothing to explain"),
     ],
 )
