@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +42,31 @@ def closed_loop(
 
     raises  BadAnswersError if any answer was not 200, or any connection broke
     """
+    command = _wrk(address, traffic, seconds, cores, connections)
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _GRACE_S, check=True).stdout
+    return _read_result(address, printed)
+
+
+@contextmanager
+def closed_loop_meanwhile(address: str, traffic: Path, cores: Sequence[int], longest_s: float) -> Iterator[None]:
+    """Likewise, while something else is done."""
+    command = _wrk(address, traffic, longest_s, cores, connections=64)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            printed, _ = process.communicate(timeout=_GRACE_S)
+        _read_result(address, printed)
+
+
+def _wrk(address: str, traffic: Path, seconds: float, cores: Sequence[int], connections: int) -> list[str]:
     threads = min(len(cores), connections)
     command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
-    command += ["-s", str(_SCRIPT), f"http://{address}/", "--", str(traffic)]
-    printed = subprocess.run(
-        pinned(cores, command), capture_output=True, text=True, timeout=seconds + _GRACE_S, check=True
-    ).stdout
+    return pinned(cores, [*command, "-s", str(_SCRIPT), f"http://{address}/", "--", str(traffic)])
+
+
+def _read_result(address: str, printed: str) -> Throughput:
     said = json.loads(printed.splitlines()[-1])
     if said["bad_status"] or said["broken"] or said["timeouts"] or not said["requests"]:
         raise BadAnswersError(f"{address}: {said}")

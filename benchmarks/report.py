@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.curves import Point
+from benchmarks.plots import draw_plots
 from benchmarks.processes import ROOT
 from benchmarks.table import TARGETS, Row, Target
 
@@ -24,14 +26,15 @@ class Report:
 
     machine: Mapping[str, object]
     table: dict[str, Row] = field(default_factory=dict)
-    curves: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    curves: dict[str, list[Point]] = field(default_factory=dict)
     micro: dict[str, float] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Write `report.json` and `report.md`."""
+        """Write `report.json`, `report.md` and the plots."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
         (folder / "report.md").write_text(self.render())
+        draw_plots(folder, self.table, self.curves)
 
     def render(self) -> str:
         """The report as Markdown."""
@@ -79,7 +82,7 @@ def _verdict(target: Target, measured: float) -> str:
     return "at least" if target.is_met(measured, target.at_least) else "short"
 
 
-def _render_curve(name: str, points: list[dict[str, object]]) -> str:
+def _render_curve(name: str, points: list[Point]) -> str:
     columns = list(points[0])
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(point[column]) for column in columns) + " |" for point in points]

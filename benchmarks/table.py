@@ -6,13 +6,13 @@ import http.client
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from random import Random
 from time import perf_counter, sleep
 
-from benchmarks.drive import BadAnswersError, closed_loop, open_loop
+from benchmarks.drive import BadAnswersError, closed_loop, closed_loop_meanwhile, open_loop
 from benchmarks.make_as_table import write_as_table
 from benchmarks.make_city_database import write_city_database
 from benchmarks.make_tree import write_tree
@@ -39,8 +39,8 @@ from redirector.sources.mirrors_d import load_tree
 
 _MB = 1_000_000
 
-_RELOAD_LOAD_S = 60.0
-"""Long enough for a reload that has to share its core."""
+_RELOAD_S = 180.0
+"""More than a reload takes that has to share its core with the load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def fill_table(session: Session) -> Iterator[tuple[str, Row]]:
     inputs = make_inputs(session, "base", session.scale, (MIRRORLIST, METALINK, CLOSE))
     with run_redirector(inputs.options(session), session.cores.server) as server:
         yield "start", Row(round(server.started_s, 2), {"peak_mb_by_process": _peaks(server)})
-        yield "resident", Row(_resident_mb(server), {"pss_mb_by_process": _sizes(server)})
+        yield "resident", Row(resident_mb(server), {"pss_mb_by_process": _sizes(server)})
         sizes = judge(session, inputs, server)
         files = {kind: round(sizes[kind]) for kind in (MIRRORLIST, METALINK)}
         with run_nginx(session.folder / "nginx", files, session.cores.server) as nginx:
@@ -154,7 +154,7 @@ def _private(session: Session, inputs: Inputs, server: Server, rates: dict[str, 
             server.address, inputs.traffic[kind], seconds=session.soak / rates[kind] + 1, cores=session.cores.load
         )
     (worker,) = workers(server.pid)
-    detail: dict[str, object] = {"pss_mb_by_process": _sizes(server), "resident_mb": _resident_mb(server)}
+    detail: dict[str, object] = {"pss_mb_by_process": _sizes(server), "resident_mb": resident_mb(server)}
     return Row(round(worker.private_bytes / _MB, 1), detail)
 
 
@@ -180,7 +180,7 @@ def _against_larger(session: Session, inputs: Inputs, server: Server, larger: In
             rows.append(_compare(taken["larger"], taken["base"]))
         row = min(rows, key=lambda row: row.measured)
         row.detail["start_s"] = round(other.started_s, 2)
-        row.detail["resident_mb"] = _resident_mb(other)
+        row.detail["resident_mb"] = resident_mb(other)
     return row
 
 
@@ -195,23 +195,56 @@ def _reload(session: Session, inputs: Inputs) -> Row:
     with run_redirector(inputs.options(session), elsewhere) as server, _workers_kept_on(cores.server, server):
         if len(cores.load) == 1:
             os.setpriority(os.PRIO_PROCESS, server.pid, 19)
-        load = threading.Thread(
-            target=closed_loop,
-            args=(server.address, inputs.traffic[MIRRORLIST]),
-            kwargs={"seconds": _RELOAD_LOAD_S, "cores": cores.load[: max(1, len(cores.load) - 1)]},
-        )
-        load.start()
-        _wait_for_answers(server)
-        before = _rate_during(server, lambda: sleep(session.seconds))
-        start = perf_counter()
-        during = _rate_during(server, lambda: _ask_admin(server, "POST", "/-/reload"))
-        took_s = perf_counter() - start
-        after = _rate_during(server, lambda: sleep(session.seconds))
-        load.join()
+        load_cores = cores.load[:-1] or cores.load
+        with closed_loop_meanwhile(server.address, inputs.traffic[MIRRORLIST], load_cores, _RELOAD_S):
+            _wait_for_answers(server)
+            with _answers_recorded(server) as record:
+                sleep(session.seconds)
+                start = perf_counter()
+                _ask_admin(server, "POST", "/-/reload")
+                end = perf_counter()
+                sleep(session.seconds)
+    before, during, after = (
+        _rate_between(record, *span)
+        for span in ((start - session.seconds, start), (start, end), (end, end + session.seconds))
+    )
     return Row(
         round(during / before, 3),
-        {"before": round(before), "during": round(during), "after": round(after), "reload_s": round(took_s, 1)},
+        {
+            "before": round(before),
+            "during": round(during),
+            "after": round(after),
+            "reload_s": round(end - start, 1),
+            "timeline": [(round(at - start, 2), answered) for at, answered in record],
+        },
     )
+
+
+@contextmanager
+def _answers_recorded(server: Server) -> Iterator[list[tuple[float, float]]]:
+    """How many requests were answered so far, a few times a second, for as long as the context lasts."""
+    record = [(perf_counter(), _answered(server))]
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(0.25):
+            record.append((perf_counter(), _answered(server)))
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    try:
+        yield record
+    finally:
+        ended.set()
+        keeper.join()
+        record.append((perf_counter(), _answered(server)))
+
+
+def _rate_between(record: list[tuple[float, float]], start: float, end: float) -> float:
+    """Answers a second between the records nearest to *start* and *end*."""
+    first = min(record, key=lambda entry: abs(entry[0] - start))
+    last = min(record, key=lambda entry: abs(entry[0] - end))
+    return (last[1] - first[1]) / max(last[0] - first[0], 1e-9)
 
 
 @contextmanager
@@ -242,12 +275,6 @@ def _wait_for_answers(server: Server) -> None:
         sleep(0.1)
 
 
-def _rate_during(server: Server, act: Callable[[], object]) -> float:
-    answered, start = _answered(server), perf_counter()
-    act()
-    return (_answered(server) - answered) / (perf_counter() - start)
-
-
 def _answered(server: Server) -> float:
     """How many requests the server says it has answered."""
     text = _ask_admin(server, "GET", "/metrics")
@@ -255,7 +282,7 @@ def _answered(server: Server) -> float:
 
 
 def _ask_admin(server: Server, method: str, target: str) -> str:
-    connection = http.client.HTTPConnection(server.admin, timeout=_RELOAD_LOAD_S)
+    connection = http.client.HTTPConnection(server.admin, timeout=_RELOAD_S)
     connection.request(method, target)
     response = connection.getresponse()
     body = response.read().decode()
@@ -315,11 +342,11 @@ def _tree(session: Session) -> Row:
         row = _compare(taken["redirector"], taken["nginx"])
         row.detail["body_bytes"] = round(size)
         row.detail["start_s"] = round(server.started_s, 2)
-        row.detail["resident_mb"] = _resident_mb(server)
+        row.detail["resident_mb"] = resident_mb(server)
     return row
 
 
-def _resident_mb(server: Server) -> float:
+def resident_mb(server: Server) -> float:
     """Memory of all processes of the server; the kernel divides shared pages among those that share them."""
     return round(sum(process.pss_bytes for process in family(server.pid)) / _MB, 1)
 
