@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from redirector.sources.files import parse_yaml
+from redirector.sources.files import Value, parse_yaml
 from redirector.sources.problems import Report
 from redirector.sources.tree_config import TreeConfig, read_config
 from tests.sources.tree import CONFIG
@@ -132,3 +134,27 @@ def test_without_versions_arches_or_repos_nothing_can_be_served(config: str, key
     report = Report("config.yml")
     assert read_config(report, parse_yaml(config.encode()).value) is None
     assert {problem.key for problem in report.problems if problem.fatal} == keys
+
+
+KEYS = """mirrors_dir versions optional_module_versions duplicated_versions vault_versions vault_mirror arches repos
+primary primary_history primary_url alternates_second_days health places cloud_ranges list_length near_km"""
+WORDS = st.sampled_from(["9", "9.8", "8.3", "x86_64", "kitten", "a/b", "..", "", "http://a.example.org", "\x00"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.sampled_from(["name", "path", "vault"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS.split()), VALUES))
+def test_any_values_are_a_configuration_or_a_fatal_problem(values: dict[str, Value]) -> None:
+    report = Report("config.yml")
+    usual = parse_yaml(CONFIG.encode()).value
+    assert isinstance(usual, dict)
+    config = read_config(report, usual | values)
+    assert (config is None) == any(problem.fatal for problem in report.problems)
+    if config:
+        names = {*config.versions, *config.vault, *config.modules, *config.repositories}
+        assert all(name and "/" not in name and ".." not in name for name in names)
