@@ -406,7 +406,8 @@ def option_table() -> str:
     lines = ["| flag | key in the file | default | meaning |", "|---|---|---|---|"]
     for key, option in options():
         flag = f"`{option.flag} {option.metavar}`" + (" (repeatable)" if option.repeat else "")
-        meaning = option.help + (f" ({option.reason})" if option.reason else "")
+        meaning = option.help + ("; needs a restart to change" if option.restart else "")
+        meaning += f" ({option.reason})" if option.reason else ""
         lines.append(f"| {flag} | {f'`{key}`' if option.in_file else ''} | {default_text(key)} | {meaning} |")
     return "\n".join(lines) + "\n"
 
