@@ -141,13 +141,20 @@ class Rig:
     chance: int = field(default=0)
 
     def get(
-        self, target: str | bytes, client: str | None = "10.1.0.1", trusted: bool = False, now: float = NOW
+        self,
+        target: str | bytes,
+        client: str | None = "10.1.0.1",
+        trusted: bool = False,
+        now: float = NOW,
+        readable: bool = True,
     ) -> Answer:
         """Ask; every call draws another chance."""
         self.chance = (self.chance * 6364136223846793005 + 1442695040888963407) % 2**64
         address = ip_address(client).packed if client else None
         raw = target.encode() if isinstance(target, str) else target
-        return self.responder.answer(Request(raw, Client(address, trusted), now, self.chance ^ self.chance >> 29))
+        return self.responder.answer(
+            Request(raw, Client(address, trusted, readable), now, self.chance ^ self.chance >> 29)
+        )
 
     def urls(self, target: str, client: str | None = "10.1.0.1", **more: object) -> list[str]:
         """The URLs of a mirrorlist."""
@@ -162,4 +169,9 @@ class Rig:
 
 def rig(*mirrors: Mirror, dialect: Dialect = Dialect.MIRRORMANAGER, **options: object) -> Rig:
     """A rig over a MirrorManager catalog of *mirrors*; *options* as in `snapshot_of`."""
-    return Rig(Responder(snapshot_of(catalog_of(mirrors, dialect), **options)))  # type: ignore[arg-type]
+    return rig_of(catalog_of(mirrors, dialect), **options)
+
+
+def rig_of(catalog: Catalog, **options: object) -> Rig:
+    """A rig over *catalog*; *options* as in `snapshot_of`."""
+    return Rig(Responder(snapshot_of(catalog, **options)))  # type: ignore[arg-type]
