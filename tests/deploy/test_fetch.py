@@ -96,7 +96,7 @@ def tree(**files: str) -> bytes:
     with tarfile.open(fileobj=target, mode="w:gz") as archive:
         for name, text in files.items():
             member = tarfile.TarInfo(name.replace("__", "/"))
-            member.size = len(text)
+            member.size, member.mode = len(text), 0o600
             archive.addfile(member, io.BytesIO(text.encode()))
     return target.getvalue()
 
@@ -150,6 +150,21 @@ def test_a_broken_or_evil_archive_changes_nothing(origin: Origin, fetch: Fetch, 
     assert (into / "mirrors/config.yml").read_text() == "1"
     assert not list(into.rglob("outside.yml"))
     assert len(list(into.glob(".mirrors.[0-9]*"))) <= 2, "what a failure leaves is cleared by the next one"
+
+
+def test_an_archive_with_a_link_is_refused(origin: Origin, fetch: Fetch, into: Path) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:xz") as archive:
+        link = tarfile.TarInfo("config.yml")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    assert "neither file nor folder" in fetch(origin.put("mirrors.tar.xz", target.getvalue()), code=1).stderr
+    assert not (into / "mirrors").exists()
+
+
+def test_everybody_may_read_what_was_unpacked(origin: Origin, fetch: Fetch, into: Path) -> None:
+    fetch(origin.put("mirrors.tar.gz", tree(**{"mirrors.d__a.yml": ""})))
+    assert (into / "mirrors/mirrors.d/a.yml").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_reload_is_asked_for_when_something_changed_and_only_then(origin: Origin, fetch: Fetch) -> None:
