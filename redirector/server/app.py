@@ -29,6 +29,9 @@ SERVER = "redirector"
 CACHE_CONTROL = "private, no-store"
 METHODS = ("GET", "HEAD")
 
+TICK_S = 1.0
+"""How often the clock is read and deadlines are looked at; a connection lives up to two of these too long."""
+
 LAST_REQUEST_S = 1.0
 """How long a quiet connection may still send a request while the server shuts down: one that is under way arrives."""
 
@@ -63,7 +66,7 @@ class Service:
     def tick(self) -> None:
         """Once a second: read the clock and cut what is overdue."""
         self.now = self.loop.time()
-        self.idle_deadline = self.now + self._keep_alive_s
+        self.idle_deadline = self.now + self._keep_alive_s + TICK_S
         self.counters.cells[self.counters.layout.beat] = int(time.monotonic())
         if self.access_log is not None:
             self.access_log.moment.refresh(time.time())

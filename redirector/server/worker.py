@@ -14,7 +14,7 @@ from aiohttp import web
 from redirector.answer.serve import Responder
 from redirector.config import Config
 from redirector.server.access_log import FORMATS, AccessLog
-from redirector.server.app import Service
+from redirector.server.app import TICK_S, Service
 from redirector.server.channel import MAX_DESCRIPTORS, Channel
 from redirector.server.counters import Counters
 from redirector.server.lane import Lane, LaneConnection
@@ -22,9 +22,6 @@ from redirector.server.listeners import BACKLOG
 from redirector.server.messages import Accepting, Adopt, Drain, Finish, Stopped, Take
 
 _log = logging.getLogger("redirector.server")
-
-TICK_S = 1.0
-"""How exactly deadlines are kept."""
 
 FLUSH_S = 0.25
 """How long a line of the access log waits at most."""

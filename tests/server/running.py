@@ -179,10 +179,15 @@ class Server:
 
 @contextmanager
 def serving(
-    source: Path | None, *options: str, ready: bool = True, descriptors: Sequence[int] = ()
+    source: Path | None, *options: str, ready: bool = True, starter: Sequence[str] = (), descriptors: Sequence[int] = ()
 ) -> Iterator[Server]:
-    """A server of *source* with one worker, unless *options* say otherwise; ready, unless it shall not wait."""
-    command = [sys.executable, "-m", "redirector", "serve"]
+    """A server of *source* with one worker, unless *options* say otherwise.
+
+    ready        wait until it is
+    starter      a command that executes the one behind it
+    descriptors  what it inherits
+    """
+    command = [*starter, sys.executable, "-m", "redirector", "serve"]
     given = [] if source is None else ["--source", str(source)]
     usual = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1"]
     for flag, value in zip(usual[::2], usual[1::2], strict=True):

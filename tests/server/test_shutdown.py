@@ -32,10 +32,7 @@ async def test_no_request_under_way_is_lost(source: Path, tell: Callable[[Server
         tell(server)
         assert await asyncio.to_thread(server.wait) == 0
         tally = await crowd.stop()
-    refused = {
-        failure for failure in tally.failures if "ConnectionRefused" in failure or "Connect call failed" in failure
-    }
-    assert set(tally.failures) == refused
+    assert [failure for failure in tally.failures if "ConnectionRefusedError" not in failure] == []
 
 
 def test_the_other_signals_of_a_group_change_nothing(source: Path) -> None:
