@@ -7,30 +7,28 @@ import resource
 import signal
 import sys
 import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
+from urllib.parse import urlsplit
 
-from benchmarks.processes import ROOT, find_nginx, split_cores
+from benchmarks.curves import draw_curves
+from benchmarks.micro import measure_functions
+from benchmarks.processes import ROOT, Server, find_nginx, split_cores
 from benchmarks.report import Report, describe_machine
 from benchmarks.scale import SCALES
-from benchmarks.session import Session
-from benchmarks.table import TARGETS, fill_table
+from benchmarks.session import Session, make_inputs, make_traffic
+from benchmarks.table import KINDS, TARGETS, Row, fill_table, measure_answers
 
 _GEOIP = ROOT / "data" / "geoip" / "country.mmdb"
 
+_CURVE_SECONDS = 4.0
+"""A sample of a curve: some twenty points are enough work without taking turns."""
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure redirector, and write a report.")
-    parser.add_argument("--quick", action="store_true", help="the table alone, with short samples: some three minutes")
-    parser.add_argument("--scale", choices=SCALES, default="fedora")
-    parser.add_argument("--seconds", type=float, help="length of one sample")
-    parser.add_argument("--rounds", type=int, help="how often servers take turns")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out", help="folder for the report")
-    parser.add_argument("--geoip", type=Path, default=_GEOIP, help="country database")
-    options = parser.parse_args()
-    missing = [program for program, found in (("wrk", which("wrk")), ("nginx", find_nginx())) if not found]
-    if missing:
-        parser.error(f"not installed: {', '.join(missing)} (`make bench` installs them)")
+    options = _parse_options()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
@@ -44,11 +42,47 @@ def main() -> None:
             rounds=options.rounds or (1 if options.quick else 3),
             scale=SCALES[options.scale],
         )
-        for name, row in fill_table(session):
-            report.table[name] = row
-            report.save(options.out)
-            print(f"{TARGETS[name].what}: {row.measured:g} {TARGETS[name].unit}", file=sys.stderr, flush=True)
+        if options.url:
+            inputs = make_traffic(session, options.inputs.resolve(), KINDS)
+            server = Server(urlsplit(options.url).netloc, options.pid)
+            _take_rows(report, measure_answers(session, inputs, server), options.out)
+        else:
+            _take_rows(report, fill_table(session), options.out)
+            if not options.quick:
+                report.micro = measure_functions(session, make_inputs(session, "base", session.scale))
+                for name, points in draw_curves(replace(session, seconds=options.seconds or _CURVE_SECONDS)):
+                    report.curves[name] = points
+                    report.save(options.out)
+                    print(f"by {name}: {points}", file=sys.stderr, flush=True)
     print(report.render())
+
+
+def _take_rows(report: Report, rows: Iterable[tuple[str, Row]], out: Path) -> None:
+    """Save the report after each row: a run that is broken off has not been for nothing."""
+    for name, row in rows:
+        report.table[name] = row
+        report.save(out)
+        print(f"{TARGETS[name].what}: {row.measured:g} {TARGETS[name].unit}", file=sys.stderr, flush=True)
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write a report.")
+    parser.add_argument("--quick", action="store_true", help="the table alone, with short samples")
+    parser.add_argument("--scale", choices=SCALES, default="fedora", help="size of the made-up snapshot")
+    parser.add_argument("--seconds", type=float, help="length of one sample")
+    parser.add_argument("--rounds", type=int, help="how often servers take turns")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for the report")
+    parser.add_argument("--geoip", type=Path, default=_GEOIP, help="country database")
+    parser.add_argument("--url", help="base URL of another server to measure instead")
+    parser.add_argument("--inputs", type=Path, help="with --url: what `make_snapshot` wrote, and that server reads")
+    parser.add_argument("--pid", type=int, default=0, help="with --url: its first process, to count CPU time")
+    options = parser.parse_args()
+    if options.url and not options.inputs:
+        parser.error("--url needs --inputs")
+    missing = [program for program, found in (("wrk", which("wrk")), ("nginx", find_nginx())) if not found]
+    if missing:
+        parser.error(f"not installed: {', '.join(missing)} (`make bench` installs them)")
+    return options
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Server:
 
     address   `HOST:PORT` that answers clients
     admin     `HOST:PORT` of the operator's listener; "" when it has none
-    pid       its first process; the others descend from it
+    pid       its first process, from which the others descend; 0 when it is not known
     started_s seconds from start to ready
     """
 
@@ -199,7 +199,9 @@ class Process:
 
 
 def family(pid: int) -> list[Process]:
-    """The process *pid* and everything that descends from it, parents first."""
+    """The process *pid* and everything that descends from it, parents first; nobody for 0."""
+    if pid == 0:
+        return []
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

@@ -49,7 +49,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a server reads, and what it is asked; *sizes* are mean bodies in bytes once answers were judged."""
+    """What a server reads, and the traffic files of what it is asked, by kind."""
 
     snapshot: Path
     as_table: Path
@@ -83,15 +83,19 @@ def make_inputs(session: Session, name: str, scale: Scale, kinds: tuple[str, ...
     """A snapshot of *scale* in a folder *name* of its own, with traffic of each kind."""
     folder = session.folder / name
     write_snapshot(folder, scale, session.seed)
-    catalog = load_snapshot_file(str(folder / SNAPSHOT))
-    as_table = folder / AS_TABLE
-    clients = load_crowd(catalog, as_table).draw(Random(session.seed), session.clients)
+    return make_traffic(session, folder, kinds)
+
+
+def make_traffic(session: Session, made: Path, kinds: tuple[str, ...] = (MIRRORLIST, METALINK)) -> Inputs:
+    """Traffic of each kind for what `make_snapshot` wrote into the folder *made*."""
+    catalog = load_snapshot_file(str(made / SNAPSHOT))
+    clients = load_crowd(catalog, made / AS_TABLE).draw(Random(session.seed), session.clients)
     traffic = {}
     for kind in kinds:
-        traffic[kind] = folder / kind
+        traffic[kind] = session.folder / f"{made.name}-{kind}"
         answer = METALINK if kind == METALINK else MIRRORLIST
         write_traffic(traffic[kind], mirrormanager_targets(catalog, answer), clients, close=kind == CLOSE)
-    return Inputs(folder / SNAPSHOT, as_table, folder / CONTINENTS, traffic)
+    return Inputs(made / SNAPSHOT, made / AS_TABLE, made / CONTINENTS, traffic)
 
 
 def judge(session: Session, inputs: Inputs, server: Server) -> dict[str, float]:

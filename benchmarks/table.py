@@ -37,6 +37,8 @@ from benchmarks.traffic import load_crowd, tree_targets, write_traffic
 from benchmarks.verify import TreeJudge, verify
 from redirector.sources.mirrors_d import load_tree
 
+KINDS = (MIRRORLIST, METALINK, CLOSE)
+
 _MB = 1_000_000
 
 _RELOAD_S = 180.0
@@ -84,18 +86,14 @@ class Row:
 
 def fill_table(session: Session) -> Iterator[tuple[str, Row]]:
     """The rows, each as soon as it is measured."""
-    inputs = make_inputs(session, "base", session.scale, (MIRRORLIST, METALINK, CLOSE))
+    inputs = make_inputs(session, "base", session.scale, KINDS)
     with run_redirector(inputs.options(session), session.cores.server) as server:
         yield "start", Row(round(server.started_s, 2), {"peak_mb_by_process": _peaks(server)})
         yield "resident", Row(resident_mb(server), {"pss_mb_by_process": _sizes(server)})
-        sizes = judge(session, inputs, server)
-        files = {kind: round(sizes[kind]) for kind in (MIRRORLIST, METALINK)}
-        with run_nginx(session.folder / "nginx", files, session.cores.server) as nginx:
-            rates = {}
-            for kind in (MIRRORLIST, METALINK, CLOSE):
-                row, rates[kind] = _against_nginx(session, inputs, kind, server, nginx, sizes[kind])
-                yield kind, row
-        yield "latency", _latency(session, inputs, server, rates)
+        rates = {}
+        for name, row in measure_answers(session, inputs, server):
+            rates[name] = float(str(row.detail.get("rate", 0)))
+            yield name, row
         yield "private", _private(session, inputs, server, rates)
         yield "log", _against_log(session, inputs, server)
         for name, larger in (
@@ -106,6 +104,18 @@ def fill_table(session: Session) -> Iterator[tuple[str, Row]]:
     yield "reload", _reload(session, inputs)
     yield "workers", _two_workers(session, inputs)
     yield "tree", _tree(session)
+
+
+def measure_answers(session: Session, inputs: Inputs, server: Server) -> Iterator[tuple[str, Row]]:
+    """The rows that any server of the same files can fill: throughput against nginx, and latency."""
+    sizes = judge(session, inputs, server)
+    files = {kind: round(sizes[kind]) for kind in (MIRRORLIST, METALINK)}
+    with run_nginx(session.folder / "nginx", files, session.cores.server) as nginx:
+        rates = {}
+        for kind in KINDS:
+            row, rates[kind] = _against_nginx(session, inputs, kind, server, nginx, sizes[kind])
+            yield kind, row
+    yield "latency", _latency(session, inputs, server, rates)
 
 
 def _against_nginx(

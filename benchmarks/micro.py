@@ -1,0 +1,87 @@
+"""What one call of each hot function costs, over many clients, so that memory is as cold as in a server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+from benchmarks.open_loop import read_requests
+from benchmarks.session import METALINK, MIRRORLIST, Inputs, Session
+from redirector.answer.answer import Request
+from redirector.answer.query import parse_query
+from redirector.answer.seed import client_seed
+from redirector.answer.serve import Responder
+from redirector.config import Config
+from redirector.locate.proxies import Client, find_forwarded, parse_address, trusted_proxies_of
+from redirector.snapshot.load import load_snapshot
+
+_CALLS = 100_000
+_WISHES = 5_000
+_NOW = 1_760_000_000
+_WINDOW_S = 3_600
+
+_REQUEST = re.compile(rb"GET (\S+) .*X-Forwarded-For: (\S+)", re.DOTALL)
+
+
+def measure_functions(session: Session, inputs: Inputs) -> dict[str, float]:
+    """Microseconds a call, by what is called."""
+    os.sched_setaffinity(0, session.cores.server)
+    try:
+        return dict(_measure(inputs, session))
+    finally:
+        os.sched_setaffinity(0, session.cores.server + session.cores.load)
+
+
+def _measure(inputs: Inputs, session: Session) -> list[tuple[str, float]]:
+    config = Config(
+        source=str(inputs.snapshot),
+        geoip=str(session.geoip),
+        asn=str(inputs.as_table),
+        continents=str(inputs.continents),
+    )
+    snapshot = load_snapshot(config, _NOW)
+    responder = Responder(snapshot)
+    trusted = trusted_proxies_of(config.trusted_proxies)
+    mirrorlists = _requests(inputs, MIRRORLIST)
+    metalinks = _requests(inputs, METALINK)
+    addresses = [address for _, address in mirrorlists]
+    packed = [parse_address(address) or b"" for address in addresses]
+    find = snapshot.audiences.table.find
+    first_met = {find(address): address for address in packed}
+    target = mirrorlists[0][0]
+
+    def asked(targets: Sequence[tuple[bytes, str]], suffix: bytes = b"") -> list[tuple[Request]]:
+        return [
+            (Request(target + suffix, Client(address), _NOW, chance=0),)
+            for (target, _), address in zip(targets, packed, strict=False)
+        ]
+
+    newcomers = [(Request(target, Client(address), _NOW, chance=0),) for address in first_met.values()]
+    return [
+        ("client behind a trusted proxy", _time(find_forwarded, [((text,), trusted) for text in addresses])),
+        ("address to audience", _time(find, [(address,) for address in packed])),
+        ("seed of a client's order", _time(client_seed, [(address, _NOW, _WINDOW_S) for address in packed])),
+        ("target to query, on the general way", _time(parse_query, [(target,) for target, _ in mirrorlists])),
+        ("first answer to an audience", _time(responder.answer, newcomers)),
+        ("mirrorlist, request to answer", _time(responder.answer, asked(mirrorlists))),
+        ("metalink, request to answer", _time(responder.answer, asked(metalinks))),
+        ("mirrorlist, spelled unusually", _time(responder.answer, asked(mirrorlists, b"&countme=1"))),
+        ("mirrorlist, with wishes", _time(responder.answer, asked(mirrorlists[:_WISHES], b"&country=us,de"))),
+    ]
+
+
+def _requests(inputs: Inputs, kind: str) -> list[tuple[bytes, str]]:
+    """Targets and clients of the first requests of a traffic file."""
+    found = (_REQUEST.match(request) for request in read_requests(inputs.traffic[kind])[:_CALLS])
+    return [(match[1], match[2].decode()) for match in found if match]
+
+
+def _time(function: Callable[..., object], arguments: Sequence[tuple[Any, ...]]) -> float:
+    """Microseconds a call, once through *arguments*; what the loop itself costs, 0.05, is counted in."""
+    start = perf_counter()
+    for given in arguments:
+        function(*given)
+    return round((perf_counter() - start) / len(arguments) * 1e6, 2)
