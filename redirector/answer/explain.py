@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from redirector.answer.answer import Answer, Form, Request
-from redirector.answer.pages import visible
+from redirector.answer.answer import Answer, Form, Request, Tier
+from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.query import parse_query
-from redirector.answer.rank import Ranking, order
+from redirector.answer.rank import Ranking
 from redirector.answer.resolve import resolve
 from redirector.answer.serve import Responder, Seat
 from redirector.errors import QueryError
@@ -127,9 +127,9 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
         address = parse_address(query.address) or address
     if listing.only_url is not None:
         return _explanation(snapshot, plain, listing, address, seat, answer, Ranking((), {}), ())
-    ranking = responder.pages.ranking(listing.host_set, seat.audience, seat.wishes, seat.family)
-    metalink = answer.content_type.startswith("application/metalink")
-    verdicts = verdicts_of(snapshot, listing, ranking, seat, Form.METALINK if metalink else Form.MIRRORLIST)
+    form = Form.METALINK if answer.content_type == METALINK_TYPE else Form.MIRRORLIST
+    ranking, shown = responder.rank(listing, seat, form)
+    verdicts = verdicts_of(responder, listing, ranking, shown, seat)
     return _explanation(snapshot, plain, listing, address, seat, answer, ranking, verdicts)
 
 
@@ -174,11 +174,19 @@ def _whereabouts(snapshot: Snapshot, address: bytes, seat: Seat) -> Whereabouts:
     )
 
 
-def verdicts_of(snapshot: Snapshot, listing: Listing, ranking: Ranking, seat: Seat, form: Form) -> tuple[Verdict, ...]:
+def verdicts_of(
+    responder: Responder,
+    listing: Listing,
+    ranking: Ranking,
+    shown: Mapping[HostId, tuple[str, ...]],
+    seat: Seat,
+) -> tuple[Verdict, ...]:
     """Every host of the listing's set once: the listed ones in this client's order, then the others with the reason."""
-    carriers = snapshot.host_sets[listing.host_set]
-    ranking, shown = visible(snapshot, carriers, ranking, seat.wishes, form)
-    listed = order(snapshot, ranking, seat.seed)
+    snapshot = responder.snapshot
+    tiers = {host: group.tier for group in ranking.groups for host in group.hosts}
+    sheet = [(HostId(n),) if n in shown else None for n in range(len(snapshot.hosts))]
+    order = responder.orders.of(ranking, snapshot.audiences.audience(seat.audience))
+    listed = [(host, tiers.get(host, Tier.GLOBAL)) for (host,) in order.read(sheet, seat.seed)[0]]
 
     def verdict(host: HostId, tier: str, rank: int | None, reason: str, urls: tuple[str, ...]) -> Verdict:
         facts = snapshot.hosts[host]

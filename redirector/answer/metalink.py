@@ -7,6 +7,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from xml.sax.saxutils import escape, quoteattr
 
+from redirector.answer.mirrorlist import MARK
 from redirector.errors import QueryError
 from redirector.model import FileDetail
 from redirector.snapshot.listing import Listing
@@ -58,24 +59,26 @@ def _detail(detail: FileDetail, indent: str) -> str:
     return "".join(f"{indent}{line}\n" for line in lines)
 
 
-def metalink_pieces(urls: Sequence[str], country: str | None, private: bool, place: int, policy: Policy) -> list[bytes]:
-    """The pieces of one host, to be joined by `metalink_seam`.
-
-    place  0 for the first host of the list; `preference` is 100 for it and one less for each next, never below 1
-    """
+def metalink_entry(urls: Sequence[str], country: str | None, private: bool, policy: Policy) -> tuple[bytes, ...]:
+    """What one host shows on a sheet, to be joined by its preference."""
     location = "" if country is None and policy.escape else f' location="{country or ""}"'
     mark = ' mm0:private="True"' if private else ""
-    tag = f'{location} preference="{max(100 - place, 1)}"{mark}>'
-    pieces = []
+    parts = [b""]
     for url in urls:
         scheme = url.partition(":")[0]
-        text = escape(url) if policy.escape else url
-        pieces.append(f'    <url protocol="{scheme}" type="{scheme}"{tag}{text}'.encode())
-    return pieces
+        parts[-1] += f'    <url protocol="{scheme}" type="{scheme}"{location} preference="'.encode()
+        parts.append(f'"{mark}>{escape(url) if policy.escape else url}'.encode() + MARK)
+    parts[-1] = parts[-1].removesuffix(MARK)
+    return tuple(parts)
+
+
+def preference_of(place: int) -> bytes:
+    """100 for the first host of a list (*place* 0) and one less for each next, never below 1."""
+    return b"%d" % max(100 - place, 1)
 
 
 def metalink_seam(listing: Listing, policy: Policy) -> bytes:
-    """What stands between two pieces, and after the last one."""
+    """What stands between two URLs, and after the last one."""
     ending = escape(listing.ending) if policy.escape else listing.ending
     return f"{ending}</url>\n".encode()
 

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from redirector.answer.answer import Form
 from redirector.snapshot.listing import Listing
 
+MARK = b"\0"
+"""Where a seam goes inside an entry; no URL holds a control character."""
+
 
 def choose_urls(urls: Sequence[str], protocols: Sequence[str], form: Form) -> tuple[str, ...]:
     """The base URLs of one host that an answer shows.
@@ -27,11 +30,11 @@ def choose_urls(urls: Sequence[str], protocols: Sequence[str], form: Form) -> tu
     return chosen
 
 
-def mirrorlist_pieces(urls: Sequence[str]) -> list[bytes]:
-    """The pieces of one host, to be joined by `mirrorlist_seam`."""
-    return [url.encode() for url in urls]
+def mirrorlist_entry(urls: Sequence[str]) -> bytes:
+    """What one host shows on a sheet."""
+    return MARK.join(url.encode() for url in urls)
 
 
 def mirrorlist_seam(listing: Listing) -> bytes:
-    """What stands between two pieces, and after the last one."""
+    """What stands between two URLs, and after the last one."""
     return f"{listing.ending}\n".encode()

@@ -1,7 +1,7 @@
 """Which hosts a client gets, in which groups, and why: MirrorManager's tiers, and AlmaLinux's rule of distance.
 
 A `Ranking` says everything but the luck of the draw: hosts in groups, nearest group first, and every other host of the
-set with the reason it was left out. `order` then draws, by the client's seed.
+set with the reason it was left out. `orders` then draws.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from redirector.locate.places import EARTH_RADIUS_KM, country_distance_km, neigh
 from redirector.model import HostId, HostSet
 from redirector.snapshot.audiences import Audience
 from redirector.snapshot.compile import vector_of
-from redirector.snapshot.draws import SLOTS, heads_of, tails_of
 from redirector.snapshot.snapshot import Snapshot
 
 NEAR_CONTINENT_KM = 3000.0
@@ -49,11 +48,14 @@ class Group:
     """Hosts of one tier that stand together.
 
     weights  one a host: drawn without replacement by weight; None: they stand in this order
+    whole    hosts among which their head is drawn, theirs and others, whatever the directory and the wishes: so one
+             client sees one order everywhere, and what is drawn from does not grow with what is asked for
     """
 
     tier: Tier
     hosts: tuple[HostId, ...]
     weights: tuple[int, ...] | None
+    whole: tuple[HostId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +100,6 @@ def rank(
     return replace(ranking, relaxed=(*ranking.relaxed, *unmet)) if ranking.groups else ranking
 
 
-def order(snapshot: Snapshot, ranking: Ranking, seed: int) -> list[tuple[HostId, Tier]]:
-    """The hosts of a ranking as the client with *seed* gets them, each with its tier.
-
-    seed  64 bits: the lowest 10 pick the head of every group, the next ones the tail
-    """
-    slot, tail = seed % SLOTS, (seed // SLOTS) % snapshot.tails
-    listed: list[tuple[HostId, Tier]] = []
-    for group in ranking.groups:
-        positions: Sequence[int] = range(len(group.hosts))
-        if group.weights is not None:
-            head = int(heads_of(snapshot.draws, group.hosts, group.weights)[slot])
-            rest = tails_of(snapshot.draws, group.hosts, group.weights, tail)
-            positions = [head, *(position for position in rest if position != head)]
-        listed.extend((group.hosts[position], group.tier) for position in positions)
-    listed = listed[: ranking.length]
-    if ranking.origin is not None:
-        listed.append((ranking.origin, Tier.GLOBAL))
-    return listed
-
-
 def kept_hosts(groups: Sequence[Group], kept: Container[HostId]) -> Iterator[Group]:
     """The groups without the hosts that are not *kept*."""
     for group in groups:
@@ -126,7 +108,7 @@ def kept_hosts(groups: Sequence[Group], kept: Container[HostId]) -> Iterator[Gro
             yield group
         elif places:
             weights = group.weights and tuple(group.weights[place] for place in places)
-            yield Group(group.tier, tuple(group.hosts[place] for place in places), weights)
+            yield Group(group.tier, tuple(group.hosts[place] for place in places), weights, group.whole)
 
 
 @dataclass(slots=True)
@@ -154,11 +136,18 @@ class _Draft:
             if host not in self.taken:
                 self.dropped.setdefault(host, reason)
 
-    def add(self, tier: Tier, hosts: Iterable[HostId], weigh: Callable[[HostId], int] | None) -> None:
-        """Append a group of the open ones among *hosts*; without *weigh* they keep their order."""
+    def add(
+        self,
+        tier: Tier,
+        hosts: Iterable[HostId],
+        weigh: Callable[[HostId], int] | None,
+        whole: Iterable[HostId] = (),
+    ) -> None:
+        """Append a group of the open ones among *hosts*; without *weigh* they keep their order. *whole*: of `Group`."""
         chosen = tuple(self.open(hosts))
         if chosen:
-            self.groups.append(Group(tier, chosen, tuple(map(weigh, chosen)) if weigh else None))
+            weights = tuple(map(weigh, chosen)) if weigh else None
+            self.groups.append(Group(tier, chosen, weights, tuple(whole) or chosen))
             self.taken.update(chosen)
 
     def narrow(
@@ -223,12 +212,6 @@ class _Draft:
     def weight(self, host: HostId) -> int:
         return self.snapshot.hosts[host].bandwidth_mbit
 
-    def countries_around(self, country: str) -> list[str]:
-        """The other countries of the continent of *country*, where this set has hosts."""
-        continent = self.snapshot.continents.get(country)
-        others = self.snapshot.by_continent[continent] if continent else ()
-        return [other for other in others if other != country and other in self.host_set.by_country]
-
 
 def _evenly(_: HostId) -> int:
     return 1
@@ -245,13 +228,14 @@ def _by_tiers(draft: _Draft) -> Ranking:
     if not wishes.countries:
         _add_networks(draft)
     if not (wishes.countries and _add_requested(draft)):
+        draft.comment.append(place_words(snapshot, host_set, draft.audience.country))
         _add_country(draft)
         _add_continent(draft)
         if _count(draft) < snapshot.minimum:
             draft.comment.append("country = global ")
             if not policy.allowed_everywhere:
                 draft.drop(_disallowed(draft), Reason.DISALLOWED)
-            draft.add(Tier.GLOBAL, host_set.public, draft.weight)
+            draft.add(Tier.GLOBAL, host_set.public, draft.weight, snapshot.everybody.public)
     groups = _of_protocol(draft)
     rest = Reason.COUNTRY if wishes.countries and "country" not in draft.relaxed else Reason.FAR
     draft.drop(host_set.urls, rest)
@@ -272,29 +256,43 @@ def _drop_unreachable(draft: _Draft) -> None:
 
 
 def _disallowed(draft: _Draft) -> set[HostId]:
-    country, hosts = draft.audience.country, draft.snapshot.hosts
+    snapshot, country = draft.snapshot, draft.audience.country
     return {
-        host for host in draft.snapshot.restricted if country not in hosts[host].allowed and host in draft.host_set.urls
+        host for host in snapshot.restricted if host in draft.host_set.urls and is_disallowed(snapshot, host, country)
     }
 
 
+def is_disallowed(snapshot: Snapshot, host: HostId, country: str | None) -> bool:
+    """Whether clients of *country* may not have *host*."""
+    allowed = snapshot.hosts[host].allowed
+    return bool(allowed) and country not in allowed
+
+
 def _add_networks(draft: _Draft) -> None:
-    for tier, hosts in draft.on_network():
-        if tier is Tier.ASN and (hosts or (draft.audience.asn_hosts and not draft.snapshot.policy.relax)):
-            draft.comment.append(f"Using ASN {draft.audience.asn} ")
-        elif tier is Tier.NETBLOCK and hosts and not draft.comment:
-            draft.comment.append("Using preferred netblock ")
+    around = draft.on_network()
+    draft.comment.append(network_words(draft.snapshot, draft.audience, around))
+    for tier, hosts in around:
         draft.add(tier, hosts, _evenly)
+
+
+def network_words(snapshot: Snapshot, audience: Audience, around: Iterable[tuple[Tier, Sequence[HostId]]]) -> str:
+    """What the comment line says of the hosts *around* the client that carry the content."""
+    tiers = {tier for tier, hosts in around if hosts}
+    words = "Using preferred netblock " if Tier.NETBLOCK in tiers else ""
+    if Tier.ASN in tiers or (audience.asn_hosts and not snapshot.policy.relax):
+        words += f"Using ASN {audience.asn} "
+    return words
 
 
 def _add_requested(draft: _Draft) -> bool:
     """The hosts of the requested countries, or of their continents. False: there are none, the usual tiers follow."""
     host_set, countries = draft.host_set, [country.upper() for country in draft.wishes.countries]
+    disallowed = _disallowed(draft)
     hosts: list[HostId] = []
     for typed, country in zip(draft.wishes.countries, countries, strict=True):
         if country == "GLOBAL":
             draft.comment.append("country = global ")
-            hosts += host_set.public
+            hosts = [host for host in (*hosts, *host_set.public) if host not in disallowed]
         elif country in host_set.by_country:
             draft.comment.append(f"country = {typed} ")
             hosts += host_set.by_country[country]
@@ -302,16 +300,17 @@ def _add_requested(draft: _Draft) -> bool:
     if not _is_list(draft, hosts):
         tier, hosts = Tier.CONTINENT, []
         draft.relaxed.append("country")
-        around = [other for country in countries for other in draft.countries_around(country)]
+        around = [other for country in countries for other in countries_around(draft.snapshot, host_set, country)]
         for other in dict.fromkeys(around) if draft.snapshot.policy.relax else around:
             draft.comment.append(f"country = {other} ")
             hosts += host_set.by_country[other]
-    found = _is_list(draft, hosts)
-    if not draft.snapshot.policy.allowed_everywhere:
-        draft.drop(_disallowed(draft), Reason.DISALLOWED)
-    if found:
-        draft.add(tier, hosts, draft.weight)
-    return found
+    if not _is_list(draft, hosts):
+        return False
+    draft.drop(disallowed, Reason.DISALLOWED)
+    everybody = draft.snapshot.everybody
+    lone = everybody.by_country.get(countries[0], ()) if len(countries) == 1 and tier is Tier.COUNTRY else ()
+    draft.add(tier, hosts, draft.weight, lone or everybody.public)
+    return True
 
 
 def _is_list(draft: _Draft, hosts: Sequence[HostId]) -> bool:
@@ -325,21 +324,46 @@ def _is_list(draft: _Draft, hosts: Sequence[HostId]) -> bool:
 def _add_country(draft: _Draft) -> None:
     country = draft.audience.country
     if country is not None and country in draft.host_set.by_country:
-        draft.comment.append(f"country = {country} ")
-        draft.add(Tier.COUNTRY, draft.host_set.by_country[country], draft.weight)
+        draft.add(
+            Tier.COUNTRY,
+            draft.host_set.by_country[country],
+            draft.weight,
+            draft.snapshot.everybody.by_country.get(country, ()),
+        )
 
 
 def _add_continent(draft: _Draft) -> None:
     country = draft.audience.country
     if country is None:
         return
-    by_country = draft.host_set.by_country
-    countries = draft.countries_around(country)
-    draft.comment.extend(f"country = {other} " for other in countries)
-    if draft.snapshot.policy.near_first:
+    snapshot, everybody = draft.snapshot, draft.snapshot.everybody
+    countries = countries_around(snapshot, draft.host_set, country)
+    everywhere = countries_around(snapshot, everybody, country)
+    if snapshot.policy.near_first:
         near = [other for other in countries if _is_near(country, other)]
-        draft.add(Tier.CONTINENT, (host for other in near for host in by_country[other]), draft.weight)
-    draft.add(Tier.CONTINENT, (host for other in countries for host in by_country[other]), draft.weight)
+        whole = _hosts_of(everybody, (other for other in everywhere if _is_near(country, other)))
+        draft.add(Tier.CONTINENT, _hosts_of(draft.host_set, near), draft.weight, whole)
+        everywhere = [other for other in everywhere if not _is_near(country, other)]
+    draft.add(Tier.CONTINENT, _hosts_of(draft.host_set, countries), draft.weight, _hosts_of(everybody, everywhere))
+
+
+def _hosts_of(host_set: HostSet, countries: Iterable[str]) -> Iterator[HostId]:
+    return (host for country in countries for host in host_set.by_country[country])
+
+
+def place_words(snapshot: Snapshot, host_set: HostSet, country: str | None) -> str:
+    """What the comment line says of the client's country, and of the others on its continent."""
+    if country is None:
+        return ""
+    countries = [country] if country in host_set.by_country else []
+    return "".join(f"country = {each} " for each in countries + countries_around(snapshot, host_set, country))
+
+
+def countries_around(snapshot: Snapshot, host_set: HostSet, country: str) -> list[str]:
+    """The other countries of the continent of *country*, where *host_set* has hosts."""
+    continent = snapshot.continents.get(country)
+    others = snapshot.by_continent[continent] if continent else ()
+    return [other for other in others if other != country and other in host_set.by_country]
 
 
 @cache
@@ -427,7 +451,7 @@ def _of_requested_countries(draft: _Draft, hosts: list[HostId]) -> list[HostId]:
         return hosts
     kept = draft.narrow(hosts, lambda host: facts[host].country in countries, Reason.COUNTRY, "country")
     if "country" in draft.relaxed:
-        around = {other for country in countries for other in draft.countries_around(country)}
+        around = {other for country in countries for other in countries_around(draft.snapshot, draft.host_set, country)}
         kept = draft.narrow(hosts, lambda host: facts[host].country in around, Reason.COUNTRY)
     return kept
 

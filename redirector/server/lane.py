@@ -24,6 +24,7 @@ from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.seed import client_seed
 from redirector.answer.serve import compose
 from redirector.locate.proxies import find_forwarded, find_peer, is_proxy
+from redirector.server.access_log import Entry
 from redirector.server.app import Service, header_fields
 from redirector.server.connection import END_OF_HEADERS, Connection
 from redirector.server.counters import BOUNDS_S, DURATION_SUM
@@ -88,7 +89,8 @@ class Lane:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._frames = service.responder.frames
-        self._pages = service.responder.pages
+        self._orders = service.responder.orders
+        self._sheets = service.responder.sheets
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
         self._audiences = snapshot.audiences
@@ -141,8 +143,14 @@ class Lane:
         family = (4 if len(address) == 4 else 6) if self._families else 0
         metalink = frame.metalink
         form = Form.METALINK if metalink else Form.MIRRORLIST
-        page = self._pages.find(frame.listing.host_set, audience, family, form)
-        body, first = compose(frame, page, seed, now)
+        host_set = frame.listing.host_set
+        order = self._orders.find(host_set, audience, family)
+        sheet = self._sheets.find(host_set, form)
+        entries, first, tier, reserved = order.read(sheet.entries, seed)
+        if not entries:
+            return False
+        words = "" if metalink else self._orders.words(order, host_set, reserved)
+        body = compose(frame, entries, sheet.marked, now, words)
         if now != self._second:
             self._second, self._date = now, f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
         request_cell, duration_cells, head, last_head = self._kinds[metalink]
@@ -158,15 +166,30 @@ class Lane:
         cells = self._cells
         cells[request_cell] += 1
         cells[self._country_cells[audience]] += 1
-        cells[self._tier_cells[page.tier]] += 1
+        cells[self._tier_cells[tier]] += 1
         if first is not None:
             cells[self._host_cell + first] += 1
         duration_s = time.perf_counter() - began
         cells[duration_cells + bisect_left(BOUNDS_S, duration_s)] += 1
         cells[duration_cells + DURATION_SUM] += int(duration_s * 1e9)
-        if self._service.access_log is not None:
-            self._service.access_log.add(
-                self._entry(frame, page, first, address, audience, shape, len(body), duration_s)
+        log = self._service.access_log
+        if log is not None:
+            kind = Kind.METALINK if metalink else Kind.MIRRORLIST
+            country = self._audiences.country(audience)
+            answer = Answer(200, kind, body, tier=tier, first=first, country=country, asked=frame.listing.asked)
+            log.add(
+                Entry(
+                    client=address,
+                    method="GET",
+                    target=data[4:end_of_target].decode(),
+                    version="HTTP/1.1",
+                    answer=answer,
+                    sent_bytes=len(body),
+                    duration_s=duration_s,
+                    first=None if first is None else self._service.snapshot.hosts[first].name,
+                    referer=shape.referer,
+                    agent=shape.agent,
+                )
             )
         return True
 

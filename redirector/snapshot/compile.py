@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from redirector.locate.geoip import GeoDatabase
 from redirector.locate.networks import AsnTable, netblocks_of
 from redirector.locate.ranges import RangeTable, merge, table_of, table_of_networks
-from redirector.model import Catalog, Host, HostId, HostSet, Place, Problem
+from redirector.model import Catalog, Host, HostId, HostSet, HostSetId, Place, Problem
 from redirector.snapshot.audiences import Audiences
 from redirector.snapshot.draws import draws_of
 from redirector.snapshot.policy import Policy
@@ -61,6 +61,8 @@ def compile_snapshot(
     audiences, netblocks = _audiences(catalog, tables, policy)
     continents = {country: continent for country, continent in tables.continents.items() if continent.isalpha()}
     continents.update(catalog.continents)
+    host_sets = _best_urls_first(catalog.host_sets) if policy.https_first else catalog.host_sets
+    everybody = _everybody(hosts)
     private = sum(host.private for host in hosts)
     return Snapshot(
         dialect=catalog.dialect,
@@ -69,7 +71,13 @@ def compile_snapshot(
         built=catalog.built,
         loaded=now,
         hosts=hosts,
-        host_sets=_best_urls_first(catalog.host_sets) if policy.https_first else catalog.host_sets,
+        host_sets=host_sets,
+        everybody=everybody,
+        regular=frozenset(
+            HostSetId(n)
+            for n, carriers in enumerate(host_sets)
+            if not policy.by_distance and _is_regular(carriers, hosts)
+        ),
         directories=catalog.directories,
         repositories=catalog.repositories,
         disabled=catalog.disabled,
@@ -181,6 +189,36 @@ def _best_urls_first(host_sets: Sequence[HostSet]) -> tuple[HostSet, ...]:
 
     return tuple(
         replace(carriers, urls={host: ordered(urls) for host, urls in carriers.urls.items()}) for carriers in host_sets
+    )
+
+
+def _everybody(hosts: Sequence[Host]) -> HostSet:
+    """All hosts as one set, each where `Host` says it is."""
+    public = tuple(HostId(n) for n, host in enumerate(hosts) if not host.private)
+    return HostSet({HostId(n): () for n in range(len(hosts))}, public, _by_country(public, hosts))
+
+
+def _by_country(public: Sequence[HostId], hosts: Sequence[Host]) -> dict[str, tuple[HostId, ...]]:
+    found: dict[str, list[HostId]] = {}
+    for host in public:
+        country = hosts[host].country
+        if country is not None:
+            found.setdefault(country, []).append(host)
+    return {country: tuple(members) for country, members in found.items()}
+
+
+def _regular_sets(host_sets: Sequence[HostSet], hosts: Sequence[Host]) -> frozenset[HostSetId]:
+    return frozenset(HostSetId(n) for n, carriers in enumerate(host_sets) if _is_regular(carriers, hosts))
+
+
+def _is_regular(carriers: HostSet, hosts: Sequence[Host]) -> bool:
+    """Whether *carriers* agrees with `Host` on who is public and where, and all clients can read a URL of each."""
+    public = [host for host in carriers.urls if not hosts[host].private]
+    placed = {country: frozenset(members) for country, members in _by_country(public, hosts).items()}
+    return (
+        frozenset(public) == frozenset(carriers.public)
+        and placed == {country: frozenset(members) for country, members in carriers.by_country.items() if members}
+        and all(any(url.startswith(("https:", "http:")) for url in urls) for urls in carriers.urls.values())
     )
 
 

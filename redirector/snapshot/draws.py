@@ -17,7 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-SLOTS = 1024
+SLOT_BITS = 10
+
+SLOTS = 1 << SLOT_BITS
 """Slots of a head table: shares come out within half of 1/1024, a tenth of what is promised (1 %)."""
 
 TAILS = 64
@@ -70,3 +72,8 @@ def tails_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequen
     keys = draws[list(members), SLOTS + tail] / np.asarray(weights, dtype=np.float32)
     order: list[int] = np.argsort(keys, kind="stable").tolist()
     return order
+
+
+def nearest_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int], slot: int) -> int:
+    """Which of *members*, as a position, the plain draw puts first in *slot*: for groups that have no table."""
+    return int((draws[list(members), slot] / np.asarray(weights, dtype=np.float32)).argmin())

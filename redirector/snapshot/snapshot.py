@@ -16,6 +16,7 @@ from redirector.model import (
     Host,
     HostId,
     HostSet,
+    HostSetId,
     Problem,
     Releases,
 )
@@ -44,6 +45,8 @@ class Counts:
 class Snapshot:
     """One age, ready to answer. Nothing in it changes but the pool of pages that `answer/` draws from it.
 
+    everybody       all hosts as one set, under no URL: what is drawn from, whatever the directory
+    regular         host sets that are a part of `everybody` in every respect that ranking looks at
     directories     name -> how it is carried; 0.2 kB each, shared by forked workers until touched
     continents      country -> continent
     by_continent    continent -> its countries
@@ -68,6 +71,8 @@ class Snapshot:
     loaded: float
     hosts: tuple[Host, ...]
     host_sets: tuple[HostSet, ...]
+    everybody: HostSet
+    regular: frozenset[HostSetId]
     directories: Mapping[str, Directory]
     repositories: Mapping[tuple[str, str], str]
     disabled: frozenset[str]
