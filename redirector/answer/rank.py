@@ -269,6 +269,8 @@ def is_disallowed(snapshot: Snapshot, host: HostId, country: str | None) -> bool
 
 
 def _add_networks(draft: _Draft) -> None:
+    if not draft.wishes.networks:
+        return
     around = draft.on_network()
     draft.comment.append(network_words(draft.snapshot, draft.audience, around))
     for tier, hosts in around:

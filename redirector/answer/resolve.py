@@ -18,7 +18,7 @@ from redirector.answer.releases import (
 from redirector.answer.releases import resolve_isos as resolve_release_isos
 from redirector.errors import QueryError
 from redirector.model import Directory
-from redirector.snapshot.listing import Listing, ending_of, escaped_ending_of
+from redirector.snapshot.listing import Listing, ending_of
 from redirector.snapshot.snapshot import Snapshot
 
 DANGLING = "mirrorlist cache index out of range, you broke it!"
@@ -26,6 +26,9 @@ INCOMPLETE = "# either path=, or repo= and arch= must be specified"
 
 _MAX_SHOWN = 60
 """Characters of a wrong name in an error's line."""
+
+_MAX_FILE_BYTES = 255
+"""File systems have no longer names, and clients no room for longer lines."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~:+-]*")
 """Names that mean the same however they are decoded."""
@@ -58,7 +61,7 @@ def resolve_isos(snapshot: Snapshot, query: Query) -> Listing:
         raise QueryError(404, "there are no ISO lists here: the mirrors come from a MirrorManager snapshot")
     isos = resolve_release_isos(snapshot.releases, query.version, query.arch)
     url = isos.url and f"{isos.url}/"
-    return Listing(isos.host_set, isos.directory, escaped_ending_of(isos.directory, None), only_url=url)
+    return Listing(isos.host_set, isos.directory, ending_of(isos.directory, None), only_url=url)
 
 
 def plain_queries(snapshot: Snapshot) -> Iterator[tuple[Query, list[bytes]]]:
@@ -111,7 +114,7 @@ def _listing_of(
     details = snapshot.details.get((f"{name}/repodata", "repomd.xml"), ()) if metalink else ()
     subpath = f"{name}/repodata" if metalink else name
     url = resolved.url and resolved.url + ("/repodata/repomd.xml" if metalink else "/")
-    return Listing(resolved.host_set, subpath, escaped_ending_of(subpath, file), file, details, comment, asked, url)
+    return Listing(resolved.host_set, subpath, ending_of(subpath, file), file, details, comment, asked, url)
 
 
 def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
@@ -121,7 +124,7 @@ def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
     if directory is None:
         name, _, file = path.rpartition("/")
         directory = snapshot.directories.get(name)
-        if directory is None or not file:
+        if directory is None or not file or (snapshot.policy.relax and len(file.encode()) > _MAX_FILE_BYTES):
             raise QueryError(404, "error: invalid path")
     return _listing(snapshot, directory, name, file, f"# path = {path} ", None)
 
@@ -151,8 +154,7 @@ def _resolve_repository(snapshot: Snapshot, repo: str, arch: str, metalink: bool
 def _listing(
     snapshot: Snapshot, directory: Directory, name: str, file: str | None, comment: str, asked: tuple[str, str] | None
 ) -> Listing:
-    subpath = directory.subpath_of(name)
-    ending = escaped_ending_of(subpath, file) if snapshot.policy.decode else ending_of(subpath, file)
+    ending = ending_of(directory.subpath_of(name), file, escape=snapshot.policy.decode)
     details = snapshot.details.get((name, file), ()) if file else ()
     return Listing(directory.host_set, name, ending, file, details, comment, asked)
 

@@ -7,8 +7,11 @@ from urllib.parse import quote
 
 from redirector.model import FileDetail, HostSetId
 
-_UNRESERVED = "/$!&'()*+,;=:@~"
+_IN_PATHS = "/$!&'()*+,;=:@~"
 """What may stand in a path as it is (RFC 3986, section 3.3), and `$`, which clients substitute."""
+
+_IN_LINES = "".join(map(chr, range(0x21, 0x7F)))
+"""What can be sent in a header and in a line of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,10 @@ class Listing:
     only_url: str | None = None
 
 
-def ending_of(subpath: str, file: str | None) -> str:
-    """`/` + *subpath*, closed by a slash or by the file, as it stands in the snapshot or the request."""
+def ending_of(subpath: str, file: str | None, escape: bool = True) -> str:
+    """`/` + *subpath*, closed by a slash or by the file, as a URL has it.
+
+    escape  False: the names are percent-encoded already, as far as today's server cares
+    """
     stem = f"/{subpath}" if subpath else ""
-    return f"{stem}/" if file is None else f"{stem}/{file}"
-
-
-def escaped_ending_of(subpath: str, file: str | None) -> str:
-    """Likewise, as a URL has it: names that no mirror would answer to otherwise are percent-encoded."""
-    return quote(ending_of(subpath, file), safe=_UNRESERVED)
+    return quote(f"{stem}/{file or ''}", safe=_IN_PATHS if escape else _IN_LINES)

@@ -1,0 +1,57 @@
+"""Random catalogs, clients and wishes for property tests: small, and full of coincidences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from redirector.model import Catalog, Dialect, Place
+from tests.rig import Mirror, catalog_of, mirror
+
+COUNTRIES = ("DE", "FR", "CZ", "US", "JP")
+NETBLOCKS = ("10.1.0.0/16", "10.1.64.0/18", "10.1.64.0/24", "10.2.0.0/15", "10.1.64.9/32", "2001:db8:1::/48")
+CLIENTS = ("10.1.0.1", "10.1.64.9", "10.1.64.200", "10.2.0.1", "10.3.0.1", "10.4.0.1", "192.0.2.1", "2001:db8:1::7")
+"""Inside each of the netblocks, AS numbers and countries above, and nowhere."""
+
+SCHEMES = ("https", "http", "ftp", "rsync")
+
+
+@st.composite
+def mirrors(draw: st.DrawFn, tree: bool = False) -> Mirror:
+    """A mirror whose name is still to be given; *tree*: with what only an AlmaLinux tree says."""
+    schemes = draw(st.lists(st.sampled_from(SCHEMES), min_size=1, max_size=4, unique=True))
+    if tree and not {"http", "https"} & set(schemes):
+        schemes.append("http")
+    facts: dict[str, object] = {
+        "netblocks": draw(st.lists(st.sampled_from(NETBLOCKS), max_size=2, unique=True)),
+        "asns": tuple(draw(st.lists(st.sampled_from((64496, 64497)), max_size=1))),
+        "private": draw(st.booleans()),
+        "bandwidth_mbit": draw(st.sampled_from((1, 10, 1000, 10_000))),
+    }
+    if tree:
+        known = st.sampled_from((None, True, False))
+        facts |= {
+            "local": draw(st.sampled_from((False, False, True))) and not facts["private"],
+            "monopoly": draw(st.sampled_from((False, False, False, True))),
+            "up": draw(st.sampled_from((True, True, False))),
+            "ipv4": draw(known),
+            "ipv6": draw(known),
+            "place": draw(st.sampled_from((None, Place(50.0, 8.0), Place(50.1, 8.1), Place(48.9, 2.3)))),
+        }
+    else:
+        facts["allowed"] = frozenset(draw(st.sampled_from(((), (), ("DE",), ("FR", "JP")))))
+    country = draw(st.sampled_from((None, *COUNTRIES)))
+    return mirror("unnamed", country, *(f"{scheme}://unnamed/pub" for scheme in schemes), **facts)
+
+
+@st.composite
+def catalogs(draw: st.DrawFn, dialect: Dialect = Dialect.MIRRORMANAGER, max_size: int = 8) -> Catalog:
+    """A catalog of up to *max_size* mirrors, called `h0`, `h1`, ... after their number."""
+    tree = dialect is Dialect.ALMALINUX
+    unnamed = draw(st.lists(mirrors(tree), max_size=max_size))
+    named = [
+        Mirror(replace(each.host, name=f"h{n}"), tuple(url.replace("unnamed", f"h{n}") for url in each.base_urls()))
+        for n, each in enumerate(unnamed)
+    ]
+    return catalog_of(named, dialect)
