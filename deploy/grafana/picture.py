@@ -45,6 +45,14 @@ COURSES = (
 )
 """Of lines, in turn."""
 
+SIZES: dict[str, tuple[tuple[float, str], ...]] = {
+    "percentunit": ((0.01, " %"),),
+    "reqps": ((1000, " k/s"), (1, "/s")),
+    "none": ((1e6, " M"), (1e3, " k"), (1, "")),
+    "s": ((86_400, " d"), (3600, " h"), (60, " min"), (1, " s"), (1e-3, " ms"), (1e-6, " µs")),
+}
+"""Unit -> the scales in which it is written, the largest first."""
+
 Panel = dict[str, Any]
 
 
@@ -76,7 +84,8 @@ class Source:
     def ask(self, target: Panel) -> list[Line]:
         """The series of one query of a panel."""
         interval_s = max(4 * self.scrape_s, self.step_s + self.scrape_s)
-        query = target["expr"].replace("$__rate_interval", f"{interval_s * 1000:.0f}ms").replace("$instance", ".*")
+        query = target["expr"].replace("$__rate_interval", spell_window(interval_s)).replace("$instance", ".*")
+        query = query.replace("$__range", spell_window(self.end - self.start))
         asked = {"query": query, "start": self.start, "end": self.end, "step": self.step_s}
         with urlopen(f"{self.url}/api/v1/query_range?{urlencode(asked)}", timeout=30) as answer:
             series = json.load(answer)["data"]["result"]
@@ -88,6 +97,11 @@ class Source:
             )
             for each in series
         ]
+
+
+def spell_window(seconds: float) -> str:
+    """A duration as PromQL wants it."""
+    return f"{seconds * 1000:.0f}ms"
 
 
 def legend(form: str, labels: dict[str, str]) -> str:
@@ -146,8 +160,9 @@ def draw_number(card: Card, lines: list[Line]) -> None:
     axes.set_ylim(0, max(max(line.values) * 1.1, 1e-9))
     axes.set_xlim(line.times[0], line.times[-1])
     axes.axis("off")
-    axes.text(0.5, 1.25, spell(last, card.settings["unit"]), transform=axes.transAxes, ha="center", fontsize=20)
-    axes.texts[0].set_color(colour)
+    divisor, suffix = scale(last, card.settings["unit"])
+    text = f"{last / divisor:.3g}{suffix}"
+    axes.text(0.5, 1.25, text, color=colour, transform=axes.transAxes, ha="center", fontsize=20)
 
 
 def draw_lines(card: Card, lines: list[Line], source: Source) -> None:
@@ -155,41 +170,41 @@ def draw_lines(card: Card, lines: list[Line], source: Source) -> None:
     lines = sorted(lines, key=lambda line: -sum(value for value in line.values if not math.isnan(value)))
     rows = -(-len(lines) // LEGEND_COLUMNS)
     axes = card.axes(0.62, 0.35, card.width - 0.8, card.height - 0.75 - 0.17 * rows)
-    if card.settings["custom"]["stacking"]["mode"] == "normal":
+    stacked = card.settings["custom"]["stacking"]["mode"] == "normal"
+    logarithmic = "scaleDistribution" in card.settings["custom"]
+    largest = max((value for line in lines for value in line.values if not math.isnan(value)), default=0)
+    divisor, suffix = (1, "") if logarithmic else scale(largest, card.settings["unit"])
+    if stacked:
         times = sorted({when for line in lines for when in line.times})
-        values = [[dict(zip(line.times, line.values, strict=True)).get(when, 0.0) for when in times] for line in lines]
+        values = [
+            [dict(zip(line.times, line.values, strict=True)).get(when, 0) / divisor for when in times] for line in lines
+        ]
         axes.stackplot(times, values, labels=[line.legend for line in lines], colors=COURSES, alpha=0.75)
     else:
         for line, colour in zip(lines, itertools.cycle(COURSES)):
-            axes.plot(line.times, line.values, color=colour, linewidth=1.2, label=line.legend)
+            values_there = [value / divisor for value in line.values]
+            axes.plot(line.times, values_there, color=colour, linewidth=1.2, label=line.legend)
+    if logarithmic:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, None if largest else 1)
+        axes.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=card.settings.get("decimals") == 0))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}{suffix}")
     axes.set_xlim(source.start, source.end)
-    axes.set_ylim(bottom=0)
     clock = "%H:%M:%S" if source.end - source.start < 3600 else "%H:%M"
     axes.xaxis.set_major_formatter(lambda when, _: time.strftime(clock, time.localtime(when)))
     axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=card.settings.get("decimals") == 0))
-    axes.yaxis.set_major_formatter(lambda value, _: spell(value, card.settings["unit"]))
+    axes.set_axisbelow(True)
     axes.grid(color="#eceef1", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     below = -0.3 / (card.height - 0.75 - 0.17 * rows)
     axes.legend(loc="upper left", bbox_to_anchor=(-0.09, below), ncols=LEGEND_COLUMNS, frameon=False, fontsize=7)
 
 
-def spell(value: float, unit: str) -> str:
-    """*value* as Grafana spells it, near enough."""
-    if unit == "percentunit":
-        return f"{value * 100:.3g} %"
-    if unit == "s":
-        return spell_duration(value)
-    number = f"{value / 1000:.3g} k" if value >= 10_000 else f"{value:.4g}"
-    return f"{number}/s" if unit == "reqps" else number
-
-
-def spell_duration(seconds: float) -> str:
-    for size, name in ((86_400 * 365, "years"), (86_400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {name}"
-    return f"{seconds * 1e6:.3g} µs" if seconds else "0"
+def scale(largest: float, unit: str) -> tuple[float, str]:
+    """What values of *unit* are divided by, and what is written behind them, when the largest is of that size."""
+    sizes = SIZES[unit]
+    return next((size for size in sizes if largest >= size[0]), sizes[-1])
 
 
 def main() -> None:

@@ -33,10 +33,11 @@ SCRAPE_S = 1
 TARGETS = {
     "/mirrorlist/9/baseos": 40,
     "/mirrorlist/9/appstream?arch=x86_64": 25,
-    "/metalink?path=9/BaseOS/x86_64/os": 25,
+    "/metalink?repo=baseos-9&arch=x86_64": 25,
     "/mirrorlist/9/baseos?country=zz": 2,
     "/isolist/9/x86_64": 2,
     "/mirrorlist/7/baseos": 2,
+    "/mirrorlist?repo=baseos-10&arch=x86_64&country=ru": 2,
     "/": 1,
 }
 """What is asked for, and how often of some hundred times."""
@@ -152,7 +153,7 @@ async def rehearse(seconds: float, output: Path) -> None:
                 async with asyncio.TaskGroup() as both:
                     both.create_task(put_load(url, seconds, random.Random(1)))
                     both.create_task(play(seconds, data, server.pid, admin))
-                source = Source(f"http://127.0.0.1:{port}", began + 5 * SCRAPE_S, time.time(), SCRAPE_S)
+                source = Source(f"http://127.0.0.1:{port}", began + 5 * SCRAPE_S, began + seconds, SCRAPE_S)
                 await asyncio.to_thread(draw, source, output)
 
 
