@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check clients
+.PHONY: install run test check clients soak
 
 install: $(INSTALLED)
 
@@ -34,3 +34,7 @@ clients:
 	.ci/install install clients
 	$(MAKE) install
 	$(BIN)/python -m pytest tests/clients
+
+# What a server goes through in years, in a quarter of an hour; prints a table.
+soak: install
+	$(BIN)/python -m tests.soak

@@ -1,0 +1,246 @@
+"""What a server goes through in years, in minutes. Each scenario asserts what must hold and returns what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.make_snapshot import AS_TABLE, SNAPSHOT, write_snapshot
+from benchmarks.scale import SCALES
+from tests.rig import REAL
+from tests.server.load import Crowd
+from tests.server.running import Server, serving, wait_until
+from tests.server.running import write_snapshot as write_small_snapshot
+from tests.soak.memory import Peak, memory_mb
+
+COUNTRIES = REAL / "geoip" / "country-real.mmdb"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything."""
+
+    folder: Path
+    reloads: int = 100
+    scale: str = "fedora"
+    workers: str = "2"
+    seconds: float = 30.0
+    slow: int = 1000
+    quiet: int = 10_000
+    random: random.Random = random.Random(1)
+
+
+Scenario = Callable[[Plan], Awaitable[str]]
+
+
+async def reload_under_load(plan: Plan) -> str:
+    """Reloads under load: no failure, no lost count, memory as after the fifth."""
+    source = write_small_snapshot(plan.folder / "reload.pb", hosts=50, repositories=20)
+    with serving(source, "--workers", plan.workers) as server:
+        crowd = Crowd(server.address, 30, 10)
+        after_five = 0.0
+        for number in range(plan.reloads):
+            assert (await asyncio.to_thread(server.reload)).status == 200
+            await crowd.reach(100)
+            if number == 4:
+                after_five = memory_mb(server.pid)
+        at_the_end = memory_mb(server.pid)
+        tally = await crowd.stop()
+        assert not tally.failures, tally.failures
+        assert server.requests() == tally.count
+        assert at_the_end < after_five * 1.15, (after_five, at_the_end)
+    return (
+        f"{tally.count:,} answers on {tally.connections:,} connections, 0 failures, counters equal, slowest "
+        f"{tally.slowest_s * 1000:.0f} ms; {after_five:.0f} MB after 5 reloads, {at_the_end:.0f} MB at the end"
+    )
+
+
+async def reload_peak(plan: Plan) -> str:
+    """The most memory of a whole reload, below three times the steady one."""
+    folder = plan.folder / plan.scale
+    folder.mkdir()
+    write_snapshot(folder, SCALES[plan.scale], 1)
+    options = ("--asn", str(folder / AS_TABLE), "--geoip", str(COUNTRIES), "--workers", plan.workers)
+    with serving(folder / SNAPSHOT, *options) as server:
+        assert (await asyncio.to_thread(server.reload)).status == 200
+        steady = memory_mb(server.pid)
+        with Peak(server.pid) as peak:
+            assert (await asyncio.to_thread(server.reload)).status == 200
+        assert peak.megabytes < 3 * steady, (steady, peak.megabytes)
+    return f"{plan.scale}: steady {steady:.0f} MB, peak {peak.megabytes:.0f} MB ({peak.megabytes / steady:.1f} times)"
+
+
+async def break_files(plan: Plan) -> str:
+    """Files broken and truncated while they are served: nothing changes but what is said about it."""
+    source = write_small_snapshot(plan.folder / "broken.pb", hosts=50)
+    geoip = plan.folder / "country.mmdb"
+    good = {source: source.read_bytes(), geoip: COUNTRIES.read_bytes()}
+    geoip.write_bytes(good[geoip])
+    with serving(source, "--geoip", str(geoip), "--workers", plan.workers) as server:
+        crowd = Crowd(server.address, 20, 5)
+        before = server.workers(int(plan.workers))
+        refused = 0
+        for _ in range(max(plan.reloads // 4, 2)):
+            for path, content in good.items():
+                with path.open("r+b") as file:
+                    file.truncate(plan.random.randrange(len(content) // 2))
+                await crowd.reach(50)
+                refused += (await asyncio.to_thread(server.reload)).status == 422
+                path.write_bytes(content)
+        assert server.workers(int(plan.workers)) == before
+        tally = await crowd.stop()
+        assert not tally.failures, tally.failures
+        assert server.metrics()['redirector_reloads_total{outcome="refused"}'] == refused
+    return f"{refused} reloads refused, {tally.count:,} answers, 0 failures, the same workers"
+
+
+async def kill_processes(plan: Plan) -> str:
+    """Workers and nurseries killed every few seconds: answers come back within 7 s, no count is lost."""
+    source = write_small_snapshot(plan.folder / "kill.pb", hosts=50)
+    with serving(source, "--workers", plan.workers) as server:
+        crowd = Crowd(server.address, 10, 10, pause_s=0.01)
+        end, killed, gaps = time.monotonic() + plan.seconds, 0, [0.0]
+        while time.monotonic() < end:
+            victims = [*server.workers(int(plan.workers)), server.nursery()]
+            chosen = plan.random.choice([victims[:1], victims[-1:], victims[:-1], victims])
+            for pid in chosen:
+                os.kill(pid, signal.SIGKILL)
+            killed += len(chosen)
+            gaps.append(await _measure_gap(crowd))
+        tally = await crowd.stop()
+        surprises = tally.failures.total()
+        assert max(gaps) < 7, gaps
+        missing = tally.count - server.requests()
+        assert abs(missing) <= surprises
+    return f"{killed} processes killed, {tally.count:,} answers, {surprises} connections cut, longest gap {max(gaps):.1f} s"
+
+
+async def _measure_gap(crowd: Crowd) -> float:
+    """Seconds until somebody was answered again, and then some more."""
+    began, seen = time.monotonic(), crowd.tally.count
+    while crowd.tally.count < seen + 20:
+        await asyncio.sleep(0.01)
+    gap = time.monotonic() - began
+    await asyncio.sleep(1.0)
+    return gap
+
+
+async def end_under_load(plan: Plan) -> str:
+    """SIGTERM to the supervisor or to all: every request under way is answered."""
+    source = write_small_snapshot(plan.folder / "end.pb")
+    answered, spent = 0, []
+    for turn in range(max(plan.reloads // 5, 2)):
+        with serving(source, "--workers", plan.workers) as server:
+            crowd = Crowd(server.address, 20, 10)
+            await crowd.reach(200)
+            began = time.monotonic()
+            if turn % 2:
+                server.signal(signal.SIGTERM)
+            else:
+                os.killpg(server.pid, signal.SIGTERM)
+            assert await asyncio.to_thread(server.wait) == 0
+            spent.append(time.monotonic() - began)
+            tally = await crowd.stop()
+            lost = [failure for failure in tally.failures if "ConnectionRefusedError" not in failure]
+            assert not lost, lost
+            answered += tally.count
+    return f"{len(spent)} ends, {answered:,} answers, 0 lost, {statistics.median(spent):.1f} s each"
+
+
+async def rotate_log(plan: Plan) -> str:
+    """logrotate: every answer has its line in one file or another."""
+    source, log = write_small_snapshot(plan.folder / "rotate.pb"), plan.folder / "access.log"
+    options = ("--access-log", str(log), "--access-log-format", "combined", "--workers", plan.workers)
+    with serving(source, *options) as server:
+        crowd = Crowd(server.address, 20, 10)
+        for turn in range(max(plan.reloads // 5, 2)):
+            await crowd.reach(200)
+            log.rename(plan.folder / f"access.log.{turn}")
+            server.signal(signal.SIGUSR1)
+            await asyncio.to_thread(wait_until, lambda: [1] if log.exists() else [], 1)
+        tally = await crowd.stop()
+        server.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(server.wait) == 0
+    files = sorted(plan.folder.glob("access.log*"))
+    lines = sum(path.read_bytes().count(b"\n") for path in files)
+    assert lines == tally.count, (lines, tally.count)
+    return f"{lines:,} lines in {len(files)} files for {tally.count:,} answers"
+
+
+async def crawl(plan: Plan) -> str:
+    """Clients that send a byte a second disturb nobody."""
+    source = write_small_snapshot(plan.folder / "slow.pb")
+    with serving(source, "--workers", "1", "--header-timeout", "3600") as server:
+        alone = await _middle_latency(server, 3.0)
+        slow = [await asyncio.open_connection(*server.address) for _ in range(plan.slow)]
+        crawling = asyncio.create_task(_crawl([writer for _, writer in slow]))
+        disturbed = await _middle_latency(server, 3.0)
+        crawling.cancel()
+        for _, writer in slow:
+            writer.close()
+        assert disturbed < 2 * alone + 0.002, (alone, disturbed)
+    return f"{plan.slow:,} slow clients: {alone * 1000:.2f} ms without them, {disturbed * 1000:.2f} ms beside them"
+
+
+async def _crawl(writers: Sequence[asyncio.StreamWriter]) -> None:
+    while True:
+        for number, writer in enumerate(writers):
+            writer.write(b"GET / HTTP/1.1\r\nX: y"[:1])
+            if number % 100 == 0:
+                await asyncio.sleep(100 / len(writers))
+
+
+async def _middle_latency(server: Server, seconds: float) -> float:
+    spent = []
+    reader, writer = await asyncio.open_connection(*server.address)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.perf_counter()
+        writer.write(b"HEAD /nothing HTTP/1.1\r\nHost: test\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        spent.append(time.perf_counter() - began)
+        await asyncio.sleep(0.002)
+    writer.close()
+    return statistics.median(spent)
+
+
+async def hold_many(plan: Plan) -> str:
+    """Quiet connections cost little, and a reload takes them along."""
+    source = write_small_snapshot(plan.folder / "quiet.pb")
+    with serving(source, "--workers", plan.workers, "--max-connections", str(plan.quiet)) as server:
+        before = memory_mb(server.pid)
+        quiet = [await asyncio.open_connection(*server.address) for _ in range(plan.quiet)]
+        while server.metrics()["redirector_open_connections"] < plan.quiet:
+            await asyncio.sleep(0.05)
+        each_kb = (memory_mb(server.pid) - before) * 1024 / plan.quiet
+        old = server.workers(int(plan.workers))
+        began = time.monotonic()
+        assert (await asyncio.to_thread(server.reload)).status == 200
+        while set(server.workers(int(plan.workers))) & set(old):
+            await asyncio.sleep(0.01)
+        spent = time.monotonic() - began
+        for reader, writer in quiet:
+            writer.write(b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n")
+        for reader, writer in quiet:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+            writer.close()
+    return f"{plan.quiet:,} connections at {each_kb:.1f} kB each, all answered after a reload of {spent:.1f} s"
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    reload_under_load,
+    reload_peak,
+    break_files,
+    kill_processes,
+    end_under_load,
+    rotate_log,
+    crawl,
+    hold_many,
+)
