@@ -129,3 +129,8 @@ def test_the_rules_ask_for_what_a_server_tells(rule: dict[str, Any], scraped: tu
     plain = re.sub(r"\bredirector:[\w:]+(\{[^}]*\})?", "", rule["expr"])
     if "redirector_" in plain:
         check(plain, scraped[1])
+
+
+def test_the_page_for_operators_names_every_alert() -> None:
+    page = (DEPLOY / "README.md").read_text()
+    assert [alert for alert in ALERTS if f"`{alert}`" not in page] == []
