@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import signal
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from benchmarks.make_snapshot import AS_TABLE, SNAPSHOT, write_snapshot
 from benchmarks.scale import SCALES
@@ -34,7 +34,6 @@ class Plan:
     seconds: float = 30.0
     slow: int = 1000
     quiet: int = 10_000
-    random: random.Random = random.Random(1)
 
 
 Scenario = Callable[[Plan], Awaitable[str]]
@@ -82,6 +81,7 @@ async def break_files(plan: Plan) -> str:
     source = write_small_snapshot(plan.folder / "broken.pb", hosts=50)
     geoip = plan.folder / "country.mmdb"
     good = {source: source.read_bytes(), geoip: COUNTRIES.read_bytes()}
+    chance = Random(1)
     geoip.write_bytes(good[geoip])
     with serving(source, "--geoip", str(geoip), "--workers", plan.workers) as server:
         crowd = Crowd(server.address, 20, 5)
@@ -90,7 +90,7 @@ async def break_files(plan: Plan) -> str:
         for _ in range(max(plan.reloads // 4, 2)):
             for path, content in good.items():
                 with path.open("r+b") as file:
-                    file.truncate(plan.random.randrange(len(content) // 2))
+                    file.truncate(chance.randrange(len(content) // 2))
                 await crowd.reach(50)
                 refused += (await asyncio.to_thread(server.reload)).status == 422
                 path.write_bytes(content)
@@ -106,10 +106,10 @@ async def kill_processes(plan: Plan) -> str:
     source = write_small_snapshot(plan.folder / "kill.pb", hosts=50)
     with serving(source, "--workers", plan.workers) as server:
         crowd = Crowd(server.address, 10, 10, pause_s=0.01)
-        end, killed, gaps = time.monotonic() + plan.seconds, 0, [0.0]
+        end, killed, gaps, chance = time.monotonic() + plan.seconds, 0, [0.0], Random(1)
         while time.monotonic() < end:
             victims = [*server.workers(int(plan.workers)), server.nursery()]
-            chosen = plan.random.choice([victims[:1], victims[-1:], victims[:-1], victims])
+            chosen = chance.choice([victims[:1], victims[-1:], victims[:-1], victims])
             for pid in chosen:
                 os.kill(pid, signal.SIGKILL)
             killed += len(chosen)
@@ -119,7 +119,10 @@ async def kill_processes(plan: Plan) -> str:
         assert max(gaps) < 7, gaps
         missing = tally.count - server.requests()
         assert abs(missing) <= surprises
-    return f"{killed} processes killed, {tally.count:,} answers, {surprises} connections cut, longest gap {max(gaps):.1f} s"
+    return (
+        f"{killed} processes killed, {tally.count:,} answers, {surprises} connections cut, "
+        f"longest gap {max(gaps):.1f} s"
+    )
 
 
 async def _measure_gap(crowd: Crowd) -> float:
@@ -180,19 +183,20 @@ async def crawl(plan: Plan) -> str:
     with serving(source, "--workers", "1", "--header-timeout", "3600") as server:
         alone = await _middle_latency(server, 3.0)
         slow = [await asyncio.open_connection(*server.address) for _ in range(plan.slow)]
-        crawling = asyncio.create_task(_crawl([writer for _, writer in slow]))
-        disturbed = await _middle_latency(server, 3.0)
-        crawling.cancel()
-        for _, writer in slow:
+        writers = [writer for _, writer in slow]
+        disturbed, _ = await asyncio.gather(_middle_latency(server, 3.0), _crawl(writers, 3.0))
+        for writer in writers:
             writer.close()
         assert disturbed < 2 * alone + 0.002, (alone, disturbed)
     return f"{plan.slow:,} slow clients: {alone * 1000:.2f} ms without them, {disturbed * 1000:.2f} ms beside them"
 
 
-async def _crawl(writers: Sequence[asyncio.StreamWriter]) -> None:
-    while True:
+async def _crawl(writers: Sequence[asyncio.StreamWriter], seconds: float) -> None:
+    """Have each send a byte a second."""
+    request = b"GET /mirrorlist HTTP/1.1\r\n"
+    for turn in range(int(seconds)):
         for number, writer in enumerate(writers):
-            writer.write(b"GET / HTTP/1.1\r\nX: y"[:1])
+            writer.write(request[turn : turn + 1])
             if number % 100 == 0:
                 await asyncio.sleep(100 / len(writers))
 
@@ -226,7 +230,7 @@ async def hold_many(plan: Plan) -> str:
         while set(server.workers(int(plan.workers))) & set(old):
             await asyncio.sleep(0.01)
         spent = time.monotonic() - began
-        for reader, writer in quiet:
+        for _, writer in quiet:
             writer.write(b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n")
         for reader, writer in quiet:
             assert (await reader.readline()).startswith(b"HTTP/1.1 404")
