@@ -25,7 +25,7 @@ from redirector.answer.rank import Group, Ranking, Reason, is_disallowed, networ
 from redirector.answer.wishes import NO_WISHES
 from redirector.model import HostId, HostSetId
 from redirector.snapshot.audiences import Audience
-from redirector.snapshot.draws import SLOT_BITS, SLOTS, heads_of, nearest_of, tails_of
+from redirector.snapshot.draws import SLOT_BITS, SLOTS, heads_of, lone_head_of, tails_of
 from redirector.snapshot.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class Line:
         if not present:
             return None
         weights = [self._weights[n] for n in present]
-        return self.hosts[present[nearest_of(self._draws, [self.hosts[n] for n in present], weights, seed % SLOTS)]]
+        return self.hosts[present[lone_head_of(self._draws, [self.hosts[n] for n in present], weights, seed)]]
 
     def _draw_tail(self, number: int) -> Reader:
         hosts = self.hosts
@@ -158,7 +158,8 @@ class Order:
             del entries[self.length :]
         if self.origin is not None and (last := sheet[self.origin]) is not None:
             entries.append(last)
-            first = self.origin if first is None else first
+            if first is None:
+                first, tier = self.origin, Tier.GLOBAL
         return entries, first, tier, reserved
 
 

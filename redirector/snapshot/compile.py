@@ -73,11 +73,7 @@ def compile_snapshot(
         hosts=hosts,
         host_sets=host_sets,
         everybody=everybody,
-        regular=frozenset(
-            HostSetId(n)
-            for n, carriers in enumerate(host_sets)
-            if not policy.by_distance and _is_regular(carriers, hosts)
-        ),
+        regular=frozenset() if policy.by_distance else _regular_sets(host_sets, hosts),
         directories=catalog.directories,
         repositories=catalog.repositories,
         disabled=catalog.disabled,
