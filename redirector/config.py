@@ -165,6 +165,7 @@ class Config:
             "sockets that systemd hands over come first",
             reason="a proxy stands in front of most installations",
             repeat=True,
+            filled=True,
             restart=True,
         ),
     )

@@ -72,7 +72,7 @@ def read_file(path: str) -> dict[str, list[Given]]:
 def _read_value(path: str, key: str, option: Option, value: Value) -> list[Given]:
     items = value if option.repeat and isinstance(value, list) else [value]
     texts = [item for item in items if isinstance(item, str)]
-    if len(texts) < len(items):
+    if len(texts) < len(items) or (option.filled and not texts):
         kind = "a list of texts" if option.repeat else "a text or number"
         raise ConfigError(path, key, _show(value), f"{kind} is needed ({option.metavar}); quotes make a text of a word")
     return [Given(path, key, text, os.path.dirname(path)) for text in texts]

@@ -67,6 +67,7 @@ class Option:
     reason   why the default is what it is
     shown    how the default reads in the documentation, where its value alone would not tell
     repeat   the flag may be repeated, the file has a list
+    filled   its list must not be empty
     in_file  False: a flag only
     restart  a reload cannot change it
     """
@@ -79,6 +80,7 @@ class Option:
     unit: str = ""
     shown: str = ""
     repeat: bool = False
+    filled: bool = False
     in_file: bool = True
     restart: bool = False
 

@@ -140,6 +140,11 @@ def test_a_flag_beats_the_file_and_the_file_beats_the_default(tmp_path: Path) ->
     assert read.listen == (Address("c", 3),)
 
 
+def test_a_list_may_be_empty_where_that_means_nobody(tmp_path: Path) -> None:
+    read = load_config({"config": write(tmp_path, "source: tree\ntrusted_proxies: []\nadmin_allow: []\n")})
+    assert read.trusted_proxies == read.admin_allow == ()
+
+
 def test_paths_in_the_file_count_from_the_file_and_flags_from_the_working_directory(tmp_path: Path) -> None:
     path = write(tmp_path, "source: tree\ngeoip: /abs.mmdb\nlisten: unix:run.sock\naccess_log: '-'\n")
     read = load_config({"config": path, "asn": "asn.mmdb"})
@@ -196,6 +201,7 @@ BOMB = "canaries: &a [x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b
         pytest.param("workers: yes\n", "workers", "True: a text or number", id="boolean"),
         pytest.param("source: no\n", "source", "False: a text or number", id="boolean for a path"),
         pytest.param("source:\n", "source", "None: a text or number", id="nothing"),
+        pytest.param("listen: []\n", "listen", "a list of texts", id="empty list"),
         pytest.param("listen: [on]\n", "listen", "a list of texts", id="boolean in a list"),
         pytest.param("workers: two\n", "workers", "a whole number", id="word for a number"),
         pytest.param("minimum: [1]\n", "minimum", "a text or number", id="list for one"),
