@@ -42,15 +42,16 @@ def heads_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequen
 
     Each member has room for its exact share of the slots (largest remainder). Every slot goes to the member with the
     smallest key; a member that is wanted by more slots than it has room for keeps the cheapest ones, and the others
-    choose again among those with room left.
+    choose again among those with room left. The order of *members* makes no difference.
 
-    cost  60 µs for 2 members, 250 µs for 50, 1 ms for 400
+    cost  0.1 ms for 2 members, 0.6 ms for 50, 3 ms for 400 of very unequal weight
     """
     weight = np.asarray(weights, dtype=np.float64)
     keys = draws[list(members), :SLOTS] / weight[:, None].astype(np.float32)
     exact = weight * (SLOTS / weight.sum())
     room = np.floor(exact).astype(np.int64)
-    room[np.argsort(room - exact, kind="stable")[: SLOTS - int(room.sum())]] += 1
+    largest_remainder_first = np.lexsort((keys[:, 0], room - exact))
+    room[largest_remainder_first[: SLOTS - int(room.sum())]] += 1
     owner = np.zeros(SLOTS, dtype=np.uint16)
     free = np.arange(SLOTS)
     while free.size:
@@ -79,7 +80,7 @@ def lone_head_of(draws: NDArray[np.float32], members: Sequence[int], weights: Se
 
     Exact over many seeds, and as stable as a table when hosts come and go.
 
-    cost  15 µs for 10 members, 50 µs for 400
+    cost  10 µs for 2 members, 36 µs for 400
     """
     mixed = draws[list(members), :2].view(np.uint64)[:, 0] ^ np.uint64(seed)
     for shift, factor in _MIXERS:
