@@ -140,7 +140,11 @@ def test_an_archive_becomes_a_folder_that_is_switched_at_once(origin: Origin, fe
     assert not old.exists()
 
 
-@pytest.mark.parametrize("archive", [tree(**{"config.yml": "2"})[:-20], tree(**{"..__outside.yml": "2"}), b"<html>"])
+@pytest.mark.parametrize(
+    "archive",
+    [tree(**{"config.yml": "2"})[:-20], tree(**{"..__outside.yml": "2"}), b"<html>"],
+    ids=["cut", "outside", "no archive"],
+)
 def test_a_broken_or_evil_archive_changes_nothing(origin: Origin, fetch: Fetch, into: Path, archive: bytes) -> None:
     url = origin.put("mirrors.tar.gz", tree(**{"config.yml": "1"}), age_s=60)
     fetch(url)
