@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import resource
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -32,6 +33,9 @@ METHODS = ("GET", "HEAD")
 TICK_S = 1.0
 """How often the clock is read and deadlines are looked at; a connection lives up to two of these too long."""
 
+SPARE_DESCRIPTORS = 100
+"""What the limit of open files must leave for listening sockets, channels, and connections that are handed over."""
+
 LAST_REQUEST_S = 1.0
 """How long a quiet connection may still send a request while the server shuts down: one that is under way arrives."""
 
@@ -46,6 +50,7 @@ class Service:
     now            the loop's clock at the last tick
     idle_deadline  when a connection that falls quiet now is cut
     draining       every answer is its connection's last
+    when_full      called when another connection has made it `full`
     """
 
     def __init__(self, config: Config, responder: Responder, counters: Counters, access_log: AccessLog | None) -> None:
@@ -58,6 +63,9 @@ class Service:
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
         self.draining = False
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._max_connections = min(config.max_connections, max(1, descriptors - SPARE_DESCRIPTORS))
+        self.when_full: Callable[[], None] = lambda: None
         self.now = 0.0
         self.idle_deadline = 0.0
         self._keep_alive_s = config.keep_alive_s
@@ -73,9 +81,16 @@ class Service:
         for connection in [each for each in self.connections if each.deadline < self.now]:
             connection.expire()
 
+    @property
+    def full(self) -> bool:
+        """There are as many connections as there may be."""
+        return len(self.connections) >= self._max_connections
+
     def opened(self, connection: Connection) -> None:
         self.connections.add(connection)
         self.counters.cells[self.counters.layout.open] = len(self.connections)
+        if self.full:
+            self.when_full()
 
     def closed(self, connection: Connection) -> None:
         self.connections.discard(connection)

@@ -56,7 +56,9 @@ def main() -> None:
     die_with_parent()
     name_process("rd-nursery")
     control = Channel(socket.socket(fileno=os.dup(0)))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     with suppress(ConnectionError):
         received = control.receive()
         if received is None:

@@ -65,6 +65,7 @@ class Worker:
 
     def __init__(self, service: Service, channel: Channel, listeners: Sequence[socket.socket]) -> None:
         self._service = service
+        service.when_full = self._close_doors
         self._channel = channel
         self._listeners = listeners
         self._loop = service.loop
@@ -86,8 +87,6 @@ class Worker:
         await self._say_goodbye()
 
     def _protocol(self) -> LaneConnection:
-        if len(self._service.connections) + 1 >= self._service.config.max_connections:
-            self._close_doors()
         return LaneConnection(self._server, self._service, self._lane)
 
     async def _open_doors(self) -> None:
@@ -107,8 +106,7 @@ class Worker:
 
     def _tick(self) -> None:
         self._service.tick()
-        room = len(self._service.connections) < self._service.config.max_connections
-        if room and not self._doors and not self._service.draining:
+        if not (self._doors or self._service.full or self._service.draining):
             self._start(self._open_doors())
         self._loop.call_later(TICK_S, self._tick)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.server.running import METALINK, TARGET, Server
+from tests.server.running import METALINK, TARGET, Server, serving
 
 HOST = "Host: test\r\n"
 
@@ -240,3 +242,18 @@ def test_the_headers_of_a_request_have_an_end(server: Server) -> None:
         except (ConnectionError, EOFError):
             pass
         assert is_closed(connection)
+
+
+def test_connections_beyond_the_limit_wait_until_there_is_room(source: Path) -> None:
+    with serving(source, "--max-connections", "5") as server:
+        connections = [socket.create_connection(server.address, timeout=20) for _ in range(8)]
+        for connection in connections:
+            connection.sendall(f"GET {TARGET} HTTP/1.1\r\n{HOST}\r\n".encode())
+        for connection in connections[:5]:
+            assert read_answer(connection)[0] == 200
+        assert select.select(connections[5:], [], [], 0.2)[0] == []
+        for connection in connections[:5]:
+            connection.close()
+        for connection in connections[5:]:
+            assert read_answer(connection)[0] == 200
+            connection.close()
