@@ -8,13 +8,12 @@ from socket import AF_INET, AF_INET6, inet_ntop
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.addresses import LOOPBACK
+from benchmarks.addresses import ALLOCATIONS_V6, LOOPBACK
 
 _LENGTHS_4 = {12: 1, 14: 2, 15: 2, 16: 14, 17: 9, 18: 14, 19: 26, 20: 44, 21: 53, 22: 114, 23: 103, 24: 587}
 _LENGTHS_6 = {28: 1, 29: 5, 32: 25, 36: 7, 40: 14, 44: 18, 48: 90}
 """Prefix length -> how usual it is, per mille of the real table."""
 
-_TOPS_6 = (0x2001, 0x2400, 0x2401, 0x2402, 0x2600, 0x2604, 0x2607, 0x2800, 0x2804, 0x2A00, 0x2A01, 0x2A0E, 0x2C0F)
 _SHARE_6 = 0.155
 _ASES = 80_000
 
@@ -52,8 +51,11 @@ def _draw_prefixes_4(draws: _Draws, count: int) -> _Prefixes:
 def _draw_prefixes_6(draws: _Draws, count: int) -> _Prefixes:
     """Likewise, with the first 48 bits of the address."""
     wanted = count + count // 4
-    tops = draws.choice(np.array(_TOPS_6, dtype=np.uint64) << np.uint64(32), wanted)
-    return _distinct(draws, count, tops | draws.integers(0, 1 << 32, wanted, dtype=np.uint64), 48, _LENGTHS_6)
+    starts = np.array([int(network.network_address) >> 80 for network in ALLOCATIONS_V6], dtype=np.uint64)
+    sizes = np.array([1 << 48 - network.prefixlen for network in ALLOCATIONS_V6], dtype=np.uint64)
+    chosen = draws.integers(0, len(starts), wanted)
+    inside = (draws.random(wanted) * sizes[chosen]).astype(np.uint64)
+    return _distinct(draws, count, starts[chosen] | inside, 48, _LENGTHS_6)
 
 
 def _distinct(draws: _Draws, count: int, addresses: _Prefixes, bits: int, usual: dict[int, int]) -> _Prefixes:

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from string import ascii_lowercase
 
-from benchmarks.addresses import draw_v4
+from benchmarks.addresses import draw_v4, draw_v6
 from benchmarks.make_as_table import write_as_table
 from benchmarks.scale import SCALES, Scale
 from benchmarks.wire import number, numbers, record, varint
@@ -348,8 +348,7 @@ def _draw_network(chance: Random) -> IPv4Network | IPv6Network:
     if chance.random() < 0.8:
         length = chance.choice((14, 16, 16, 18, 20, 20, 22, 23, 24, 24, 24, 26, 28, 32))
         return IPv4Network((draw_v4(chance), length), strict=False)
-    top = chance.choice((0x2001, 0x2400, 0x2600, 0x2800, 0x2A00, 0x2C0F)) << 112
-    return IPv6Network((top | chance.getrandbits(112), chance.choice((32, 36, 44, 48, 48, 56, 64))), strict=False)
+    return IPv6Network((draw_v6(chance), chance.choice((32, 36, 44, 48, 48, 56, 64))), strict=False)
 
 
 def _inside(chance: Random, network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from statistics import median
+from time import perf_counter
 
 from benchmarks.drive import Throughput, closed_loop
 from benchmarks.make_snapshot import AS_TABLE, CONTINENTS, SNAPSHOT, write_snapshot
@@ -109,12 +110,12 @@ def judge(session: Session, inputs: Inputs, server: Server) -> dict[str, float]:
 
 def sample(session: Session, server: Server, traffic: Path, connections: int = 64) -> Sample:
     """One closed loop on *server*."""
-    cpu_s, busy_s = _cpu_seconds(server), busy_seconds(session.cores.server)
+    cpu_s, busy_s, start = _cpu_seconds(server), busy_seconds(session.cores.server), perf_counter()
     throughput = closed_loop(
         server.address, traffic, seconds=session.seconds, cores=session.cores.load, connections=connections
     )
     cpu_s, busy_s = _cpu_seconds(server) - cpu_s, busy_seconds(session.cores.server) - busy_s
-    strangers = max(0.0, busy_s - cpu_s) / (session.seconds * len(session.cores.server))
+    strangers = max(0.0, busy_s - cpu_s) / ((perf_counter() - start) * len(session.cores.server))
     return Sample(throughput.rate, round(cpu_s / throughput.requests * 1e6, 2), round(strangers, 3), throughput)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from socket import AF_INET, AF_INET6, inet_ntop
 
-from benchmarks.addresses import draw_v4
+from benchmarks.addresses import draw_v4, draw_v6
 from redirector.model import Catalog, Network
 from redirector.sources.mirrormanager import load_snapshot_file
 from redirector.sources.mirrors_d import load_tree
@@ -65,7 +65,7 @@ class Crowd:
             return _draw_inside(chance, ip_network(chance.choice(self.announced[version])))
         if version == 4:
             return inet_ntop(AF_INET, draw_v4(chance).to_bytes(4, "big"))
-        return inet_ntop(AF_INET6, (1 << 125 | chance.getrandbits(125)).to_bytes(16, "big"))
+        return inet_ntop(AF_INET6, draw_v6(chance).to_bytes(16, "big"))
 
 
 def _draw_inside(chance: Random, network: Network) -> str:
