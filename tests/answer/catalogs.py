@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from redirector.model import Catalog, Dialect, Place
-from tests.rig import Mirror, catalog_of, mirror
+from redirector.model import Catalog, Dialect, Directory, HostSet, HostSetId, Place
+from tests.rig import DETAIL, Mirror, catalog_of, mirror
 
 COUNTRIES = ("DE", "FR", "CZ", "US", "JP")
 NETBLOCKS = ("10.1.0.0/16", "10.1.64.0/18", "10.1.64.0/24", "10.2.0.0/15", "10.1.64.9/32", "2001:db8:1::/48")
@@ -47,11 +48,41 @@ def mirrors(draw: st.DrawFn, tree: bool = False) -> Mirror:
 
 @st.composite
 def catalogs(draw: st.DrawFn, dialect: Dialect = Dialect.MIRRORMANAGER, max_size: int = 8) -> Catalog:
-    """A catalog of up to *max_size* mirrors, called `h0`, `h1`, ... after their number."""
+    """A catalog of up to *max_size* mirrors, called `h0`, `h1`, ... after their number.
+
+    All of them carry `fedora-40`, host set 0, and some of them `part-40`, host set 1.
+    """
     tree = dialect is Dialect.ALMALINUX
     unnamed = draw(st.lists(mirrors(tree), max_size=max_size))
     named = [
         Mirror(replace(each.host, name=f"h{n}"), tuple(url.replace("unnamed", f"h{n}") for url in each.base_urls()))
         for n, each in enumerate(unnamed)
     ]
-    return catalog_of(named, dialect)
+    catalog = catalog_of(named, dialect)
+    members = draw(st.sets(st.sampled_from(range(len(named))))) if named else set()
+    hidden = draw(st.sets(st.sampled_from(range(len(named))), max_size=2)) if named and not tree else set()
+    part = part_of(catalog.host_sets[0], members, members - hidden)
+    name = "pub/linux/40/part/os"
+    return replace(
+        catalog,
+        host_sets=(catalog.host_sets[0], part),
+        directories={
+            **catalog.directories,
+            name: Directory(HostSetId(1), cut=len("pub/")),
+            f"{name}/repodata": Directory(HostSetId(1), cut=len("pub/")),
+        },
+        repositories={**catalog.repositories, ("part-40", "x86_64"): name},
+        details={**catalog.details, (f"{name}/repodata", "repomd.xml"): (DETAIL,)},
+    )
+
+
+def part_of(whole: HostSet, members: Collection[int], shown: Collection[int]) -> HostSet:
+    """The part of a host set that *members* are, of whom strangers may have those that are *shown*."""
+    by_country = {
+        country: tuple(host for host in hosts if host in shown) for country, hosts in whole.by_country.items()
+    }
+    return HostSet(
+        urls={host: urls for host, urls in whole.urls.items() if host in members},
+        public=tuple(host for host in whole.public if host in shown),
+        by_country={country: hosts for country, hosts in by_country.items() if hosts},
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from redirector.answer.answer import Tier
+from tests.answer.catalogs import part_of
 from tests.rig import ASNS, NOW, Rig, catalog_of, mirror, rig, rig_of
 
 REPO = "repo=fedora-40&arch=x86_64"
@@ -112,13 +115,7 @@ def test_an_as_without_the_content_is_said_today_only() -> None:
     elsewhere = mirror("as.example", "FR", asns=(64497,))
     here = mirror("a.example", "DE")
     catalog = catalog_of([here, elsewhere])
-    carriers = catalog.host_sets[0]
-    only_first = type(carriers)(
-        urls={host: urls for host, urls in carriers.urls.items() if host == 0},
-        public=carriers.public[:1],
-        by_country={"DE": carriers.by_country["DE"]},
-    )
-    catalog = catalog_of([here, elsewhere], host_sets=(only_first,))
+    catalog = replace(catalog, host_sets=(part_of(catalog.host_sets[0], [0], [0]),))
     assert ASNS["10.9.0.0/16"] == 64497
     ours, today = rig_of(catalog), rig_of(catalog, compatibility="mirrormanager")
     assert comment(ours, f"/mirrorlist?{REPO}", "10.9.0.1") == f"{START}country = global "

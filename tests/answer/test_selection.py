@@ -10,8 +10,9 @@ import pytest
 from redirector.answer.answer import Tier
 from redirector.answer.rank import Ranking, rank
 from redirector.answer.wishes import NO_WISHES, Wishes
-from redirector.model import Catalog, HostId, HostSet
+from redirector.model import Catalog, HostId
 from redirector.snapshot.snapshot import Snapshot
+from tests.answer.catalogs import part_of
 from tests.rig import Mirror, catalog_of, mirror, snapshot_of
 
 POLICIES = pytest.mark.parametrize("compatibility", [None, "mirrormanager"])
@@ -163,14 +164,8 @@ def test_hosts_of_one_netblock_or_as_are_drawn_evenly_and_others_by_bandwidth(co
 @POLICIES
 def test_only_hosts_that_carry_the_directory_count(compatibility: str | None) -> None:
     catalog = catalog_of(WORLD)
-    full = catalog.host_sets[0]
-    carried = {host: urls for host, urls in full.urls.items() if catalog.hosts[host].name in ("short", "de2", "jp")}
-    some = HostSet(
-        carried,
-        tuple(host for host in full.public if host in carried),
-        {country: tuple(host for host in hosts if host in carried) for country, hosts in full.by_country.items()},
-    )
-    some = replace(some, by_country={country: hosts for country, hosts in some.by_country.items() if hosts})
+    members = [n for n, host in enumerate(catalog.hosts) if host.name in ("short", "de2", "jp")]
+    some = part_of(catalog.host_sets[0], members, members)
     snapshot = snapshot_of(replace(catalog, host_sets=(some,)), compatibility)
     assert ranked(snapshot, "10.1.2.1")[0] == [(NET, {"short"}), (COUNTRY, {"de2"}), (GLOBAL, {"jp"})]
 

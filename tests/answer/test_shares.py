@@ -10,7 +10,8 @@ import pytest
 
 from redirector.answer.answer import Form, Tier
 from redirector.answer.seed import client_seed
-from redirector.model import Catalog, HostId, HostSet, HostSetId
+from redirector.model import Catalog, HostId, HostSetId
+from tests.answer.catalogs import part_of
 from tests.rig import NOW, Mirror, Rig, catalog_of, mirror, rig, rig_of
 
 CLIENTS = 40_000
@@ -93,15 +94,8 @@ def replace_netblock(each: Mirror) -> Mirror:
 
 def with_small_set(catalog: Catalog, members: list[int]) -> Catalog:
     """The catalog with a second host set, of *members* alone."""
-    first = catalog.host_sets[0]
-    hosts = [HostId(n) for n in members]
-    by_country = {
-        country: tuple(host for host in there if host in hosts)
-        for country, there in first.by_country.items()
-        if set(there) & set(hosts)
-    }
-    small = HostSet({host: first.urls[host] for host in hosts}, tuple(hosts), by_country)
-    return replace(catalog, host_sets=(first, small))
+    whole = catalog.host_sets[0]
+    return replace(catalog, host_sets=(whole, part_of(whole, members, members)))
 
 
 @pytest.mark.parametrize("members", [[7, 8, 9], [0, 9], [2, 3, 4, 5, 6], [8, 9]], ids=str)
