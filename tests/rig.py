@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -113,24 +114,29 @@ def snapshot_of(
     pool_bytes: int = 10_000_000,
 ) -> Snapshot:
     """Compile *catalog* with small made-up tables."""
-    locations = list(dict.fromkeys([Location(), *geo.values()]))
-    table = table_of_networks((ip_network(prefix), locations.index(location)) for prefix, location in geo.items())
-    database = GeoDatabase(
+    tables = Tables(_database(tuple(geo.items())), _as_table(tuple(asns.items())), CONTINENTS, {})
+    policy = policy_of(catalog.dialect, compatibility)
+    return compile_snapshot(catalog, tables, policy, Limits(minimum, window_s, pool_bytes), NOW, catalog.problems)
+
+
+@cache
+def _database(geo: tuple[tuple[str, Location], ...]) -> GeoDatabase:
+    locations = tuple(dict.fromkeys([Location(), *(location for _, location in geo)]))
+    return GeoDatabase(
         path="made-up.mmdb",
-        locations=tuple(locations),
-        table=table,
+        locations=locations,
+        table=table_of_networks((ip_network(prefix), locations.index(location)) for prefix, location in geo),
         build_epoch=NOW,
         node_count=1,
         database_type="made-up",
         has_coordinates=any(location.latitude is not None for location in locations),
         problems=(),
     )
-    as_table = AsnTable(
-        table_of_networks((ip_network(prefix), asn) for prefix, asn in asns.items()), len(asns), None, ()
-    )
-    tables = Tables(database, as_table, CONTINENTS, {})
-    policy = policy_of(catalog.dialect, compatibility)
-    return compile_snapshot(catalog, tables, policy, Limits(minimum, window_s, pool_bytes), NOW, catalog.problems)
+
+
+@cache
+def _as_table(asns: tuple[tuple[str, int], ...]) -> AsnTable:
+    return AsnTable(table_of_networks((ip_network(prefix), asn) for prefix, asn in asns), len(asns), None, ())
 
 
 @dataclass(slots=True)

@@ -158,7 +158,7 @@ def test_a_client_keeps_its_order_for_a_window_and_gets_others_later() -> None:
 
 
 def test_windows_of_different_clients_end_at_different_times() -> None:
-    ends = Counter()
+    ends: Counter[int] = Counter()
     for address in clients(600):
         at = [client_seed(address, NOW + second, 3600) for second in range(0, 3600, 60)]
         assert len(set(at)) <= 2
