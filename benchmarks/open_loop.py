@@ -42,14 +42,40 @@ class Latencies:
     max_ms: float
 
 
-@dataclass(slots=True)
 class _Connection:
-    """One connection with at most one request under way."""
+    """One connection with at most one request under way; opened again when the server closes it."""
 
-    socket: socket.socket
-    due: float = 0.0
-    missing: int = 0
-    started: bool = False
+    __slots__ = ("_address", "_events", "due", "missing", "socket", "started")
+
+    def __init__(self, address: tuple[str, int], events: epoll) -> None:
+        self._address = address
+        self._events = events
+        self.due = 0.0
+        self.open()
+
+    def open(self) -> None:
+        """Connect, with nothing under way."""
+        self.socket = socket.create_connection(self._address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._events.register(self.socket, EPOLLIN)
+        self.missing = 0
+        self.started = False
+
+    def send(self, request: bytes) -> None:
+        try:
+            self.socket.sendall(request)
+        except ConnectionError:
+            # Closed while it was idle, and we have not read that yet.
+            self.socket.close()
+            self.open()
+            self.socket.sendall(request)
+
+    def receive(self) -> bytes:
+        """What came; b"" when the server has closed the connection."""
+        try:
+            return self.socket.recv(1 << 18)
+        except ConnectionError:
+            return b""
 
 
 def read_requests(path: Path) -> list[bytes]:
@@ -61,34 +87,32 @@ def measure(
     address: tuple[str, int], requests: list[bytes], rate: float, seconds: float, connections: int
 ) -> Latencies:
     """Offer *rate* requests a second for *seconds*; each request of the list at most once, then from the start."""
-    free: deque[_Connection] = deque()
-    by_descriptor: dict[int, _Connection] = {}
     events = epoll()
-    for _ in range(connections):
-        connection = _Connection(socket.create_connection(address))
-        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        by_descriptor[connection.socket.fileno()] = connection
-        events.register(connection.socket, EPOLLIN)
-        free.append(connection)
+    free = deque(_Connection(address, events) for _ in range(connections))
+    by_descriptor = {connection.socket.fileno(): connection for connection in free}
     chance = Random(1)
     spent: list[float] = []
     bad = sent = 0
     gc.disable()
     due = start = perf_counter()
     end = start + seconds
-    while (now := perf_counter()) < end + _PATIENCE_S and (due < end or len(free) < len(by_descriptor)):
+    while (now := perf_counter()) < end + _PATIENCE_S and (due < end or len(free) < connections):
         while due <= now and due < end and free:
             connection = free.popleft()
             connection.due = due
-            connection.socket.sendall(requests[sent % len(requests)])
+            connection.send(requests[sent % len(requests)])
+            by_descriptor[connection.socket.fileno()] = connection
             sent += 1
             due += chance.expovariate(rate)
         for descriptor, _ in events.poll(0):
             connection = by_descriptor[descriptor]
-            received = connection.socket.recv(1 << 18)
+            received = connection.receive()
             if not received:
-                events.unregister(descriptor)
-                del by_descriptor[descriptor]
+                connection.socket.close()
+                connection.open()
+                by_descriptor[connection.socket.fileno()] = connection
+                if connection not in free:
+                    free.append(connection)
                 continue
             if not connection.started:
                 connection.started = True
@@ -102,6 +126,7 @@ def measure(
     gc.enable()
     for connection in by_descriptor.values():
         connection.socket.close()
+    events.close()
     return _summarise(sorted(spent), sent, bad, seconds)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -37,40 +38,42 @@ class Exchange:
     body: bytes
 
 
-def ask(address: str, requests: Sequence[bytes]) -> Iterator[Exchange]:
+def ask(address: str, requests: Sequence[bytes]) -> Generator[Exchange]:
     """Send *requests* one after the other, on as few connections as the server allows."""
     host, _, port = address.rpartition(":")
     connection: socket.socket | None = None
-    for request in requests:
-        if connection is None:
-            connection = socket.create_connection((host.strip("[]"), int(port)), timeout=30)
-        connection.sendall(request)
-        response = HTTPResponse(connection)
-        response.begin()
-        body = response.read()
-        closes = response.will_close
-        response.close()
-        if closes:
+    try:
+        for request in requests:
+            if connection is None:
+                connection = socket.create_connection((host.strip("[]"), int(port)), timeout=30)
+            connection.sendall(request)
+            with HTTPResponse(connection) as response:
+                response.begin()
+                body = response.read()
+                closes = response.will_close
+            if closes:
+                connection.close()
+                connection = None
+            target = request.split(b" ", 2)[1].decode()
+            client = re.search(rb"\r\nX-Forwarded-For: (\S+)", request)
+            assert client, "every request of a traffic file names its client"
+            yield Exchange(target, ip_address(client[1].decode()), response.status, body)
+    finally:
+        if connection is not None:
             connection.close()
-            connection = None
-        target = request.split(b" ", 2)[1].decode()
-        client = re.search(rb"\r\nX-Forwarded-For: (\S+)", request)
-        assert client, "every request of a traffic file names its client"
-        yield Exchange(target, ip_address(client[1].decode()), response.status, body)
-    if connection is not None:
-        connection.close()
 
 
 def verify(address: str, requests: Sequence[bytes], judge: Callable[[Exchange], None]) -> float:
     """Ask *requests* and let *judge* raise on what is wrong; returns the mean size of a body in bytes."""
     sizes = []
-    for exchange in ask(address, requests):
-        try:
-            _demand(exchange.status == 200, f"status {exchange.status}")
-            judge(exchange)
-        except BadAnswersError as error:
-            raise BadAnswersError(f"{exchange.target} for {exchange.client}: {error}") from error
-        sizes.append(len(exchange.body))
+    with closing(ask(address, requests)) as exchanges:
+        for exchange in exchanges:
+            try:
+                _demand(exchange.status == 200, f"status {exchange.status}")
+                judge(exchange)
+            except BadAnswersError as error:
+                raise BadAnswersError(f"{exchange.target} for {exchange.client}: {error}") from error
+            sizes.append(len(exchange.body))
     return sum(sizes) / len(sizes)
 
 
