@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check clients soak
+.PHONY: install run test check clients soak bench bench-short
 
 install: $(INSTALLED)
 
@@ -38,3 +38,10 @@ clients:
 # What a server goes through in years, in a quarter of an hour; prints a table.
 soak: install
 	$(BIN)/python -m tests.soak
+
+# How fast it is and what that costs, beside its targets: a table, curves and plots, in twenty minutes. bench-short fills
+# the table alone, in five. Reports go to benchmarks/results.
+bench bench-short:
+	.ci/install install benchmarks
+	$(MAKE) install
+	$(BIN)/python -m benchmarks $(if $(filter bench-short,$@),--quick)
