@@ -72,6 +72,7 @@ class Worker:
         self._doors: list[asyncio.AbstractServer] = []
         self._server = web.Server(service.handle)
         self._lane = Lane(service)
+        self._connecting = 0
         self._complete = asyncio.Event()
         self._ended = asyncio.Event()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -161,8 +162,13 @@ class Worker:
     async def _connect(self, descriptor: int) -> None:
         taken = socket.socket(fileno=descriptor)
         taken.setblocking(False)
-        with suppress(OSError):
+        self._connecting += 1
+        try:
             await self._loop.connect_accepted_socket(self._protocol, taken)
+        except OSError:
+            taken.close()
+        finally:
+            self._connecting -= 1
 
     async def _drain(self, timeout_s: float, successor: Channel | None) -> None:
         """Stop accepting; let what is under way end; hand quiet connections to *successor*, or let them go."""
@@ -175,13 +181,15 @@ class Worker:
             self._channel.send(Stopped())
         if successor is None:
             await self._complete.wait()
-        while self._service.connections and self._loop.time() < end:
+        while True:
+            await asyncio.sleep(SWEEP_S)  # at first for connections that were accepted and are not made yet
+            if not (self._service.connections or self._connecting) or self._loop.time() > end:
+                break
             if successor is None:
                 self._service.tick()
             elif not self._hand_over(successor):
                 successor = None
                 self._service.drain(quiet=True)
-            await asyncio.sleep(SWEEP_S)
         self._ended.set()
 
     def _hand_over(self, successor: Channel) -> bool:

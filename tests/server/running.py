@@ -179,10 +179,16 @@ class Server:
 
 @contextmanager
 def serving(
-    source: Path | None, *options: str, ready: bool = True, starter: Sequence[str] = (), descriptors: Sequence[int] = ()
+    source: Path | None,
+    *options: str,
+    config: Path | None = None,
+    ready: bool = True,
+    starter: Sequence[str] = (),
+    descriptors: Sequence[int] = (),
 ) -> Iterator[Server]:
-    """A server of *source* with one worker, unless *options* say otherwise.
+    """A server of *source* with one worker on free ports, unless *options* say otherwise.
 
+    config       a file that says all, where flags would hide it
     ready        wait until it is
     starter      a command that executes the one behind it
     descriptors  what it inherits
@@ -191,8 +197,10 @@ def serving(
     given = [] if source is None else ["--source", str(source)]
     usual = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1"]
     for flag, value in zip(usual[::2], usual[1::2], strict=True):
-        if flag not in options:
+        if flag not in options and config is None:
             given += [flag, value]
+    if config is not None:
+        given += ["--config", str(config)]
     server = Server([*command, *given, *options], dict(os.environ), descriptors)
     try:
         if ready:

@@ -42,6 +42,51 @@ async def test_connections_without_a_request_are_handed_over(source: Path) -> No
             writer.close()
 
 
+async def test_a_request_begun_before_a_reload_is_answered_after_it(source: Path) -> None:
+    request = f"GET {METALINK} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+    with serving(source) as server:
+        halves = [await asyncio.open_connection(*server.address) for _ in range(5)]
+        for cut, (_, writer) in enumerate(halves, 1):
+            writer.write(request[: cut * 9])
+        assert (await asyncio.to_thread(server.ask)).status == 200
+        assert (await asyncio.to_thread(server.reload)).status == 200
+        for cut, (reader, writer) in enumerate(halves, 1):
+            writer.write(request[cut * 9 :])
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert (await reader.readuntil(b"</metalink>\n")).startswith(b"<?xml")
+            writer.close()
+
+
+async def test_an_answer_that_is_read_slowly_comes_whole_across_a_reload(source: Path) -> None:
+    with serving(source) as server:
+        body = (await asyncio.to_thread(server.ask, METALINK)).body
+        reader, writer = await asyncio.open_connection(*server.address, limit=1000)
+        count = 3000
+        writer.write(f"GET {METALINK} HTTP/1.1\r\nHost: test\r\n\r\n".encode() * count)
+        for number in range(count):
+            if number == 100:
+                assert (await asyncio.to_thread(server.reload)).status == 200
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert len(await reader.readexactly(len(body))) == len(body)
+            if b"Connection: close" in head:
+                break
+        assert number >= 100
+        writer.close()
+
+
+def test_a_reload_may_change_the_number_of_workers(source: Path, tmp_path: Path) -> None:
+    config = tmp_path / "redirector.yml"
+    config.write_text(f"source: {source}\nworkers: 3\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\n")
+    with serving(None, config=config) as server:
+        server.workers(3)
+        for number in (1, 2):
+            config.write_text(f"source: {source}\nworkers: {number}\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\n")
+            assert server.reload().status == 200
+            server.workers(number)
+            assert server.metrics()["redirector_workers"] == number
+
+
 @pytest.mark.parametrize(
     ("damage", "word"),
     [

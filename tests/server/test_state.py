@@ -39,6 +39,16 @@ def test_without_copies_nothing_is_served(source: Path, tmp_path: Path) -> None:
         assert server.wait() == 1
 
 
+def test_wrong_options_end_with_2_and_are_no_reason_for_copies(tmp_path: Path) -> None:
+    source, state = tmp_path / "tree", tmp_path / "state"
+    write_tree(source, mirror_files("a.example"))
+    with serving(source, "--state", str(state)) as server:
+        wait_for_copies(server, state)
+    with serving(source, "--state", str(state), "--compatibility", "mirrormanager", ready=False) as server:
+        server.wait_for("compatibility")
+        assert server.wait() == 2
+
+
 def test_a_start_is_measured_by_what_was_served_last(source: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
     write_snapshot(source, hosts=10)

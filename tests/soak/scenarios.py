@@ -61,6 +61,19 @@ async def reload_under_load(plan: Plan) -> str:
     )
 
 
+async def reload_for_few(plan: Plan) -> str:
+    """Reloads while one client comes anew for each request: nobody is overlooked when a worker has nothing to do."""
+    source = write_small_snapshot(plan.folder / "few.pb")
+    with serving(source, "--workers", plan.workers) as server:
+        crowd = Crowd(server.address, 0, 1, pause_s=0)
+        for _ in range(plan.reloads):
+            assert (await asyncio.to_thread(server.reload)).status == 200
+        tally = await crowd.stop()
+        assert not tally.failures, tally.failures
+        assert server.requests() == tally.count
+    return f"{tally.count:,} answers on as many connections, 0 failures, counters equal"
+
+
 async def reload_peak(plan: Plan) -> str:
     """The most memory of a whole reload, below three times the steady one."""
     folder = plan.folder / plan.scale
@@ -240,6 +253,7 @@ async def hold_many(plan: Plan) -> str:
 
 SCENARIOS: tuple[Scenario, ...] = (
     reload_under_load,
+    reload_for_few,
     reload_peak,
     break_files,
     kill_processes,
