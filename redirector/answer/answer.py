@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
 
-from redirector.locate.proxies import Client
 from redirector.model import HostId
+
+if TYPE_CHECKING:  # the supervisor knows these labels, and has no use for tables of networks
+    from redirector.locate.proxies import Client
 
 
 class Kind(Enum):
