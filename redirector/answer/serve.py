@@ -273,6 +273,9 @@ class Responder:
         """A JSON array of directories with ISO files."""
         listing = resolve_isos(self.snapshot, query)
         seat = self.seat(request, query)
+        if listing.only_url is not None:
+            body = json.dumps([listing.only_url]).encode()
+            return Answer(200, Kind.ISOLIST, body, "application/json", tier=Tier.GLOBAL, country=seat.country)
         reading = self.read(listing, seat, Form.MIRRORLIST)
         urls = [url.decode() + listing.ending for entry in reading.entries for url in entry.split(MARK)]
         return Answer(
