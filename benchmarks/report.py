@@ -66,12 +66,13 @@ def _render_machine(machine: Mapping[str, object]) -> str:
 
 
 def _render_table(rows: Mapping[str, Row]) -> str:
-    lines = ["| what | at least | aim | measured | |", "|---|---|---|---|---|"]
+    lines = ["| what | at least | aim | measured | | by CPU |", "|---|---|---|---|---|---|"]
     for name, row in rows.items():
         target = TARGETS[name]
+        by_cpu = f"{row.detail['ratio_by_cpu']:g} ×" if "ratio_by_cpu" in row.detail else ""
         lines.append(
             f"| {target.what} | {target.at_least:g} {target.unit} | {target.aim:g} {target.unit} "
-            f"| **{row.measured:g} {target.unit}** | {_verdict(target, row.measured)} |"
+            f"| **{row.measured:g} {target.unit}** | {_verdict(target, row.measured)} | {by_cpu} |"
         )
     return "\n".join(lines)
 

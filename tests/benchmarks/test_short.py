@@ -93,4 +93,4 @@ def test_report_holds_measured_values_beside_targets(tmp_path: Path, name: str, 
     report.save(tmp_path)
     assert json.loads((tmp_path / "report.json").read_text()) == asdict(report)
     (line,) = [line for line in (tmp_path / "report.md").read_text().splitlines() if TARGETS[name].what in line]
-    assert line.endswith(f"**{measured:g} {TARGETS[name].unit}** | {verdict} |")
+    assert line.endswith(f"**{measured:g} {TARGETS[name].unit}** | {verdict} |  |")
