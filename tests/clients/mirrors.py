@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from urllib.parse import unquote, urlsplit
 
 
@@ -33,21 +34,21 @@ class Mirror:
     asked    the paths that it was asked for, in order
     """
 
-    def __init__(self, tree: Path, fault: Fault = Fault.NONE) -> None:
+    def __init__(self, host: str, tree: Path, fault: Fault) -> None:
         self.tree = tree
         self.fault = fault
         self.asked: list[str] = []
         self._closing = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), self) if fault is not Fault.REFUSING else None
+        self._server = _Server((host, 0), self) if fault is not Fault.REFUSING else None
         self._reserved = socket.socket()
         if self._server is None:
-            self._reserved.bind(("127.0.0.1", 0))  # bound and not listening: the kernel refuses for us
+            self._reserved.bind((host, 0))  # bound and not listening: the kernel refuses for us
             port = self._reserved.getsockname()[1]
         else:
             port = self._server.server_port
             threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.address = ("127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{port}"
+        self.address = (host, port)
+        self.url = f"http://{host}:{port}"
 
     def reply(self, path: str) -> tuple[int, bytes]:
         """Status and body for *path*, a URL path without its leading slash."""
@@ -82,6 +83,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], mirror: Mirror) -> None:
         super().__init__(address, _Handler)
         self.mirror = mirror
+
+    def server_bind(self) -> None:
+        """Bind, without the name look-up of `HTTPServer`."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.socket.getsockname()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is none of our errors."""
@@ -127,11 +133,11 @@ class Fleet(dict[str, Mirror]):
 
 @contextmanager
 def open_fleet(plan: dict[str, tuple[Path, Fault]]) -> Iterator[Fleet]:
-    """A mirror for each name of *plan*, closed afterwards."""
+    """A mirror for each name of *plan*, on an address and a port of its own, closed afterwards."""
     fleet = Fleet()
     try:
-        for name, (tree, fault) in plan.items():
-            fleet[name] = Mirror(tree, fault)
+        for number, (name, (tree, fault)) in enumerate(plan.items(), 1):
+            fleet[name] = Mirror(f"127.0.1.{number}", tree, fault)
         yield fleet
     finally:
         for mirror in fleet.values():

@@ -105,3 +105,25 @@ def test_reposync_copies_the_repository_with_three_requests(
     note(f"dnf     reposync   {flavour.value:13} rc {done.code}, package and metadata right, {requests} requests")
     assert (done.code, requests) == (0, 3)
     assert copied == {name: (original / name).read_bytes() for name in copied}
+
+
+@EACH_FLAVOUR
+def test_metrics_count_what_reached_us(
+    flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
+) -> None:
+    service = services[flavour]
+    host = PUBLIC[0] if flavour is Flavour.ALMALINUX else fleet[PUBLIC[0]].address[0]
+    samples = [
+        'redirector_requests_total{answer="metalink",status="200"}',
+        'redirector_requests_total{answer="metalink",status="404"}',
+        f'redirector_first_host_total{{host="{host}"}}',
+        'redirector_first_tier_total{tier="netblock"}',
+    ]
+    before = [service.count(sample) for sample in samples]
+    dnf = Dnf(home)
+    tap = tap_near(service, PUBLIC[0])
+    for repository in ("baseos-9", "nosuch-9"):
+        dnf.read(Kind.METALINK, tap.url + list_url(Kind.METALINK, flavour, repository))
+    counted = [int(service.count(sample) - base) for sample, base in zip(samples, before, strict=True)]
+    note(f"dnf     metrics    {flavour.value:13} 200: {counted[0]}, 404: {counted[1]}, first host, tier: {counted[2:]}")
+    assert counted == [1, 12, 1, 1]
