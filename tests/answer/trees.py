@@ -31,6 +31,7 @@ RELEASES = Releases(
 
 DETAILS: Mapping[tuple[str, str], tuple[FileDetail, ...]] = {
     ("9.8/BaseOS/x86_64/os/repodata", "repomd.xml"): (DETAIL, OLDER),
+    ("9/BaseOS/x86_64/os/repodata", "repomd.xml"): (DETAIL, OLDER),
     ("9.0/BaseOS/x86_64/os/repodata", "repomd.xml"): (OLDER,),
 }
 
