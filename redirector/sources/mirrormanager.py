@@ -54,7 +54,10 @@ _ASNS = range(1, 2**32)
 _VARINT_BYTES = 10
 """64 bits, seven a byte."""
 
-_BASE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x1f\x7f/][^\s\x00-\x1f\x7f]*")
+_BASE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/]\S*")
+
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]")
+"""Control characters, line ends of all kinds, and what XML 1.0 rules out."""
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
@@ -200,14 +203,33 @@ def _take(said: _Said, start: int, number: int, value: int | bytes | None) -> No
             take(said, value)
         except DecodeError as error:
             raise _NotASnapshot(start, f"{name} cannot be decoded") from error
-        except UnicodeDecodeError as error:
-            said.report(Severity.ERROR, name, f"{error.object!r:.100} is not UTF-8: left out")
+        except _UnfitText as error:
+            said.report(Severity.ERROR, name, f"{error.text!r:.100} {error.what}: left out")
+
+
+@dataclass(eq=False)
+class _UnfitText(Exception):
+    """A text that no answer could hold."""
+
+    text: bytes
+    what: str
+
+
+def _text(raw: bytes) -> str:
+    """*raw* as text that can stand on a line of a mirrorlist and in XML 1.0; raises _UnfitText."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise _UnfitText(raw, "is not UTF-8") from error
+    if _UNFIT.search(text):
+        raise _UnfitText(raw, "holds control characters")
+    return text
 
 
 def _take_directory(said: _Said, record: bytes) -> None:
     carried = Carried.FromString(record)
-    name = carried.directory.decode().strip("/")
-    subpath = carried.subpath.decode().strip("/")
+    name = _text(carried.directory).strip("/")
+    subpath = _text(carried.subpath).strip("/")
     carried.ClearField("directory")
     carried.ClearField("subpath")
     host_set = _host_set_of(said, carried.SerializePartialToString())
@@ -244,7 +266,7 @@ def _decode_lists(said: _Said, lists: bytes) -> _Lists:
     for entry in message.by_country:
         if entry not in said.by_country_entries:
             pair = StringInts.FromString(entry)
-            said.by_country_entries[entry] = (pair.key.decode().upper(), tuple(pair.value))
+            said.by_country_entries[entry] = (_text(pair.key).upper(), tuple(pair.value))
     for entry in message.by_host:
         if entry not in said.by_host_entries:
             pair = IntInts.FromString(entry)
@@ -258,27 +280,27 @@ def _decode_lists(said: _Said, lists: bytes) -> _Lists:
 
 def _take_details(said: _Said, record: bytes) -> None:
     directory = DetailedDirectory.FromString(record)
-    name = directory.directory.decode().strip("/")
+    name = _text(directory.directory).strip("/")
     for file in map(DetailedFile.FromString, directory.files):
         details = tuple(_file_detail(FileDetails.FromString(detail)) for detail in file.details)
         if details:
-            said.details[name, file.filename.decode()] = details
+            said.details[name, _text(file.filename)] = details
 
 
 def _file_detail(message: Any) -> FileDetail:
     return FileDetail(
         timestamp=message.timestamp,
         size_bytes=message.size,
-        md5=message.md5.decode().lower(),
-        sha1=message.sha1.decode().lower(),
-        sha256=message.sha256.decode().lower(),
-        sha512=message.sha512.decode().lower(),
+        md5=_text(message.md5).lower(),
+        sha1=_text(message.sha1).lower(),
+        sha256=_text(message.sha256).lower(),
+        sha512=_text(message.sha512).lower(),
     )
 
 
 def _take_base_url(said: _Said, record: bytes) -> None:
     entry = IntString.FromString(record)
-    url = entry.value.decode().rstrip("/")
+    url = _text(entry.value).strip().rstrip("/")
     if _BASE_URL.fullmatch(url) and _hostname(url):
         said.base_urls[entry.key] = url
     else:
@@ -295,47 +317,47 @@ def _hostname(url: str) -> str:
 
 def _take_repository(said: _Said, record: bytes) -> None:
     entry = StringString.FromString(record)
-    key = entry.key.decode()
+    key = _text(entry.key)
     prefix, plus, arch = key.rpartition("+")
     if plus:
-        said.repositories[prefix, arch] = entry.value.decode().strip("/")
+        said.repositories[prefix, arch] = _text(entry.value).strip("/")
     else:
         said.report(Severity.ERROR, f"repository {key}", "has no architecture after a plus sign: left out")
 
 
 def _take_disabled(said: _Said, record: bytes) -> None:
     entry = StringBool.FromString(record)
-    said.disabled[entry.key.decode()] = entry.value
+    said.disabled[_text(entry.key)] = entry.value
 
 
 def _take_redirect(said: _Said, record: bytes) -> None:
     entry = StringString.FromString(record)
-    said.redirects[entry.key.decode()] = entry.value.decode()
+    said.redirects[_text(entry.key)] = _text(entry.value)
 
 
 def _take_continent(said: _Said, record: bytes) -> None:
     entry = StringString.FromString(record)
-    said.continents[entry.key.decode().upper()] = entry.value.decode().upper()
+    said.continents[_text(entry.key).upper()] = _text(entry.value).upper()
 
 
 def _take_client_country(said: _Said, record: bytes) -> None:
     entry = StringString.FromString(record)
-    network = _parse_network(said, entry.key.decode())
-    country = _parse_country(said, f"netblock {entry.key.decode():.100}", entry.value.decode())
+    network = _parse_network(said, _text(entry.key))
+    country = _parse_country(said, f"netblock {_text(entry.key):.100}", _text(entry.value))
     if network is not None and country is not None:
         said.client_countries[network] = country
 
 
 def _take_host_country(said: _Said, record: bytes) -> None:
     entry = IntString.FromString(record)
-    country = _parse_country(said, f"host {entry.key}", entry.value.decode())
+    country = _parse_country(said, f"host {entry.key}", _text(entry.value))
     if country is not None:
         said.host_country[entry.key] = country
 
 
 def _take_host_allowed(said: _Said, record: bytes) -> None:
     entry = IntStrings.FromString(record)
-    said.host_allowed[entry.key] = frozenset(country.decode().upper() for country in entry.value)
+    said.host_allowed[entry.key] = frozenset(_text(country).upper() for country in entry.value)
 
 
 def _take_host_bandwidth(said: _Said, record: bytes) -> None:
@@ -354,7 +376,7 @@ def _take_host_asn(said: _Said, record: bytes) -> None:
 
 def _take_host_netblock(said: _Said, record: bytes) -> None:
     entry = StringInts.FromString(record)
-    network = _parse_network(said, entry.key.decode())
+    network = _parse_network(said, _text(entry.key))
     if network is not None:
         for host in entry.value:
             said.host_netblocks.setdefault(host, {})[network] = None

@@ -240,6 +240,15 @@ def url_that_breaks_lines(message: Any) -> None:
     message.HCUrlCache[3].value = "http://three.example.org/\nhttp://evil.example.org/"
 
 
+def directory_that_breaks_lines(message: Any) -> None:
+    add_directory(message, "pub/linux/40/os", "linux/40\nhttp://evil.example.org/")
+
+
+def file_that_breaks_xml(message: Any) -> None:
+    details = message.FileDetailsCache.add(directory="pub/linux/39/os")
+    details.FileDetailsCacheFiles.add(filename="a\uffffb").FileDetails.add(TimeStamp=1, Size=1)
+
+
 def public_without_url(message: Any) -> None:
     message.MirrorListCache[0].Global.append(9)
 
@@ -277,7 +286,9 @@ def directory_twice(message: Any) -> None:
     [
         (without_url, ["host 3", "URL 13"], Severity.ERROR),
         (unreadable_url, ["URL 13", "host 3", "URL 13"], Severity.ERROR),
-        (url_that_breaks_lines, ["URL 13", "host 3", "URL 13"], Severity.ERROR),
+        (url_that_breaks_lines, ["HCUrlCache", "host 3", "URL 13"], Severity.ERROR),
+        (directory_that_breaks_lines, ["MirrorListCache"], Severity.ERROR),
+        (file_that_breaks_xml, ["FileDetailsCache"], Severity.ERROR),
         (public_without_url, ["host 9"], Severity.ERROR),
         (unreadable_netblock, ["netblock mirror.example.org"], Severity.ERROR),
         (unreadable_country, ["host 1"], Severity.ERROR),
