@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
 
 from redirector.errors import SnapshotError
+from redirector.locate.ranges import unwrap
 from redirector.model import (
     Catalog,
     Dialect,
@@ -393,15 +394,7 @@ def _parse_network(said: _Said, text: str) -> Network | None:
         return None
     if address != network.network_address:
         said.report(Severity.WARNING, key, f"has bits behind its prefix: taken as {network}")
-    return _unwrap_mapped(network)
-
-
-def _unwrap_mapped(network: Network) -> Network:
-    """The IPv4 network that an IPv4-mapped *network* stands for (RFC 4291, 2.5.5.2); any other as it is."""
-    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if mapped is None or network.prefixlen < 96:
-        return network
-    return IPv4Network((mapped, network.prefixlen - 96))
+    return unwrap(network)
 
 
 def _parse_country(said: _Said, subject: str, text: str) -> str | None:
