@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from redirector.answer.answer import Answer, Kind, Request
-from redirector.answer.serve import Responder
 from redirector.locate.proxies import Client
 from redirector.model import Problem, Severity
 
@@ -13,12 +13,18 @@ _HASHES = (b'type="sha512"', b'type="sha-512"')
 """Metalink 3 and 4."""
 
 
-def check_canaries(responder: Responder, targets: Sequence[str], now: float) -> tuple[Problem, ...]:
+class Answers(Protocol):
+    """Whoever answers; a `Responder`."""
+
+    def answer(self, request: Request) -> Answer: ...
+
+
+def check_canaries(responder: Answers, targets: Sequence[str], now: float) -> tuple[Problem, ...]:
     """A fatal problem for each of *targets* that a client from nowhere does not get a mirror for."""
     return tuple(_find_problems(responder, targets, now))
 
 
-def _find_problems(responder: Responder, targets: Sequence[str], now: float) -> Iterator[Problem]:
+def _find_problems(responder: Answers, targets: Sequence[str], now: float) -> Iterator[Problem]:
     for target in targets:
         found = responder.answer(Request(target.encode(), Client(None), now, 0))
         if wrong := _judge(found):

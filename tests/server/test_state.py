@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from redirector.config import Config
+from redirector.server.messages import Extent, Report
+from redirector.server.state import find_kept, keep
 from tests.server.running import METALINK, Server, serving, write_snapshot
 from tests.sources.tree import mirror_files, write_tree
 
@@ -63,17 +70,7 @@ def test_a_start_is_measured_by_what_was_served_last(source: Path, tmp_path: Pat
         assert server.metrics()["redirector_snapshot_fallback"] == 0
 
 
-def test_another_source_is_not_measured_by_the_last_one(source: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    write_snapshot(source, hosts=10)
-    with serving(source, "--state", str(state)) as server:
-        wait_for_copies(server, state)
-    other = write_snapshot(tmp_path / "other.pb", hosts=2)
-    with serving(other, "--state", str(state)) as server:
-        assert server.metrics()["redirector_snapshot_fallback"] == 0
-
-
-def test_a_tree_is_kept_whole(tmp_path: Path) -> None:
+def test_a_tree_is_served_from_its_copy(tmp_path: Path) -> None:
     source, state = tmp_path / "tree", tmp_path / "state"
     write_tree(source, mirror_files("a.example", "b.example"))
     with serving(source, "--state", str(state)) as server:
@@ -83,22 +80,68 @@ def test_a_tree_is_kept_whole(tmp_path: Path) -> None:
         assert b"a.example" in server.ask("/mirrorlist/9/baseos").body
 
 
-def test_what_is_kept_already_is_not_copied_again(source: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    with serving(source, "--state", str(state)) as server:
-        wait_for_copies(server, state)
-        kept = os.readlink(state / "last")
-        assert server.reload().status == 200
-        write_snapshot(source, hosts=5)
-        assert server.reload().status == 200
-        server.wait_for("copies of the inputs are in", 2)
-        assert os.readlink(state / "last") != kept
-        assert sorted(path.name for path in state.iterdir()) == sorted(["last", os.readlink(state / "last")])
-
-
 def test_a_state_directory_that_cannot_be_written_is_a_warning(source: Path, tmp_path: Path) -> None:
     state = tmp_path / "file"
     state.write_text("no directory")
     with serving(source, "--state", str(state)) as server:
         server.wait_for("warning: copies of the inputs are not renewed")
         assert server.ask().status == 200
+
+
+def keep_now(config: Config, loaded_ago_s: float = 0.0) -> bool:
+    """Keep the inputs of *config* as if a load of them had just ended."""
+    assert config.source is not None
+    extent = Extent({"hosts": 1}, built=1, dated=True)
+    return keep(
+        config, Report(config.source, extent, time.time() + 1 - loaded_ago_s, 0, (), (), {}, (config.source,), ())
+    )
+
+
+@pytest.fixture
+def config(source: Path, tmp_path: Path) -> Config:
+    return Config(source=str(source), state=str(tmp_path / "state"))
+
+
+def test_what_is_kept_is_found_with_its_content_and_time(config: Config, source: Path) -> None:
+    assert find_kept(config) is None
+    keep_now(config)
+    content, written = source.read_bytes(), source.stat().st_mtime_ns
+    source.unlink()
+    kept = find_kept(config)
+    assert kept is not None and kept.same and kept.config.source is not None
+    copy = Path(kept.config.source)
+    assert (copy.read_bytes(), copy.stat().st_mtime_ns) == (content, written)
+    assert kept.extent == Extent({"hosts": 1}, built=1, dated=True)
+
+
+def test_what_was_kept_from_elsewhere_is_no_measure(config: Config, tmp_path: Path) -> None:
+    keep_now(config)
+    other = find_kept(replace(config, source=str(write_snapshot(tmp_path / "other.pb"))))
+    assert other is not None and not other.same
+
+
+def test_the_same_is_not_copied_twice_and_the_last_alone_is_kept(config: Config, source: Path) -> None:
+    assert config.state is not None
+    assert keep_now(config)
+    assert not keep_now(config)
+    write_snapshot(source, hosts=5)
+    assert keep_now(config)
+    assert sorted(os.listdir(config.state)) == sorted(["last", os.readlink(os.path.join(config.state, "last"))])
+
+
+def test_a_file_that_changed_since_it_was_loaded_is_not_kept(config: Config, source: Path) -> None:
+    keep_now(config)
+    write_snapshot(source, hosts=5)
+    with pytest.raises(OSError, match="changed while it was loaded"):
+        keep_now(config, loaded_ago_s=60)
+    assert config.state is not None
+    assert len(os.listdir(config.state)) == 2
+    assert find_kept(config) is not None
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 99}'])
+def test_a_damaged_manifest_is_none(config: Config, damage: str) -> None:
+    keep_now(config)
+    assert config.state is not None
+    (Path(config.state) / "last" / "manifest.json").write_text(damage)
+    assert find_kept(config) is None
