@@ -9,22 +9,35 @@ from pathlib import Path
 import pytest
 
 from tests.clients.mirrors import Fault, Fleet, open_fleet
+from tests.clients.other_trees import build_archlinux, build_debian
 from tests.clients.service import Flavour, Service, open_service
 from tests.clients.sources import PUBLIC, client_of, write_almalinux, write_mirrormanager, write_primary
 from tests.clients.tap import Tap, open_tap
-from tests.clients.trees import Trees, build_trees
+from tests.clients.trees import NEW, Trees, build_trees
 
 Services = dict[Flavour, Service]
 OpenTap = Callable[[tuple[str, int], str], Tap]
 TapNear = Callable[[Service, str], Tap]
 Note = Callable[[str], None]
 
+OWN = (Flavour.ALMALINUX, Flavour.MIRRORMANAGER)
+"""The flavours in which the service speaks for itself, and not as today's server does."""
+
 _HERE = Path(__file__).resolve().parent
+
+
+def each_flavour(*flavours: Flavour) -> pytest.MarkDecorator:
+    """Run a test in each of *flavours*, or in all there are."""
+    return pytest.mark.parametrize("flavour", flavours or tuple(Flavour), ids=lambda flavour: flavour.value)
 
 
 @pytest.fixture(scope="session")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Trees:
-    return build_trees(tmp_path_factory.mktemp("trees"))
+    """Trees for rpm in two pushes; the newer one holds trees for apt and pacman too."""
+    trees = build_trees(tmp_path_factory.mktemp("trees"))
+    build_debian(trees.new, tmp_path_factory.mktemp("debian"), NEW)
+    build_archlinux(trees.new, NEW)
+    return trees
 
 
 @pytest.fixture(scope="session")

@@ -208,3 +208,55 @@ class Aria2:
     def fetch(self, *arguments: str) -> Outcome:
         patience = (f"--timeout={SILENCE_S}", f"--connect-timeout={SILENCE_S}")
         return run("aria2c", "--no-conf", "-d", self.home, "--follow-metalink=mem", *patience, *arguments)
+
+
+class Apt:
+    """apt with sources, lists and packages below *home*; it takes only what is signed with *key*."""
+
+    def __init__(self, home: Path, key: Path) -> None:
+        self.home = home
+        self.key = key
+        for name in ("etc/apt.conf.d", "etc/preferences.d", "etc/trusted.gpg.d", "etc/sources.list.d"):
+            (home / name).mkdir(parents=True)
+        for name in ("state/lists/partial", "cache/archives/partial"):
+            (home / name).mkdir(parents=True)
+        (home / "status").touch()
+        (home / "apt.conf").write_text(
+            f'Dir "{home}"; Dir::Etc "{home}/etc"; Dir::Cache "{home}/cache"; Dir::Log "{home}";\n'
+            f'Dir::State "{home}/state"; Dir::State::status "{home}/status";\n'
+            'APT::Architecture "amd64"; APT::Architectures {"amd64";}; APT::Sandbox::User "root";\n'
+            f'Acquire::Languages "none"; Acquire::Retries "0"; Acquire::http::Timeout "{SILENCE_S}";\n'
+        )
+
+    def write_sources(self, text: str) -> None:
+        """Put *text* where `/etc/apt/sources.list.d` would be; where it names a key, ours is meant."""
+        (self.home / "etc" / "sources.list.d" / "test.list").write_text(re.sub(r"/\S+\.gpg", str(self.key), text))
+
+    def download(self) -> Reading:
+        """Update, and download the package into *home*."""
+        environment = {"APT_CONFIG": str(self.home / "apt.conf")}
+        codes = [
+            run("apt-get", *command, folder=self.home, environment=environment).code
+            for command in (("-o", "APT::Update::Error-Mode=any", "update"), ("download", PACKAGE))
+        ]
+        versions = [file.name.split("_")[1].removesuffix("-1") for file in self.home.glob("*.deb")]
+        return Reading(max(codes), versions[0] if versions else None)
+
+
+class Pacman:
+    """pacman with root, database and cache below *home*."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        for name in ("root", "db", "cache", "gpg", "hooks"):
+            (home / name).mkdir(parents=True)
+
+    def install(self, repository: str) -> Reading:
+        """Install the package; *repository* is the text of a section of `pacman.conf`."""
+        (self.home / "pacman.conf").write_text(
+            f"[options]\nRootDir={self.home}/root\nDBPath={self.home}/db\nCacheDir={self.home}/cache\n"
+            f"LogFile={self.home}/log\nGPGDir={self.home}/gpg\nHookDir={self.home}/hooks\n"
+            f"Architecture=x86_64\nSigLevel=Never\n{repository}"
+        )
+        done = run("pacman", "--config", self.home / "pacman.conf", "--noconfirm", "-Sy", PACKAGE)
+        return Reading(done.code, read_installed(self.home / "root"))

@@ -15,6 +15,8 @@ from pathlib import Path
 import yaml
 
 from tests.clients.mirrors import Fleet
+from tests.clients.other_trees import ARCHLINUX, DEBIAN
+from tests.clients.service import Flavour
 from tests.clients.trees import APPSTREAM, ARCHES, BASEOS, EXTRAS, RELEASE, Trees, directory
 
 PUBLIC = ("north", "south")
@@ -35,6 +37,12 @@ DISTRIBUTIONS = (
     "opensuse-oss-9",
 )
 """Repository prefixes as distributions write them; each names BaseOS here."""
+
+
+def tree_path(flavour: Flavour, path: str) -> str:
+    """What clients of a flavour call *path*, which is below the release."""
+    top = "" if flavour is Flavour.ALMALINUX else f"{TOPDIR}/"
+    return f"{top}{RELEASE}/{path}"
 
 
 def client_of(fleet: Iterable[str], name: str) -> str:
@@ -67,6 +75,8 @@ def write_almalinux(folder: Path, fleet: Fleet, keys: Mapping[str, object]) -> P
             {"name": "baseos", "path": f"{BASEOS}/$basearch/os/"},
             {"name": "appstream", "path": f"{APPSTREAM}/$basearch/os/"},
             {"name": "extras", "path": f"{EXTRAS}/$basearch/os/"},
+            {"name": "debian", "path": f"{DEBIAN}/"},
+            {"name": "archlinux", "path": f"{ARCHLINUX}/"},
         ],
         **keys,
     }
@@ -142,6 +152,8 @@ def write_mirrormanager(path: Path, fleet: Fleet, trees: Trees) -> Path:
         message += _field(5, _details(f"{TOPDIR}/kitten/{arch}/repodata", [trees.new / directory(BASEOS)]))
         for subpath in (f"kitten/{arch}", f"kitten/{arch}/repodata"):
             message += _field(16, _directory(subpath, [], []))
+    for name in (DEBIAN, ARCHLINUX):
+        message += _field(16, _directory(f"{RELEASE}/{name}", public, numbers.values()))
     path.write_bytes(message)
     return path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Note, OpenTap, Services
+from tests.clients.conftest import OWN, Note, OpenTap, Services, each_flavour
 from tests.clients.mirrors import Fleet
 from tests.clients.programs import Dnf, Librepo, Reader, Reading, Zypper
 from tests.clients.service import Flavour, Kind
@@ -27,7 +27,7 @@ CASES = {
 
 @pytest.mark.parametrize("program", [Dnf, Librepo, Zypper], ids=lambda program: program.__name__.lower())
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
-@pytest.mark.parametrize("flavour", [Flavour.MIRRORMANAGER, Flavour.COMPATIBLE], ids=lambda flavour: flavour.value)
+@each_flavour(Flavour.MIRRORMANAGER, Flavour.COMPATIBLE)
 @pytest.mark.parametrize("case", CASES)
 def test_place_and_wish_decide(
     case: str,
@@ -51,7 +51,7 @@ def test_place_and_wish_decide(
     assert (reading, fleet.used()) == (expected, used)
 
 
-@pytest.mark.parametrize("flavour", [Flavour.ALMALINUX, Flavour.MIRRORMANAGER], ids=lambda flavour: flavour.value)
+@each_flavour(*OWN)
 def test_a_protocol_that_nobody_has_is_relaxed(
     flavour: Flavour, services: Services, open_tap_to: OpenTap, home: Path, note: Note
 ) -> None:

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Note, Services, TapNear
+from tests.clients.conftest import Note, Services, TapNear, each_flavour
 from tests.clients.mirrors import Fleet
 from tests.clients.programs import Dnf, Reading, Zypper
 from tests.clients.service import Flavour, Kind, list_url
 from tests.clients.sources import PUBLIC
 from tests.clients.trees import BASEOS, NEW, OLD, Trees, directory, package_name
 
-EACH_FLAVOUR = pytest.mark.parametrize("flavour", Flavour, ids=lambda flavour: flavour.value)
 
-
-@EACH_FLAVOUR
+@each_flavour()
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
 @pytest.mark.parametrize(("mirror", "version"), [(PUBLIC[0], NEW), ("stale", OLD)], ids=["fresh", "stale"])
 def test_dnf_installs_with_two_requests(
@@ -43,7 +41,7 @@ def test_dnf_installs_with_two_requests(
     assert fleet.used() == [mirror]
 
 
-@EACH_FLAVOUR
+@each_flavour()
 def test_dnf_installs_the_right_package_although_the_first_mirror_has_a_damaged_one(
     flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:
@@ -59,7 +57,7 @@ def test_dnf_installs_the_right_package_although_the_first_mirror_has_a_damaged_
     assert set(sources) & set(PUBLIC)
 
 
-@EACH_FLAVOUR
+@each_flavour()
 def test_zypper_installs(
     flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:
@@ -75,7 +73,7 @@ def test_zypper_installs(
     assert fleet.used() == [PUBLIC[0]]
 
 
-@EACH_FLAVOUR
+@each_flavour()
 def test_a_refresh_without_news_costs_one_request_and_no_mirror_anything(
     flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:
@@ -91,7 +89,7 @@ def test_a_refresh_without_news_costs_one_request_and_no_mirror_anything(
     assert (first.code, second.code, requests, fleet.used()) == (0, 0, 1, [])
 
 
-@EACH_FLAVOUR
+@each_flavour()
 def test_reposync_copies_the_repository_with_three_requests(
     flavour: Flavour, services: Services, trees: Trees, tap_near: TapNear, home: Path, note: Note
 ) -> None:
@@ -107,7 +105,7 @@ def test_reposync_copies_the_repository_with_three_requests(
     assert copied == {name: (original / name).read_bytes() for name in copied}
 
 
-@EACH_FLAVOUR
+@each_flavour()
 def test_metrics_count_what_reached_us(
     flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:

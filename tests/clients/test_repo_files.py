@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Note, Services, TapNear
+from tests.clients.conftest import Note, Services, TapNear, each_flavour
 from tests.clients.mirrors import Fleet
 from tests.clients.programs import Dnf, Reading, Zypper
 from tests.clients.service import Flavour
@@ -113,7 +113,7 @@ def test_repo_file_of_a_distribution_works_unchanged(
     assert fleet.used() == [PUBLIC[0]]
 
 
-@pytest.mark.parametrize("flavour", Flavour, ids=lambda flavour: flavour.value)
+@each_flavour()
 def test_zypper_reads_a_repo_file_for_opensuse(
     flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:
@@ -154,7 +154,7 @@ def test_basearch_is_the_clients(
     assert all(path.startswith(f"{directory(BASEOS, 'aarch64')}/repodata/") for path in asked)
 
 
-@pytest.mark.parametrize("flavour", Flavour, ids=lambda flavour: flavour.value)
+@each_flavour()
 def test_countme_is_sent_once_and_changes_nothing(
     flavour: Flavour, services: Services, tap_near: TapNear, home: Path, note: Note
 ) -> None:

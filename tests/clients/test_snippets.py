@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Note, Services, TapNear
+from tests.clients.conftest import OWN, Note, Services, TapNear, each_flavour
 from tests.clients.mirrors import Fleet
-from tests.clients.programs import ROOT, Dnf, Zypper, run
+from tests.clients.other_trees import DEBIAN, KEY
+from tests.clients.programs import ROOT, Apt, Dnf, Pacman, Reading, Zypper, run
 from tests.clients.service import Flavour
-from tests.clients.sources import PUBLIC
-from tests.clients.trees import BASEOS, NEW, PACKAGE, Trees, directory
+from tests.clients.sources import PUBLIC, tree_path
+from tests.clients.tap import Tap
+from tests.clients.trees import BASEOS, NEW, PACKAGE, RELEASE, Trees, directory
 
 PAGE = ROOT / "docs" / "clients.md"
 SERVER = "https://mirrors.example.org"
@@ -21,16 +23,23 @@ SERVER = "https://mirrors.example.org"
 def snippets(program: str) -> list[str]:
     """The blocks of code of the section whose heading starts with *program*."""
     (section,) = re.findall(rf"^## {program}\b.*?\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.S | re.M)
-    return re.findall(r"^```\w+\n(.*?)^```$", section, re.S | re.M)
+    return re.findall(r"^```\w*\n(.*?)^```$", section, re.S | re.M)
 
 
 def test_every_section_of_the_page_is_tested() -> None:
-    assert re.findall(r"^## (\w+)", PAGE.read_text(), re.M) == ["dnf", "zypper", "aria2", "curl"]
+    assert re.findall(r"^## (\w+)", PAGE.read_text(), re.M) == ["dnf", "zypper", "apt", "pacman", "aria2", "curl"]
 
 
 def flavours_of(snippet: str) -> list[Flavour]:
-    """AlmaLinux's spelling without an architecture, and paths, belong to a tree; the rest is for everybody."""
-    return [Flavour.ALMALINUX] if "/mirrorlist/" in snippet or "path=" in snippet else list(Flavour)
+    """AlmaLinux's spelling without an architecture belongs to a tree; formats are unknown to today's server."""
+    if "/mirrorlist/" in snippet:
+        return [Flavour.ALMALINUX]
+    return [Flavour.ALMALINUX, Flavour.MIRRORMANAGER] if "format=" in snippet else list(Flavour)
+
+
+def aim(snippet: str, flavour: Flavour, tap: Tap) -> str:
+    """The snippet with our address, and with paths as they are called over MirrorManager's snapshot."""
+    return snippet.replace(SERVER, tap.url).replace("path=9.8/", f"path={tree_path(flavour, '')}")
 
 
 def each(program: str) -> pytest.MarkDecorator:
@@ -45,7 +54,7 @@ def test_dnf_snippet(
     snippet: str, flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:
     dnf = Dnf(home)
-    dnf.write_repo(snippet.replace(SERVER, tap_near(services[flavour], PUBLIC[0]).url))
+    dnf.write_repo(aim(snippet, flavour, tap_near(services[flavour], PUBLIC[0])))
     seen = dnf.run("repoquery", PACKAGE)
     note(f"dnf     snippet    {flavour.value:13} rc {seen.code}, from {fleet.used()}")
     assert seen.code == 0
@@ -58,17 +67,51 @@ def test_zypper_snippet(
     snippet: str, flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:
     zypper = Zypper(home)
-    zypper.write_repo(snippet.replace(SERVER, tap_near(services[flavour], PUBLIC[0]).url))
+    zypper.write_repo(aim(snippet, flavour, tap_near(services[flavour], PUBLIC[0])))
     code, version = zypper.run("refresh").code, zypper.find()
     note(f"zypper  snippet    {flavour.value:13} rc {code}, {version} from {fleet.used()}")
     assert (code, version, fleet.used()) == (0, NEW, [PUBLIC[0]])
+
+
+@each_flavour(*OWN)
+def test_apt_snippets(
+    flavour: Flavour, services: Services, fleet: Fleet, trees: Trees, tap_near: TapNear, tmp_path: Path, note: Note
+) -> None:
+    tap = tap_near(services[flavour], PUBLIC[0])
+    by_network, fetch, by_file = (aim(snippet, flavour, tap) for snippet in snippets("apt"))
+    key = trees.new / RELEASE / DEBIAN / KEY
+    apt = Apt(tmp_path / "network", key)
+    apt.write_sources(by_network)
+    readings = [apt.download()]
+    fetched = run("sh", "-c", fetch.replace("/etc/apt", str(tmp_path)))
+    apt = Apt(tmp_path / "file", key)
+    apt.write_sources(by_file.replace("/etc/apt", str(tmp_path)))
+    readings.append(apt.download())
+    note(f"apt     snippets   {flavour.value:13} {readings}, from {fleet.used()}")
+    assert fetched.code == 0
+    assert readings == [Reading(0, NEW)] * 2
+    assert fleet.used() == [PUBLIC[0]]
+
+
+@each_flavour(*OWN)
+def test_pacman_snippets(
+    flavour: Flavour, services: Services, fleet: Fleet, tap_near: TapNear, tmp_path: Path, note: Note
+) -> None:
+    tap = tap_near(services[flavour], PUBLIC[0])
+    fetch, section = (
+        aim(snippet, flavour, tap).replace("/etc/pacman.d", str(tmp_path)) for snippet in snippets("pacman")
+    )
+    fetched = run("sh", "-c", fetch)
+    reading = Pacman(tmp_path / "client").install(section)
+    note(f"pacman  snippets   {flavour.value:13} {reading}, from {fleet.used()}")
+    assert (fetched.code, reading, fleet.used()) == (0, Reading(0, NEW), [PUBLIC[0]])
 
 
 @each("aria2")
 def test_aria2_snippet(
     snippet: str, flavour: Flavour, services: Services, trees: Trees, tap_near: TapNear, tmp_path: Path, note: Note
 ) -> None:
-    done = run("sh", "-c", snippet.replace(SERVER, tap_near(services[flavour], PUBLIC[0]).url), folder=tmp_path)
+    done = run("sh", "-c", aim(snippet, flavour, tap_near(services[flavour], PUBLIC[0])), folder=tmp_path)
     note(f"aria2   snippet    {flavour.value:13} rc {done.code}")
     assert done.code == 0
     original = trees.new / directory(BASEOS) / "repodata" / "repomd.xml"
@@ -86,7 +129,7 @@ def test_curl_snippet(
     tmp_path: Path,
     note: Note,
 ) -> None:
-    done = run("sh", "-c", snippet.replace(SERVER, tap_near(services[flavour], PUBLIC[0]).url), folder=tmp_path)
+    done = run("sh", "-c", aim(snippet, flavour, tap_near(services[flavour], PUBLIC[0])), folder=tmp_path)
     note(f"curl    snippet    {flavour.value:13} rc {done.code}")
     assert done.code == 0
     if "repomd.xml" in snippet:

@@ -24,6 +24,7 @@ TARGETS = (
     "/metalink?repo=baseos-9&arch=x86_64&country=global",
     "/metalink?repo=baseos-9&arch=x86_64&protocol=http",
     "/metalink?repo=appstream-9&arch=aarch64",
+    "/metalink?repo=appstream-9&arch=aarch64&format=meta4",
     "/metalink?repo=nosuch-9&arch=x86_64",
 )
 NEAR = ("127.0.0.1", "127.1.0.1", "127.1.2.1", "127.2.0.1")
