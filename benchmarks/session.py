@@ -58,10 +58,11 @@ class Inputs:
     traffic: Mapping[str, Path]
 
     def options(self, session: Session) -> list[str]:
-        """Flags of `redirector serve` for one worker."""
+        """Flags of `redirector serve` for one worker; an empty AS table is left out, since it would be refused."""
+        asn = ["--asn", str(self.as_table)] if self.as_table.stat().st_size else []
         return [
-            *("--source", str(self.snapshot), "--asn", str(self.as_table), "--continents", str(self.continents)),
-            *("--geoip", str(session.geoip), "--workers", "1"),
+            *("--source", str(self.snapshot), "--continents", str(self.continents)),
+            *("--geoip", str(session.geoip), *asn, "--workers", "1"),
         ]
 
 
