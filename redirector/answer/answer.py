@@ -81,3 +81,8 @@ class Answer:
     country: str | None = None
     relaxed: tuple[str, ...] = ()
     asked: tuple[str, str] | None = None
+
+
+def relaxed_header(relaxed: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """What could not be met, said in a header."""
+    return (("X-Relaxed", ", ".join(relaxed)),) if relaxed else ()

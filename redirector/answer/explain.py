@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from redirector.answer.answer import Answer, Form, Request, Tier
+from redirector.answer.answer import Answer, Form, Kind, Request
+from redirector.answer.formats import TABLES
+from redirector.answer.listed import list_hosts
 from redirector.answer.metalink import METALINK_TYPE
-from redirector.answer.query import parse_query
+from redirector.answer.query import Query, parse_query
 from redirector.answer.rank import Ranking
 from redirector.answer.resolve import resolve
 from redirector.answer.serve import Responder, Seat
@@ -127,10 +129,19 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
         address = parse_address(query.address) or address
     if listing.only_url is not None:
         return _explanation(snapshot, plain, listing, address, seat, answer, Ranking((), {}), ())
-    form = Form.METALINK if answer.content_type == METALINK_TYPE else Form.MIRRORLIST
+    form = _form_of(query, answer)
     ranking, shown = responder.rank(listing, seat, form)
     verdicts = verdicts_of(responder, listing, ranking, shown, seat)
     return _explanation(snapshot, plain, listing, address, seat, answer, ranking, verdicts)
+
+
+def _form_of(query: Query, answer: Answer) -> Form:
+    """The form whose hosts and URLs *answer* shows."""
+    if layout := TABLES.get(query.form or ""):
+        return layout.form
+    if answer.kind is Kind.REDIRECT:
+        return Form.REDIRECT
+    return Form.METALINK if answer.content_type == METALINK_TYPE else Form.MIRRORLIST
 
 
 def _explanation(
@@ -183,45 +194,23 @@ def verdicts_of(
 ) -> tuple[Verdict, ...]:
     """Every host of the listing's set once: the listed ones in this client's order, then the others with the reason."""
     snapshot = responder.snapshot
-    tiers = {host: group.tier for group in ranking.groups for host in group.hosts}
-    sheet = [(HostId(n),) if n in shown else None for n in range(len(snapshot.hosts))]
     order = responder.orders.of(ranking, snapshot.audiences.audience(seat.audience))
-    listed = [(host, tiers.get(host, Tier.GLOBAL)) for (host,) in order.read(sheet, seat.seed)[0]]
+    listed = list_hosts(snapshot, order, ranking, shown, seat.seed)
 
     def verdict(host: HostId, tier: str, rank: int | None, reason: str, urls: tuple[str, ...]) -> Verdict:
         facts = snapshot.hosts[host]
         return Verdict(facts.name, facts.country or "", tier, rank, reason, ranking.km.get(host), urls)
 
     found = [
-        verdict(
-            host,
-            tier.value,
-            rank,
-            _why_listed(snapshot, ranking, host, tier.value),
-            tuple(url + listing.ending for url in shown[host]),
-        )
-        for rank, (host, tier) in enumerate(listed, 1)
+        verdict(each.host, each.tier.value, rank, each.reason, tuple(url + listing.ending for url in each.urls))
+        for rank, each in enumerate(listed, 1)
     ]
-    in_list = {host for host, _ in listed}
+    in_list = {each.host for each in listed}
     for group in ranking.groups:
         found += [verdict(host, group.tier.value, None, TOO_LONG, ()) for host in group.hosts if host not in in_list]
     left_out: Mapping[HostId, str] = {host: reason.value for host, reason in ranking.dropped.items()}
     found += [verdict(host, "", None, _with_facts(snapshot, host, why), ()) for host, why in left_out.items()]
     return tuple(found)
-
-
-def _why_listed(snapshot: Snapshot, ranking: Ranking, host: HostId, tier: str) -> str:
-    if host == ranking.origin:
-        return "primary_url: has everything, last of every list"
-    facts = snapshot.hosts[host]
-    if tier == "netblock":
-        return "the client is in its netblock or AS"
-    if tier == "asn":
-        return "the client is in its AS"
-    weight = f", weight {facts.bandwidth_mbit}" if not snapshot.policy.by_distance else ""
-    return {"country": "in the client's country, or a requested one", "continent": "on the client's continent"}.get(
-        tier, "anywhere in the world"
-    ) + weight
 
 
 def _with_facts(snapshot: Snapshot, host: HostId, reason: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from redirector.answer.answer import Kind
 from redirector.answer.names import find_nearest
@@ -42,6 +43,8 @@ def resolve(snapshot: Snapshot, query: Query) -> Listing:
     metalink = query.form in ("metalink", "meta4") if query.form else query.kind is Kind.METALINK
     if query.version is not None and query.repository is not None:
         return _resolve_release(snapshot, query, metalink)
+    if query.path is not None and query.form == "pacman":
+        return _resolve_server(snapshot, query.path)
     if query.path is not None:
         return _resolve_path(snapshot, query.path, metalink)
     if query.repo is None or query.arch is None:
@@ -127,6 +130,13 @@ def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
         if directory is None or not file or (snapshot.policy.relax and len(file.encode()) > _MAX_FILE_BYTES):
             raise QueryError(404, "error: invalid path")
     return _listing(snapshot, directory, name, file, f"# path = {path} ", None)
+
+
+def _resolve_server(snapshot: Snapshot, path: str) -> Listing:
+    """`path=` for pacman, which fills in what begins with a `$`: `archlinux/$repo/os/$arch`."""
+    name, mark, variables = path.partition("/$")
+    listing = _resolve_path(snapshot, name, False)
+    return replace(listing, ending=listing.ending + ending_of(mark + variables, None)[2:]) if mark else listing
 
 
 def _resolve_repository(snapshot: Snapshot, repo: str, arch: str, metalink: bool) -> Listing:

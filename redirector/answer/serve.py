@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from redirector.answer.answer import Answer, Form, Kind, Request, Tier
+from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
+from redirector.answer.formats import TABLES
 from redirector.answer.metalink import (
     METALINK_END,
     METALINK_TYPE,
@@ -26,7 +27,8 @@ from redirector.answer.rank import Ranking, rank
 from redirector.answer.resolve import DANGLING, plain_queries, resolve, resolve_isos
 from redirector.answer.seed import client_seed
 from redirector.answer.sheets import Sheets, sheet_of, visible
-from redirector.answer.wishes import NO_WISHES, Wishes
+from redirector.answer.tables import answer_table
+from redirector.answer.wishes import NO_WISHES, Wishes, check_demands
 from redirector.errors import QueryError
 from redirector.locate.proxies import parse_address
 from redirector.model import HostId
@@ -169,9 +171,11 @@ class Responder:
             metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
             listing = resolve(self.snapshot, query)
             seat = self.seat(request, query)
-            if metalink and not listing.details:
+            if (metalink or query.form == "meta4") and not listing.details:
                 refused = self._refuse(request, no_details(listing, self.snapshot.policy))
                 return replace(refused, country=seat.country, asked=listing.asked)
+            if layout := TABLES.get(query.form or ""):
+                return answer_table(self, request, listing, seat, layout)
             frame = frame_of(listing, metalink, self.snapshot.policy)
         if frame.listing.only_url is not None:
             return self._only(request, query, frame, seat)
@@ -228,9 +232,7 @@ class Responder:
                 words = self.orders.words(order, listing.host_set, reserved) if form is Form.MIRRORLIST else ""
                 return Reading(entries, sheet.marked, first, tier, words, order.relaxed)
         ranking, shown = self.rank(listing, seat, form)
-        unmet = seat.wishes.demands.intersection(ranking.relaxed)
-        if unmet:
-            raise QueryError(404, f"no mirror that carries this meets what is required: {', '.join(sorted(unmet))}")
+        check_demands(seat.wishes, ranking.relaxed)
         order = self.orders.of(ranking, self.snapshot.audiences.audience(seat.audience))
         sheet = sheet_of(self.snapshot, self.snapshot.host_sets[listing.host_set], shown, form)
         entries, first, tier, _ = order.read(sheet.entries, seat.seed)
@@ -316,8 +318,3 @@ def _redirect(frame: Frame, reading: Reading, seat: Seat) -> Answer:
         relaxed=reading.relaxed,
         asked=frame.listing.asked,
     )
-
-
-def relaxed_header(relaxed: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """What could not be met, said in a header."""
-    return (("X-Relaxed", ", ".join(relaxed)),) if relaxed else ()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from redirector.errors import QueryError
 
 SCHEMES = ("https", "http", "ftp", "rsync")
 """Known URL schemes, best first."""
@@ -35,3 +38,10 @@ class Wishes:
 
 
 NO_WISHES = Wishes()
+
+
+def check_demands(wishes: Wishes, relaxed: Collection[str]) -> None:
+    """Refuse what can be answered only by relaxing a demand. Raises QueryError 404."""
+    unmet = wishes.demands.intersection(relaxed)
+    if unmet:
+        raise QueryError(404, f"no mirror that carries this meets what is required: {', '.join(sorted(unmet))}")
