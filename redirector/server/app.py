@@ -9,7 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from aiohttp import hdrs, web
 
@@ -19,10 +19,8 @@ from redirector.answer.serve import Responder
 from redirector.config import Config
 from redirector.locate.proxies import Client, find_client, trusted_proxies_of
 from redirector.server.access_log import AccessLog, Entry
+from redirector.server.connection import Connection, Stall
 from redirector.server.counters import Counters
-
-if TYPE_CHECKING:
-    from redirector.server.connection import Connection
 
 _log = logging.getLogger("redirector.server")
 
@@ -50,6 +48,7 @@ class Service:
     now            the loop's clock at the last tick
     idle_deadline  when a connection that falls quiet now is cut
     draining       every answer is its connection's last
+    stalled        connections whose clients do not read as fast as they ask
     when_full      called when another connection has made it `full`
     """
 
@@ -62,6 +61,7 @@ class Service:
         self.access_log = access_log
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
+        self.stalled: dict[Connection, Stall] = {}
         self.draining = False
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._max_connections = min(config.max_connections, max(1, descriptors - SPARE_DESCRIPTORS))
@@ -80,6 +80,12 @@ class Service:
             self.access_log.moment.refresh(time.time())
         for connection in [each for each in self.connections if each.deadline < self.now]:
             connection.expire()
+        for connection, stall in list(self.stalled.items()):
+            unread_bytes = connection.unread_bytes()
+            if unread_bytes < stall.unread_bytes:
+                self.stalled[connection] = Stall(unread_bytes, self.now)
+            elif self.now - stall.since > self.config.write_timeout_s:
+                connection.abort()
 
     @property
     def full(self) -> bool:
@@ -94,6 +100,7 @@ class Service:
 
     def closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self.stalled.pop(connection, None)
         self.counters.cells[self.counters.layout.open] = len(self.connections)
 
     def drain(self, quiet: bool) -> None:
@@ -109,7 +116,7 @@ class Service:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The handler of aiohttp's server."""
         client = find_client(
-            cast("Connection", request.protocol).peer,
+            cast(Connection, request.protocol).peer,
             request.headers.getall(hdrs.X_FORWARDED_FOR, ()),
             self.trusted,
         )

@@ -8,8 +8,12 @@ worker cuts those that are overdue once a second: a deadline costs an attribute,
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import struct
+import termios
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
@@ -31,6 +35,14 @@ MAX_HEADER_BYTES = 65_536
 
 LINGER_S = 5.0
 """How long a body that was refused is still read, so that the client sees the answer and not a reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """What a client had not read when it was last seen to read, by the loop's clock."""
+
+    unread_bytes: int
+    since: float
 
 
 class Connection(RequestHandler):
@@ -117,13 +129,22 @@ class Connection(RequestHandler):
         return self._waiter is not None and not self._waiter.done()
 
     def pause_writing(self) -> None:
-        """The client does not read: stop reading from it too, and give it until the deadline."""
+        """The client does not read: stop reading from it too, and watch it."""
         super().pause_writing()
-        self.deadline = self.service.now + self.service.config.write_timeout_s
+        self.service.stalled[self] = Stall(self.unread_bytes(), self.service.now)
         self._pause_transport_reading()
+
+    def unread_bytes(self) -> int:
+        """How much of what was written has not reached the client, in our buffer and in the kernel's."""
+        if self.transport is None:
+            return 0
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        (in_kernel,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
+        return self.transport.get_write_buffer_size() + int(in_kernel)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.service.stalled.pop(self, None)
         self.deadline = self.service.idle_deadline
         if not (self._reading_paused or self._buffer_paused):
             self._resume_transport_reading()
@@ -131,7 +152,7 @@ class Connection(RequestHandler):
     def expire(self) -> None:
         """The deadline has passed: say so to a client that began a request, drop one that does not read."""
         transport = self.transport
-        if transport is None:
+        if transport is None or self in self.service.stalled:
             return
         if transport.get_write_buffer_size():
             transport.abort()

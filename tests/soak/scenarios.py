@@ -148,6 +148,24 @@ async def _measure_gap(crowd: Crowd) -> float:
     return gap
 
 
+async def freeze_worker(plan: Plan) -> str:
+    """A worker that hangs is noticed and replaced, and the others go on."""
+    source = write_small_snapshot(plan.folder / "freeze.pb")
+    with serving(source, "--workers", "2") as server:
+        crowd = Crowd(server.address, 0, 4, pause_s=0.01)
+        await crowd.reach(50)
+        frozen = server.workers(2)[0]
+        os.kill(frozen, signal.SIGSTOP)
+        began = time.monotonic()
+        await asyncio.to_thread(server.wait_for, f"worker {frozen} does not answer")
+        noticed_s = time.monotonic() - began
+        await asyncio.to_thread(wait_until, lambda: [pid for pid in server.workers(2) if pid != frozen], 2)
+        assert await _measure_gap(crowd) < 1
+        tally = await crowd.stop()
+        assert tally.failures.total() <= 4, tally.failures
+    return f"noticed after {noticed_s:.0f} s, {tally.count:,} answers meanwhile"
+
+
 async def end_under_load(plan: Plan) -> str:
     """SIGTERM to the supervisor or to all: every request under way is answered."""
     source = write_small_snapshot(plan.folder / "end.pb")
@@ -257,6 +275,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     reload_peak,
     break_files,
     kill_processes,
+    freeze_worker,
     end_under_load,
     rotate_log,
     crawl,
