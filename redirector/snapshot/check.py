@@ -24,9 +24,9 @@ NAMED = 5
 def check_catalog(catalog: Catalog, trusted_proxies: Sequence[Network]) -> list[Problem]:
     """Every problem that shows only when all of the catalog is seen together.
 
-    cost  50 ms at Fedora's size
+    cost  40 ms at Fedora's size, 0.6 s for a tree of 530 mirrors with places
     """
-    problems = [
+    return [
         *_few("netblock", catalog.path, _wide_netblocks(catalog)),
         *_few("netblock", catalog.path, _shared_netblocks(catalog)),
         *_few("netblock", catalog.path, _trusted_netblocks(catalog, trusted_proxies)),
@@ -35,9 +35,8 @@ def check_catalog(catalog: Catalog, trusted_proxies: Sequence[Network]) -> list[
         *_few("address", catalog.path, _without_http(catalog)),
         *_few("private", catalog.path, _never_given(catalog)),
         *_few("repository", catalog.path, _without_hosts(catalog)),
-        *_few("repository", catalog.path, _dangling(catalog)),
+        *_few("version", catalog.path, _versions_without_hosts(catalog)),
     ]
-    return problems
 
 
 def _few(subject: str, path: str, found: Iterator[tuple[str, str]]) -> Iterator[Problem]:
@@ -58,7 +57,7 @@ def _wide_netblocks(catalog: Catalog) -> Iterator[tuple[str, str]]:
         for network in host.netblocks:
             if network.prefixlen < (WIDE_V4 if network.version == 4 else WIDE_V6):
                 share = 100 / 2**network.prefixlen
-                yield str(network), f"of {host.name}: far too wide, {share:.2g} % of all addresses; kept"
+                yield str(network), f"of {host.name}: far too wide, {share:.3g} % of all addresses; kept"
 
 
 def _shared_netblocks(catalog: Catalog) -> Iterator[tuple[str, str]]:
@@ -93,11 +92,13 @@ def _unknown_countries(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for host in catalog.hosts:
         if host.country is not None and host.country not in known:
             yield host.country, f"of {host.name} does not exist: no client comes from there"
+        for country in sorted(host.allowed - known.keys()):
+            yield country, f"of those that may have {host.name} does not exist: no client comes from there"
 
 
 def _misplaced(catalog: Catalog) -> Iterator[tuple[str, str]]:
     placed = frozenset((host.country, host.place) for host in catalog.hosts if host.country and host.place)
-    misplaced = find_misplaced(placed, FAR_FROM_ANY_CITY_KM)
+    misplaced = find_misplaced(placed, FAR_FROM_ANY_CITY_KM) if placed else frozenset()
     for host in catalog.hosts:
         if host.country and host.place and (host.country, host.place) in misplaced:
             where = f"{host.place.latitude:.2f}, {host.place.longitude:.2f}"
@@ -132,7 +133,14 @@ def _without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
                 yield f"{prefix} {arch}", f"no public host carries its directory {name}"
 
 
-def _dangling(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    for (prefix, arch), name in catalog.repositories.items():
-        if name not in catalog.directories:
-            yield f"{prefix} {arch}", f"its directory {name} is not in the snapshot: it is answered with an error"
+def _versions_without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Versions and modules of a tree that no stranger can be given."""
+    releases = catalog.releases
+    if releases is None:
+        return
+    modules = ((f"{version}-{name}", name) for name, versions in releases.modules.items() for version in versions)
+    sets = {version: releases.standard_set for version in releases.versions}
+    sets |= {version: releases.module_sets[name] for version, name in modules} | dict(releases.version_sets)
+    for version, host_set in sets.items():
+        if not catalog.host_sets[host_set].public:
+            yield version, "no public mirror carries it"
