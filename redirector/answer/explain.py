@@ -194,7 +194,7 @@ def verdicts_of(
 ) -> tuple[Verdict, ...]:
     """Every host of the listing's set once: the listed ones in this client's order, then the others with the reason."""
     snapshot = responder.snapshot
-    order = responder.orders.of(ranking, snapshot.audiences.audience(seat.audience))
+    order = responder.orders.of(ranking)
     listed = list_hosts(snapshot, order, ranking, shown, seat.seed)
 
     def verdict(host: HostId, tier: str, rank: int | None, reason: str, urls: tuple[str, ...]) -> Verdict:

@@ -13,12 +13,7 @@ def client_seed(address: bytes, now: float, window_s: int) -> int:
     cost      0.6 µs
     """
     number = int.from_bytes(address[:8])
-    mixed = _mix(number)
-    return _mix(mixed + (int(now) + mixed % window_s) // window_s)
-
-
-def _mix(number: int) -> int:
-    """Stafford's thirteenth variant of MurmurHash3's finalizer (as in SplitMix64): every bit depends on every other."""
-    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _MASK
-    number = (number ^ number >> 27) * 0x94D049BB133111EB & _MASK
-    return number ^ number >> 31
+    mixed = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    mixed ^= mixed >> 31
+    mixed = (mixed + (int(now) + mixed % window_s) // window_s * 0x9E3779B97F4A7C15) * 0x94D049BB133111EB & _MASK
+    return mixed ^ mixed >> 31

@@ -51,7 +51,7 @@ def _listed(
     snapshot = responder.snapshot
     ranking, shown = responder.rank(listing, seat, form)
     check_demands(seat.wishes, ranking.relaxed)
-    order = responder.orders.of(ranking, snapshot.audiences.audience(seat.audience))
+    order = responder.orders.of(ranking)
     return list_hosts(snapshot, order, ranking, shown, seat.seed), order.relaxed
 
 

@@ -89,8 +89,7 @@ class Lane:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._frames = service.responder.frames
-        self._orders = service.responder.orders
-        self._sheets = service.responder.sheets
+        self._read = service.responder.read_plain
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
         self._audiences = snapshot.audiences
@@ -144,13 +143,10 @@ class Lane:
         metalink = frame.metalink
         form = Form.METALINK if metalink else Form.MIRRORLIST
         host_set = frame.listing.host_set
-        order = self._orders.find(host_set, audience, family)
-        sheet = self._sheets.find(host_set, form)
-        entries, first, tier, reserved = order.read(sheet.entries, seed)
-        if not entries:
+        pieces, marked, first, tier, words = self._read(host_set, form, audience, family, seed)
+        if not pieces:
             return False
-        words = "" if metalink else self._orders.words(order, host_set, reserved)
-        body = compose(frame, entries, sheet.marked, now, words)
+        body = compose(frame, pieces, marked, now, words)
         if now != self._second:
             self._second, self._date = now, f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
         request_cell, duration_cells, head, last_head = self._kinds[metalink]

@@ -22,7 +22,7 @@ from redirector.snapshot.snapshot import Counts, Snapshot
 
 _SCHEME_RANK = {"https": 0, "http": 1, "ftp": 2}
 
-LONG_LIST_TAILS = 8
+LONG_LIST_TAILS = 4
 """Tails of lists that hold everybody (MirrorManager): 60 hosts and more, and each tail costs memory by the host."""
 
 SHORT_LIST_TAILS = 64
