@@ -244,20 +244,21 @@ class Age:
         finally:
             self._questions.pop(number, None)
 
-    async def drain(self, successor: Age | None, timeout_s: float) -> None:
-        """Have the workers hand over to *successor*, or stop accepting and wait for `finish`, and end them.
+    async def drain(self, successor: Age | None, timeout_s: float, more: bool = False) -> None:
+        """Have the workers stop accepting, hand over to *successor* if there is one, finish, and end.
 
         The nursery ends first: it holds the listening sockets too, and is of no more use.
+
+        more  connections may still come; nobody ends before `finish`
         """
         self.draining = True
         await self._end_nursery()
         for worker in list(self._workers.values()):
             with suppress(OSError):
-                if successor is None:
+                if successor is None or not self._introduce(worker, successor, timeout_s):
                     worker.channel.send(Drain(timeout_s))
-                elif not self._introduce(worker, successor, timeout_s):
-                    worker.channel.send(Drain(timeout_s))
-                    worker.channel.send(Finish())
+                    if not more:
+                        worker.channel.send(Finish())
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=timeout_s + EXTRA_DRAIN_S)
             if late:

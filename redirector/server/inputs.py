@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from redirector.config import Config
 
@@ -14,12 +14,16 @@ KEYS = ("source", "geoip", "asn", "continents")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is different about a file when its content is."""
+    """What is different about a file when its content is.
+
+    changed_ns  when anything about it changed last, its permissions included; no part of the comparison
+    """
 
     path: str
     inode: int
     size_bytes: int
     written_ns: int
+    changed_ns: int = field(compare=False)
 
 
 def find_inputs(config: Config, read: Iterable[str] = ()) -> tuple[str, ...]:
@@ -49,7 +53,7 @@ def _identify(paths: Iterable[str]) -> Iterator[Identity]:
             status = os.stat(path)
         except OSError:
             continue
-        yield Identity(path, status.st_ino, status.st_size, status.st_mtime_ns)
+        yield Identity(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def input_names(config: Config) -> dict[str, str | None]:

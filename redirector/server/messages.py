@@ -42,6 +42,11 @@ class Report:
     inputs: tuple[str, ...]
     problems: tuple[Problem, ...]
 
+    @property
+    def began(self) -> float:
+        """When the load began, epoch seconds."""
+        return self.loaded - self.duration_s
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

@@ -65,7 +65,7 @@ def keep(config: Config, report: Report) -> bool:
         "format": FORMAT,
         "names": input_names(config),
         "extent": asdict(report.extent),
-        "identities": [asdict(each) for each in identify(paths)],
+        "identities": [[each.path, each.inode, each.size_bytes, each.written_ns] for each in identify(paths)],
     }
     last = os.path.join(config.state, LAST)
     if _read_manifest(last) == manifest:
@@ -73,7 +73,7 @@ def keep(config: Config, report: Report) -> bool:
     fresh = os.path.join(config.state, f"copies-{time.time_ns()}")
     try:
         for path in paths:
-            _copy(path, copy_path(os.path.join(fresh, FILES), path), not_after=report.loaded - report.duration_s)
+            _copy(path, copy_path(os.path.join(fresh, FILES), path), not_after=report.began)
         with open(os.path.join(fresh, MANIFEST), "w", encoding="utf-8") as file:
             json.dump(manifest, file)
             file.flush()

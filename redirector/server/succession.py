@@ -48,7 +48,6 @@ class Succession:
     current    the age that serves; None before the first one does
     fallback   it serves copies of earlier inputs
     restarts   of workers that died
-    tried      identities of the input files as they were before the last load
     last       how the last reload ended
     durations  of reloads, by outcome
     """
@@ -71,7 +70,6 @@ class Succession:
         self.fallback = False
         self.restarts = 0
         self.state = ReloadState.IDLE
-        self.tried: tuple[Identity, ...] = ()
         self.last: Outcome | None = None
         self.durations = {outcome: Durations(RELOAD_BOUNDS_S) for outcome in ("served", "refused")}
         self._reread = reread
@@ -83,6 +81,8 @@ class Succession:
         self._retiring: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping = asyncio.Lock()
+        self._tried: tuple[Identity, ...] = ()
+        self._read: tuple[str, ...] = ()
         self._next: asyncio.Future[Outcome] | None = None
         self._allowed: set[str] = set()
         self._wanted = asyncio.Event()
@@ -108,6 +108,7 @@ class Succession:
             self.fallback = True
 
     async def _begin_with(self, config: Config, before: Extent | None) -> None:
+        await self._look(config)
         age = self._add_age(config)
         try:
             report = await age.load()
@@ -119,6 +120,7 @@ class Succession:
             raise
         log_problems(report.problems)
         self._promote(age)
+        await self._look(config, report)
 
     def reload(self, allowed: Iterable[str] = ()) -> asyncio.Future[Outcome]:
         """Ask for a reload. All that is asked for while one runs becomes the one that follows it.
@@ -159,7 +161,6 @@ class Succession:
             _log.error("reload refused after %.1f s: the old snapshot goes on", outcome.duration_s)
         else:
             outcome = Outcome(True, began, time.time() - began, report.problems)
-            log_problems(outcome.problems)
             _log.info("reloaded in %.1f s: %d mirrors", outcome.duration_s, report.extent.counts["hosts"])
         self._notifier.ready(f"last reload: {outcome.name}")
         return outcome
@@ -169,6 +170,7 @@ class Succession:
         assert self.current is not None and self.current.report is not None
         self.state = ReloadState.LOADING
         config = self._read_config()
+        await self._look(config)
         age = self._add_age(config)
         try:
             report = await age.load()
@@ -181,9 +183,12 @@ class Succession:
         except BaseException:
             await self._discard(age)
             raise
+        known = set(self.current.report.problems)
+        log_problems(problem for problem in report.problems if problem not in known)
         self.config = config
         self.fallback = False
         self._promote(age)
+        await self._look(config, report)
         return report
 
     def _read_config(self) -> Config:
@@ -195,7 +200,6 @@ class Succession:
         return replace(fresh, **{key: getattr(self.config, key) for key in fixed})
 
     def _add_age(self, config: Config) -> Age:
-        self.tried = identify(find_inputs(config))
         age = self._make_age(config, self._count_restart)
         self._ages.append(age)
         return age
@@ -218,7 +222,11 @@ class Succession:
         self._fold(old)
 
     async def _discard(self, age: Age) -> None:
-        await age.kill()
+        """End *age*, which did not come to serve; some of its workers may have answered already."""
+        if age.memory is None:
+            await age.kill()
+        else:
+            await age.drain(self.current, age.config.drain_timeout_s)
         self._fold(age)
 
     def _fold(self, age: Age) -> None:
@@ -254,10 +262,25 @@ class Succession:
         while True:
             await asyncio.sleep(self.config.watch_s or WATCH_AGAIN_S)
             if self.config.watch_s:
-                now = await asyncio.to_thread(lambda: identify(find_inputs(self.config)))
-                if now == seen and now != self.tried:
+                now = await self._identify(self.config)
+                if now == seen and now != self._tried:
+                    self._tried = now
                     await asyncio.wait([self.reload()])
                 seen = now
+
+    async def _look(self, config: Config, report: Report | None = None) -> None:
+        """Remember the input files as a load finds them, or, with *report*, as it found them.
+
+        A file that changed after the load began is left out, and so differs at the next look.
+        """
+        if report is not None:
+            self._read = report.inputs
+        found = await self._identify(config)
+        self._tried = tuple(each for each in found if report is None or each.changed_ns < report.began * 1e9)
+
+    async def _identify(self, config: Config) -> tuple[Identity, ...]:
+        """The input files as they are now."""
+        return await asyncio.to_thread(lambda: identify(find_inputs(config, self._read)))
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
@@ -273,7 +296,7 @@ class Succession:
         current = self.current
         if current is None:
             return
-        draining = asyncio.create_task(current.drain(None, self.config.drain_timeout_s))
+        draining = asyncio.create_task(current.drain(None, self.config.drain_timeout_s, more=True))
         await current.stopped()
         waiting = last_connections()
         current.finish(waiting)

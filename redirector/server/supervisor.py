@@ -187,6 +187,7 @@ class Supervisor:
         finally:
             for task in background:
                 task.cancel()
+            await asyncio.wait(background)
         _log.error("nobody has answered for %d s: giving up", NO_WORKER_S)
         return 1
 

@@ -167,13 +167,16 @@ async def freeze_worker(plan: Plan) -> str:
 
 
 async def end_under_load(plan: Plan) -> str:
-    """SIGTERM to the supervisor or to all: every request under way is answered."""
+    """SIGTERM to the supervisor or to all, every third time amid a reload: every request under way is answered."""
     source = write_small_snapshot(plan.folder / "end.pb")
     answered, spent = 0, []
     for turn in range(max(plan.reloads // 5, 2)):
         with serving(source, "--workers", plan.workers) as server:
             crowd = Crowd(server.address, 20, 10)
             await crowd.reach(200)
+            if turn % 3 == 0:
+                server.signal(signal.SIGHUP)
+                await asyncio.sleep(turn * 0.1)
             began = time.monotonic()
             if turn % 2:
                 server.signal(signal.SIGTERM)
