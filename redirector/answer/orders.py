@@ -49,7 +49,7 @@ class Line:
     cost  the table of heads is shared by all lines of a tier; a tail takes 10 bytes a host, and 20 µs when first drawn
     """
 
-    __slots__ = ("_draws", "_weights", "heads", "hosts", "members", "tails", "tier")
+    __slots__ = ("_draws", "_limit", "_weights", "heads", "hosts", "members", "tails", "tier")
 
     def __init__(
         self,
@@ -57,12 +57,15 @@ class Line:
         heads: Sequence[HostId] | None,
         draws: NDArray[np.float32],
         tails: int,
+        limit: int | None = None,
     ) -> None:
         """Line up *group*.
 
         heads    slot -> host, over the whole tier; None: the order is fixed
         tails    how many are drawn from
+        limit    how far a tail is read; None: to its end
         """
+        self._limit = limit
         self.tier = group.tier
         self.hosts = group.hosts
         self._weights = group.weights or ()
@@ -91,7 +94,7 @@ class Line:
         hosts = self.hosts
         if self.heads is not None:
             hosts = tuple(hosts[n] for n in tails_of(self._draws, hosts, self._weights, number))
-        reader: Reader = itemgetter(*hosts) if len(hosts) > 1 else _read_nothing
+        reader: Reader = itemgetter(*hosts[: self._limit]) if len(hosts) > 1 else _read_nothing
         self.tails[number] = reader
         return reader
 
@@ -195,10 +198,10 @@ class Orders:
             self.pool.keep(key, order)
         return order
 
-    def of(self, ranking: Ranking) -> Order:
-        """The order of a ranking made for one host set."""
+    def of(self, ranking: Ranking, limit: int | None = None) -> Order:
+        """The order of a ranking made for one host set; *limit*: how far tails are read, None: to their ends."""
         return Order(
-            lines=tuple(self._line(group) for group in ranking.groups),
+            lines=tuple(self._line(group, limit) for group in ranking.groups),
             length=ranking.length,
             origin=ranking.origin,
             comment=ranking.comment,
@@ -208,7 +211,12 @@ class Orders:
     def _own(self, host_set: HostSetId, audience: int, family: int) -> Order:
         snapshot = self._snapshot
         who = snapshot.audiences.audience(audience)
-        return self.of(rank(snapshot, snapshot.host_sets[host_set], who, NO_WISHES, family or None))
+        carriers = snapshot.host_sets[host_set]
+        ranking = rank(snapshot, carriers, who, NO_WISHES, family or None)
+        listed = (host for group in ranking.groups for host in group.hosts)
+        if ranking.length is None or not all(carriers.urls[host][0].startswith(("https:", "http:")) for host in listed):
+            return self.of(ranking)
+        return self.of(ranking, max(ranking.length + 1, 2))
 
     def _find_shared(self, audience: int, family: int) -> _Shared:
         key = audience * 8 + family
@@ -249,13 +257,13 @@ class Orders:
             lines += (shared.reserve,) if shared.reserve else ()
         return Order(lines, comment=comment)
 
-    def _line(self, group: Group) -> Line:
+    def _line(self, group: Group, limit: int | None = None) -> Line:
         """The line of a group, shared by all audiences that have it."""
-        key = (group.tier, group.hosts, group.weights, group.whole)
+        key = (group.tier, group.hosts, group.weights, group.whole, limit)
         line = self._lines.find(key)
         if line is None:
             heads = None if group.weights is None or len(group.hosts) == 1 else self._heads_of(group)
-            line = self._lines.keep(key, Line(group, heads, self._snapshot.draws, self._snapshot.tails))
+            line = self._lines.keep(key, Line(group, heads, self._snapshot.draws, self._snapshot.tails, limit))
         return line
 
     def _heads_of(self, group: Group) -> Sequence[HostId]:

@@ -22,8 +22,8 @@ from redirector.snapshot.snapshot import Counts, Snapshot
 
 _SCHEME_RANK = {"https": 0, "http": 1, "ftp": 2}
 
-LONG_LIST_TAILS = 4
-"""Tails of lists that hold everybody (MirrorManager): 60 hosts and more, and each tail costs memory by the host."""
+LONG_LIST_TAILS = 16
+"""Tails of lists that hold everybody (MirrorManager): each costs 8 bytes a host, and memory that is hot in no cache."""
 
 SHORT_LIST_TAILS = 64
 """Tails of lists that are cut after ten: with fewer, few hosts would share all second places."""
