@@ -18,7 +18,7 @@ from benchmarks.micro import measure_functions
 from benchmarks.processes import ROOT, Server, find_nginx, split_cores
 from benchmarks.report import Report, describe_machine
 from benchmarks.scale import SCALES
-from benchmarks.session import Session, make_inputs, make_traffic
+from benchmarks.setting import Setting, make_inputs, make_traffic
 from benchmarks.table import KINDS, TARGETS, Row, fill_table, measure_answers
 
 _GEOIP = ROOT / "data" / "geoip" / "country.mmdb"
@@ -34,7 +34,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     report = Report(describe_machine())
     with tempfile.TemporaryDirectory(prefix="redirector-bench-") as folder:
-        session = Session(
+        setting = Setting(
             folder=Path(folder),
             geoip=options.geoip.resolve(),
             cores=split_cores(),
@@ -43,14 +43,14 @@ def main() -> None:
             scale=SCALES[options.scale],
         )
         if options.url:
-            inputs = make_traffic(session, options.inputs.resolve(), KINDS)
+            inputs = make_traffic(setting, options.inputs.resolve(), KINDS)
             server = Server(urlsplit(options.url).netloc, options.pid)
-            _take_rows(report, measure_answers(session, inputs, server), options.out)
+            _take_rows(report, measure_answers(setting, inputs, server), options.out)
         else:
-            _take_rows(report, fill_table(session), options.out)
+            _take_rows(report, fill_table(setting), options.out)
             if not options.quick:
-                report.micro = measure_functions(session, make_inputs(session, "base", session.scale))
-                for name, points in draw_curves(replace(session, seconds=options.seconds or _CURVE_SECONDS)):
+                report.functions = measure_functions(setting, make_inputs(setting, "base", setting.scale))
+                for name, points in draw_curves(replace(setting, seconds=options.seconds or _CURVE_SECONDS)):
                     report.curves[name] = points
                     report.save(options.out)
                     print(f"by {name}: {points}", file=sys.stderr, flush=True)

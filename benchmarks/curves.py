@@ -9,7 +9,7 @@ from dataclasses import replace
 from benchmarks.drive import open_loop
 from benchmarks.processes import Cores, run_redirector
 from benchmarks.scale import Scale
-from benchmarks.session import METALINK, MIRRORLIST, Inputs, Session, judge, make_inputs, sample
+from benchmarks.setting import METALINK, MIRRORLIST, Inputs, Setting, judge, make_inputs, sample
 from benchmarks.table import resident_mb
 
 Point = dict[str, float]
@@ -24,34 +24,34 @@ _SPARE_DESCRIPTORS = 200
 """For what a load driver has open beside its connections."""
 
 
-def draw_curves(session: Session) -> Iterator[tuple[str, list[Point]]]:
+def draw_curves(setting: Setting) -> Iterator[tuple[str, list[Point]]]:
     """Each curve by the name of its x axis, as soon as it is measured."""
-    scale = session.scale
+    scale = setting.scale
     by_directories = [
         replace(scale, directories=count, repositories=min(scale.repositories, count // 3)) for count in _DIRECTORIES
     ]
-    yield "directories", [_point(session, "directories", size, size.directories) for size in by_directories]
+    yield "directories", [_point(setting, "directories", size, size.directories) for size in by_directories]
     by_hosts = [replace(scale, hosts=count, urls=count * 9 // 2, netblocks=count * 3) for count in _HOSTS]
-    yield "hosts", [_point(session, "hosts", size, size.hosts) for size in by_hosts]
+    yield "hosts", [_point(setting, "hosts", size, size.hosts) for size in by_hosts]
     by_lines = [replace(scale, as_lines=count) for count in _AS_LINES]
-    yield "AS lines", [_point(session, "AS lines", size, size.as_lines) for size in by_lines]
-    inputs = make_inputs(session, "curves", scale)
-    yield "connections", list(_by_connections(session, inputs))
-    yield "workers", list(_by_workers(session, inputs))
+    yield "AS lines", [_point(setting, "AS lines", size, size.as_lines) for size in by_lines]
+    inputs = make_inputs(setting, "curves", scale)
+    yield "connections", list(_by_connections(setting, inputs))
+    yield "workers", list(_by_workers(setting, inputs))
 
 
-def _point(session: Session, axis: str, scale: Scale, position: int) -> Point:
-    inputs = make_inputs(session, "curves", scale)
-    with run_redirector(inputs.options(session), session.cores.server) as server:
-        judge(session, inputs, server)
-        mirrorlist = sample(session, server, inputs.traffic[MIRRORLIST])
-        metalink = sample(session, server, inputs.traffic[METALINK])
+def _point(setting: Setting, axis: str, scale: Scale, position: int) -> Point:
+    inputs = make_inputs(setting, "curves", scale)
+    with run_redirector(inputs.options(setting), setting.cores.server) as server:
+        judge(setting, inputs, server)
+        mirrorlist = sample(setting, server, inputs.traffic[MIRRORLIST])
+        metalink = sample(setting, server, inputs.traffic[METALINK])
         latencies = open_loop(
             server.address,
             inputs.traffic[MIRRORLIST],
             rate=mirrorlist.rate / 2,
-            seconds=session.seconds,
-            cores=session.cores.load,
+            seconds=setting.seconds,
+            cores=setting.cores.load,
         )
         return {
             axis: position,
@@ -63,22 +63,22 @@ def _point(session: Session, axis: str, scale: Scale, position: int) -> Point:
         }
 
 
-def _by_connections(session: Session, inputs: Inputs) -> Iterator[Point]:
+def _by_connections(setting: Setting, inputs: Inputs) -> Iterator[Point]:
     """As many as this machine lets one process open, at most."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_DESCRIPTORS
-    with run_redirector(inputs.options(session), session.cores.server) as server:
+    with run_redirector(inputs.options(setting), setting.cores.server) as server:
         for connections in _CONNECTIONS:
             if connections <= allowed:
-                taken = sample(session, server, inputs.traffic[MIRRORLIST], connections)
+                taken = sample(setting, server, inputs.traffic[MIRRORLIST], connections)
                 yield {"connections": connections, "mirrorlists/s": taken.rate, "p99 ms": taken.throughput.p99_ms}
 
 
-def _by_workers(session: Session, inputs: Inputs) -> Iterator[Point]:
+def _by_workers(setting: Setting, inputs: Inputs) -> Iterator[Point]:
     """Answers a second that the CPU time of one answer allows; the load, which shares the cores, is counted out."""
-    every = session.cores.server + session.cores.load
+    every = setting.cores.server + setting.cores.load
     for workers in range(1, len(every) + 1):
-        spread = replace(session, cores=Cores(every[:workers], every))
-        options = [*inputs.options(session), "--workers", str(workers)]
+        spread = replace(setting, cores=Cores(every[:workers], every))
+        options = [*inputs.options(setting), "--workers", str(workers)]
         with run_redirector(options, spread.cores.server) as server:
             rates = [
                 workers / sample(spread, server, inputs.traffic[kind]).cpu_us * 1e6 for kind in (MIRRORLIST, METALINK)

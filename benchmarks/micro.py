@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 from benchmarks.open_loop import read_requests
-from benchmarks.session import METALINK, MIRRORLIST, Inputs, Session
+from benchmarks.setting import METALINK, MIRRORLIST, Inputs, Setting
 from redirector.answer.answer import Request
 from redirector.answer.query import parse_query
 from redirector.answer.seed import client_seed
@@ -26,19 +27,27 @@ _WINDOW_S = 3_600
 _REQUEST = re.compile(rb"GET (\S+) .*X-Forwarded-For: (\S+)", re.DOTALL)
 
 
-def measure_functions(session: Session, inputs: Inputs) -> dict[str, float]:
-    """Microseconds a call, by what is called."""
-    os.sched_setaffinity(0, session.cores.server)
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """Microseconds a call, by what is called; and how often an order was in the pool when an answer needed it."""
+
+    microseconds: dict[str, float]
+    hit_rate: float
+
+
+def measure_functions(setting: Setting, inputs: Inputs) -> Functions:
+    """Each hot function, called in turn on the server's core."""
+    os.sched_setaffinity(0, setting.cores.server)
     try:
-        return dict(_measure(inputs, session))
+        return _measure(inputs, setting)
     finally:
-        os.sched_setaffinity(0, session.cores.server + session.cores.load)
+        os.sched_setaffinity(0, setting.cores.server + setting.cores.load)
 
 
-def _measure(inputs: Inputs, session: Session) -> list[tuple[str, float]]:
+def _measure(inputs: Inputs, setting: Setting) -> Functions:
     config = Config(
         source=str(inputs.snapshot),
-        geoip=str(session.geoip),
+        geoip=str(setting.geoip),
         asn=str(inputs.as_table),
         continents=str(inputs.continents),
     )
@@ -60,17 +69,20 @@ def _measure(inputs: Inputs, session: Session) -> list[tuple[str, float]]:
         ]
 
     newcomers = [(Request(target, Client(address), _NOW, chance=0),) for address in first_met.values()]
-    return [
-        ("client behind a trusted proxy", _time(find_forwarded, [((text,), trusted) for text in addresses])),
-        ("address to audience", _time(find, [(address,) for address in packed])),
-        ("seed of a client's order", _time(client_seed, [(address, _NOW, _WINDOW_S) for address in packed])),
-        ("target to query, on the general way", _time(parse_query, [(target,) for target, _ in mirrorlists])),
-        ("first answer to an audience", _time(responder.answer, newcomers)),
-        ("mirrorlist, request to answer", _time(responder.answer, asked(mirrorlists))),
-        ("metalink, request to answer", _time(responder.answer, asked(metalinks))),
-        ("mirrorlist, spelled unusually", _time(responder.answer, asked(mirrorlists, b"&countme=1"))),
-        ("mirrorlist, with wishes", _time(responder.answer, asked(mirrorlists[:_WISHES], b"&country=us,de"))),
-    ]
+    microseconds = {
+        "client behind a trusted proxy": _time(find_forwarded, [((text,), trusted) for text in addresses]),
+        "address to audience": _time(find, [(address,) for address in packed]),
+        "seed of a client's order": _time(client_seed, [(address, _NOW, _WINDOW_S) for address in packed]),
+        "target to query, on the general way": _time(parse_query, [(target,) for target, _ in mirrorlists]),
+        "first answer to an audience": _time(responder.answer, newcomers),
+    }
+    misses = responder.orders.pool.misses
+    microseconds["mirrorlist, request to answer"] = _time(responder.answer, asked(mirrorlists))
+    microseconds["metalink, request to answer"] = _time(responder.answer, asked(metalinks))
+    misses = responder.orders.pool.misses - misses
+    microseconds["mirrorlist, spelled unusually"] = _time(responder.answer, asked(mirrorlists, b"&countme=1"))
+    microseconds["mirrorlist, with wishes"] = _time(responder.answer, asked(mirrorlists[:_WISHES], b"&country=us,de"))
+    return Functions(microseconds, hit_rate=round(1 - misses / (len(mirrorlists) + len(metalinks)), 4))
 
 
 def _requests(inputs: Inputs, kind: str) -> list[tuple[bytes, str]]:

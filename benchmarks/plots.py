@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.curves import Point
-from benchmarks.session import CLOSE, METALINK, MIRRORLIST
+from benchmarks.setting import CLOSE, METALINK, MIRRORLIST
 from benchmarks.table import Row
 
 _OURS = "#2f6db3"

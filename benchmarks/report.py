@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.curves import Point
+from benchmarks.micro import Functions
 from benchmarks.plots import draw_plots
 from benchmarks.processes import ROOT
 from benchmarks.table import TARGETS, Row, Target
@@ -22,12 +23,12 @@ _PACKAGES = ("aiohttp", "uvloop", "maxminddb", "numpy", "protobuf")
 
 @dataclass(slots=True)
 class Report:
-    """What was measured; *curves* by their x axis, *micro* in microseconds a call."""
+    """What was measured; *curves* by their x axis."""
 
     machine: Mapping[str, object]
     table: dict[str, Row] = field(default_factory=dict)
     curves: dict[str, list[Point]] = field(default_factory=dict)
-    micro: dict[str, float] = field(default_factory=dict)
+    functions: Functions | None = None
 
     def save(self, folder: Path) -> None:
         """Write `report.json`, `report.md` and the plots."""
@@ -40,9 +41,8 @@ class Report:
         """The report as Markdown."""
         parts = [_render_machine(self.machine), _render_table(self.table)]
         parts += [_render_curve(name, points) for name, points in self.curves.items()]
-        if self.micro:
-            lines = [f"| {name} | {microseconds:.2f} |" for name, microseconds in self.micro.items()]
-            parts.append("\n".join(["## One call of each hot function", "", "| what | µs |", "|---|---|", *lines]))
+        if self.functions is not None:
+            parts.append(_render_functions(self.functions))
         return "\n\n".join(parts) + "\n"
 
 
@@ -88,3 +88,9 @@ def _render_curve(name: str, points: list[Point]) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(str(point[column]) for column in columns) + " |" for point in points]
     return "\n".join([f"## By {name}", "", *lines])
+
+
+def _render_functions(functions: Functions) -> str:
+    lines = ["## One call of each hot function", "", "| what | µs |", "|---|---|"]
+    lines += [f"| {name} | {microseconds:.2f} |" for name, microseconds in functions.microseconds.items()]
+    return "\n".join([*lines, "", f"An order was in the pool for {functions.hit_rate:.2%} of the answers."])

@@ -18,13 +18,13 @@ from benchmarks.make_city_database import write_city_database
 from benchmarks.make_tree import write_tree
 from benchmarks.open_loop import read_requests
 from benchmarks.processes import Cores, Server, family, run_nginx, run_redirector, workers
-from benchmarks.session import (
+from benchmarks.setting import (
     CLOSE,
     METALINK,
     MIRRORLIST,
     Inputs,
     Sample,
-    Session,
+    Setting,
     cpu_ratio,
     judge,
     make_inputs,
@@ -84,45 +84,45 @@ class Row:
     detail: dict[str, object]
 
 
-def fill_table(session: Session) -> Iterator[tuple[str, Row]]:
+def fill_table(setting: Setting) -> Iterator[tuple[str, Row]]:
     """The rows, each as soon as it is measured."""
-    inputs = make_inputs(session, "base", session.scale, KINDS)
-    with run_redirector(inputs.options(session), session.cores.server) as server:
+    inputs = make_inputs(setting, "base", setting.scale, KINDS)
+    with run_redirector(inputs.options(setting), setting.cores.server) as server:
         yield "start", Row(round(server.started_s, 2), {"peak_mb_by_process": _peaks(server)})
         yield "resident", Row(resident_mb(server), {"pss_mb_by_process": _sizes(server)})
         rates = {}
-        for name, row in measure_answers(session, inputs, server):
+        for name, row in measure_answers(setting, inputs, server):
             rates[name] = float(str(row.detail.get("rate", 0)))
             yield name, row
-        yield "private", _private(session, inputs, server, rates)
-        yield "log", _against_log(session, inputs, server)
+        yield "private", _private(setting, inputs, server, rates)
+        yield "log", _against_log(setting, inputs, server)
         for name, larger in (
-            ("directories", replace(session.scale, directories=10 * session.scale.directories)),
-            ("as_lines", replace(session.scale, as_lines=3 * session.scale.as_lines)),
+            ("directories", replace(setting.scale, directories=10 * setting.scale.directories)),
+            ("as_lines", replace(setting.scale, as_lines=3 * setting.scale.as_lines)),
         ):
-            yield name, _against_larger(session, inputs, server, make_inputs(session, name, larger))
-    yield "reload", _reload(session, inputs)
-    yield "workers", _two_workers(session, inputs)
-    yield "tree", _tree(session)
+            yield name, _against_larger(setting, inputs, server, make_inputs(setting, name, larger))
+    yield "reload", _reload(setting, inputs)
+    yield "workers", _two_workers(setting, inputs)
+    yield "tree", _tree(setting)
 
 
-def measure_answers(session: Session, inputs: Inputs, server: Server) -> Iterator[tuple[str, Row]]:
+def measure_answers(setting: Setting, inputs: Inputs, server: Server) -> Iterator[tuple[str, Row]]:
     """The rows that any server of the same files can fill: throughput against nginx, and latency."""
-    sizes = judge(session, inputs, server)
+    sizes = judge(setting, inputs, server)
     files = {kind: round(sizes[kind]) for kind in (MIRRORLIST, METALINK)}
-    with run_nginx(session.folder / "nginx", files, session.cores.server) as nginx:
+    with run_nginx(setting.folder / "nginx", files, setting.cores.server) as nginx:
         rates = {}
         for kind in KINDS:
-            row, rates[kind] = _against_nginx(session, inputs, kind, server, nginx, sizes[kind])
+            row, rates[kind] = _against_nginx(setting, inputs, kind, server, nginx, sizes[kind])
             yield kind, row
-    yield "latency", _latency(session, inputs, server, rates)
+    yield "latency", _latency(setting, inputs, server, rates)
 
 
 def _against_nginx(
-    session: Session, inputs: Inputs, kind: str, server: Server, nginx: Server, body_bytes: float
+    setting: Setting, inputs: Inputs, kind: str, server: Server, nginx: Server, body_bytes: float
 ) -> tuple[Row, float]:
     traffic = inputs.traffic[kind]
-    taken = take_turns(session, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
+    taken = take_turns(setting, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
     row = _compare(taken["redirector"], taken["nginx"])
     row.detail["body_bytes"] = round(body_bytes)
     return row, median_rate(taken["redirector"])
@@ -141,15 +141,15 @@ def _compare(ours: list[Sample], theirs: list[Sample]) -> Row:
     return Row(ratio(ours, theirs), detail)
 
 
-def _latency(session: Session, inputs: Inputs, server: Server, rates: dict[str, float]) -> Row:
+def _latency(setting: Setting, inputs: Inputs, server: Server, rates: dict[str, float]) -> Row:
     """The worse of the two kinds, each at half of its own highest rate."""
     found = {
         kind: open_loop(
             server.address,
             inputs.traffic[kind],
             rate=rates[kind] / 2,
-            seconds=2 * session.seconds,
-            cores=session.cores.load,
+            seconds=2 * setting.seconds,
+            cores=setting.cores.load,
         )
         for kind in (MIRRORLIST, METALINK)
     }
@@ -157,22 +157,22 @@ def _latency(session: Session, inputs: Inputs, server: Server, rates: dict[str, 
     return Row(max(latencies.p99_ms for latencies in found.values()), detail)
 
 
-def _private(session: Session, inputs: Inputs, server: Server, rates: dict[str, float]) -> Row:
+def _private(setting: Setting, inputs: Inputs, server: Server, rates: dict[str, float]) -> Row:
     """What the worker shares with nobody, after so many further answers of each kind."""
     for kind in (MIRRORLIST, METALINK):
         closed_loop(
-            server.address, inputs.traffic[kind], seconds=session.soak / rates[kind] + 1, cores=session.cores.load
+            server.address, inputs.traffic[kind], seconds=setting.soak / rates[kind] + 1, cores=setting.cores.load
         )
     (worker,) = workers(server.pid)
     detail: dict[str, object] = {"pss_mb_by_process": _sizes(server), "resident_mb": resident_mb(server)}
     return Row(round(worker.private_bytes / _MB, 1), detail)
 
 
-def _against_log(session: Session, inputs: Inputs, server: Server) -> Row:
-    log = session.folder / "access.log"
-    with run_redirector([*inputs.options(session), "--access-log", str(log)], session.cores.server) as logging:
+def _against_log(setting: Setting, inputs: Inputs, server: Server) -> Row:
+    log = setting.folder / "access.log"
+    with run_redirector([*inputs.options(setting), "--access-log", str(log)], setting.cores.server) as logging:
         traffic = inputs.traffic[MIRRORLIST]
-        taken = take_turns(session, {"off": (server, traffic), "on": (logging, traffic)})
+        taken = take_turns(setting, {"off": (server, traffic), "on": (logging, traffic)})
     row = _compare(taken["on"], taken["off"])
     row.detail["lines"] = log.read_bytes().count(b"\n")
     row.detail["answers"] = sum(sampled.throughput.requests for sampled in taken["on"])
@@ -180,13 +180,13 @@ def _against_log(session: Session, inputs: Inputs, server: Server) -> Row:
     return row
 
 
-def _against_larger(session: Session, inputs: Inputs, server: Server, larger: Inputs) -> Row:
+def _against_larger(setting: Setting, inputs: Inputs, server: Server, larger: Inputs) -> Row:
     """The lower of the two kinds."""
-    with run_redirector(larger.options(session), session.cores.server) as other:
+    with run_redirector(larger.options(setting), setting.cores.server) as other:
         rows = []
         for kind in (MIRRORLIST, METALINK):
             loads = {"base": (server, inputs.traffic[kind]), "larger": (other, larger.traffic[kind])}
-            taken = take_turns(session, loads)
+            taken = take_turns(setting, loads)
             rows.append(_compare(taken["larger"], taken["base"]))
         row = min(rows, key=lambda row: row.measured)
         row.detail["start_s"] = round(other.started_s, 2)
@@ -194,29 +194,29 @@ def _against_larger(session: Session, inputs: Inputs, server: Server, larger: In
     return row
 
 
-def _reload(session: Session, inputs: Inputs) -> Row:
+def _reload(setting: Setting, inputs: Inputs) -> Row:
     """Answers a second while a new age loads and takes over, against the seconds before.
 
     Workers are kept on the server's core; the rest, the loading nursery too, runs elsewhere. With two cores that is
     where the load comes from: the loader is then nice to it, and takes its time.
     """
-    cores = session.cores
+    cores = setting.cores
     elsewhere = cores.load[-1:]
-    with run_redirector(inputs.options(session), elsewhere) as server, _workers_kept_on(cores.server, server):
+    with run_redirector(inputs.options(setting), elsewhere) as server, _workers_kept_on(cores.server, server):
         if len(cores.load) == 1:
             os.setpriority(os.PRIO_PROCESS, server.pid, 19)
         load_cores = cores.load[:-1] or cores.load
         with closed_loop_meanwhile(server.address, inputs.traffic[MIRRORLIST], load_cores, _RELOAD_S):
             _wait_for_answers(server)
             with _answers_recorded(server) as record:
-                sleep(session.seconds)
+                sleep(setting.seconds)
                 start = perf_counter()
                 _ask_admin(server, "POST", "/-/reload")
                 end = perf_counter()
-                sleep(session.seconds)
+                sleep(setting.seconds)
     before, during, after = (
         _rate_between(record, *span)
-        for span in ((start - session.seconds, start), (start, end), (end, end + session.seconds))
+        for span in ((start - setting.seconds, start), (start, end), (end, end + setting.seconds))
     )
     return Row(
         round(during / before, 3),
@@ -302,19 +302,19 @@ def _ask_admin(server: Server, method: str, target: str) -> str:
     return body
 
 
-def _two_workers(session: Session, inputs: Inputs) -> Row:
+def _two_workers(setting: Setting, inputs: Inputs) -> Row:
     """How many times the throughput of one worker two reach.
 
     With four cores or more it is measured. With fewer the load runs on the same cores as the workers and is counted
     out: what two cores could answer follows from the CPU time that the server spends on one answer.
     """
-    everywhere = session.cores.server + session.cores.load
+    everywhere = setting.cores.server + setting.cores.load
     enough = len(everywhere) >= 4
     apart = Cores(everywhere[:2], everywhere[2:]) if enough else Cores(everywhere[:2], everywhere)
-    two = replace(session, cores=apart)
-    with run_redirector(inputs.options(session), session.cores.server) as server:
-        one_worker = sample(session, server, inputs.traffic[MIRRORLIST])
-    options = [*inputs.options(session), "--workers", "2"]
+    two = replace(setting, cores=apart)
+    with run_redirector(inputs.options(setting), setting.cores.server) as server:
+        one_worker = sample(setting, server, inputs.traffic[MIRRORLIST])
+    options = [*inputs.options(setting), "--workers", "2"]
     with run_redirector(options, apart.server) as server:
         two_workers = sample(two, server, inputs.traffic[MIRRORLIST])
         private = [round(worker.private_bytes / _MB, 1) for worker in workers(server.pid)]
@@ -333,22 +333,22 @@ def _two_workers(session: Session, inputs: Inputs) -> Row:
     )
 
 
-def _tree(session: Session) -> Row:
-    folder = session.folder / "tree"
-    write_tree(folder, mirrors=530, seed=session.seed)
-    asns = session.folder / "tree-asns.txt"
-    write_as_table(asns, session.scale.as_lines, session.seed)
-    cities = session.folder / "cities.mmdb"
-    write_city_database(cities, places=5_000, seed=session.seed)
+def _tree(setting: Setting) -> Row:
+    folder = setting.folder / "tree"
+    write_tree(folder, mirrors=530, seed=setting.seed)
+    asns = setting.folder / "tree-asns.txt"
+    write_as_table(asns, setting.scale.as_lines, setting.seed)
+    cities = setting.folder / "cities.mmdb"
+    write_city_database(cities, places=5_000, seed=setting.seed)
     catalog = load_tree(str(folder), now=0)
-    traffic = session.folder / "tree-traffic"
-    clients = load_crowd(catalog, asns).draw(Random(session.seed), session.clients)
+    traffic = setting.folder / "tree-traffic"
+    clients = load_crowd(catalog, asns).draw(Random(setting.seed), setting.clients)
     write_traffic(traffic, tree_targets(catalog), clients)
     options = ["--source", str(folder), "--asn", str(asns), "--geoip", str(cities), "--workers", "1"]
-    with run_redirector(options, session.cores.server) as server:
+    with run_redirector(options, setting.cores.server) as server:
         size = verify(server.address, read_requests(traffic)[:1_000], TreeJudge(catalog))
-        with run_nginx(session.folder / "nginx-tree", {"tree": round(size)}, session.cores.server) as nginx:
-            taken = take_turns(session, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
+        with run_nginx(setting.folder / "nginx-tree", {"tree": round(size)}, setting.cores.server) as nginx:
+            taken = take_turns(setting, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
         row = _compare(taken["redirector"], taken["nginx"])
         row.detail["body_bytes"] = round(size)
         row.detail["start_s"] = round(server.started_s, 2)

@@ -8,13 +8,13 @@ import pytest
 
 from benchmarks.processes import ROOT, Server, run_redirector, split_cores
 from benchmarks.scale import SCALES
-from benchmarks.session import Inputs, Session, make_inputs
+from benchmarks.setting import Inputs, Setting, make_inputs
 from benchmarks.table import KINDS
 
 
 @pytest.fixture(scope="session")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return Session(
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    return Setting(
         folder=tmp_path_factory.mktemp("bench"),
         geoip=ROOT / "data" / "geoip" / "country.mmdb",
         cores=split_cores(),
@@ -27,11 +27,11 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 
 @pytest.fixture(scope="session")
-def inputs(session: Session) -> Inputs:
-    return make_inputs(session, "base", session.scale, KINDS)
+def inputs(setting: Setting) -> Inputs:
+    return make_inputs(setting, "base", setting.scale, KINDS)
 
 
 @pytest.fixture(scope="session")
-def server(session: Session, inputs: Inputs) -> Iterator[Server]:
-    with run_redirector(inputs.options(session), session.cores.server) as running:
+def server(setting: Setting, inputs: Inputs) -> Iterator[Server]:
+    with run_redirector(inputs.options(setting), setting.cores.server) as running:
         yield running

@@ -17,15 +17,15 @@ from benchmarks.micro import measure_functions
 from benchmarks.open_loop import measure, read_requests
 from benchmarks.processes import Server, family, find_nginx, run_nginx, workers
 from benchmarks.report import Report, describe_machine
-from benchmarks.session import CLOSE, METALINK, MIRRORLIST, Inputs, Session, judge, ratio, take_turns
+from benchmarks.setting import CLOSE, METALINK, MIRRORLIST, Inputs, Setting, judge, ratio, take_turns
 from benchmarks.table import TARGETS, Row
 
 needs_wrk = pytest.mark.skipif(which("wrk") is None, reason="wrk is not installed")
 needs_nginx = pytest.mark.skipif(find_nginx() is None, reason="nginx is not installed")
 
 
-def test_server_answers_all_kinds_of_traffic_rightly(session: Session, inputs: Inputs, server: Server) -> None:
-    sizes = judge(session, inputs, server)
+def test_server_answers_all_kinds_of_traffic_rightly(setting: Setting, inputs: Inputs, server: Server) -> None:
+    sizes = judge(setting, inputs, server)
     assert 300 < sizes[MIRRORLIST] < sizes[METALINK]
     assert sizes[CLOSE] == sizes[MIRRORLIST]
 
@@ -41,26 +41,26 @@ def test_open_loop_offers_the_rate_it_is_told(inputs: Inputs, server: Server) ->
 
 @needs_wrk
 @pytest.mark.parametrize("kind", [MIRRORLIST, CLOSE])
-def test_closed_loop_counts_answers(session: Session, inputs: Inputs, server: Server, kind: str) -> None:
-    found = closed_loop(server.address, inputs.traffic[kind], seconds=1, cores=session.cores.load, connections=4)
+def test_closed_loop_counts_answers(setting: Setting, inputs: Inputs, server: Server, kind: str) -> None:
+    found = closed_loop(server.address, inputs.traffic[kind], seconds=1, cores=setting.cores.load, connections=4)
     assert found.requests > 10
     assert found.size_bytes > 300
 
 
 @needs_wrk
-def test_closed_loop_refuses_to_time_errors(session: Session, server: Server, tmp_path: Path) -> None:
+def test_closed_loop_refuses_to_time_errors(setting: Setting, server: Server, tmp_path: Path) -> None:
     traffic = tmp_path / "traffic"
     traffic.write_bytes(b"GET /mirrorlist?repo=absent&arch=x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
     with pytest.raises(BadAnswersError, match="bad_status"):
-        closed_loop(server.address, traffic, seconds=1, cores=session.cores.load, connections=2)
+        closed_loop(server.address, traffic, seconds=1, cores=setting.cores.load, connections=2)
 
 
 @needs_wrk
 @needs_nginx
-def test_nginx_hands_out_files_of_the_size_it_is_told(session: Session, inputs: Inputs, server: Server) -> None:
-    with run_nginx(session.folder / "nginx", {MIRRORLIST: 5_000, METALINK: 20_000}, session.cores.server) as nginx:
+def test_nginx_hands_out_files_of_the_size_it_is_told(setting: Setting, inputs: Inputs, server: Server) -> None:
+    with run_nginx(setting.folder / "nginx", {MIRRORLIST: 5_000, METALINK: 20_000}, setting.cores.server) as nginx:
         traffic = inputs.traffic[MIRRORLIST]
-        taken = take_turns(session, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
+        taken = take_turns(setting, {"nginx": (nginx, traffic), "redirector": (server, traffic)})
     assert 5_000 < taken["nginx"][0].throughput.size_bytes < 5_500
     assert ratio(taken["redirector"], taken["nginx"]) > 0
 
@@ -72,8 +72,12 @@ def test_processes_of_a_server_are_found_and_weighed(server: Server) -> None:
     assert 0 < worker.private_bytes <= worker.peak_bytes
 
 
-def test_every_hot_function_is_timed(session: Session, inputs: Inputs) -> None:
-    assert all(microseconds > 0 for microseconds in measure_functions(session, inputs).values())
+def test_every_hot_function_is_timed(setting: Setting, inputs: Inputs) -> None:
+    functions = measure_functions(setting, inputs)
+    assert all(microseconds > 0 for microseconds in functions.microseconds.values())
+    assert 0 < functions.hit_rate <= 1
+    report = Report(describe_machine(), functions=functions).render()
+    assert "| mirrorlist, request to answer |" in report
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.open_loop import read_requests
-from benchmarks.session import MIRRORLIST, Inputs
+from benchmarks.setting import MIRRORLIST, Inputs
 from benchmarks.traffic import Crowd, write_traffic
 
 

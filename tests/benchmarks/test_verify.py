@@ -13,7 +13,7 @@ from benchmarks.drive import BadAnswersError
 from benchmarks.make_tree import write_tree
 from benchmarks.open_loop import read_requests
 from benchmarks.processes import Server, run_redirector
-from benchmarks.session import METALINK, MIRRORLIST, Inputs, Session
+from benchmarks.setting import METALINK, MIRRORLIST, Inputs, Setting
 from benchmarks.traffic import tree_targets, write_traffic
 from benchmarks.verify import Exchange, SnapshotJudge, TreeJudge, ask, verify
 from redirector.model import Catalog
@@ -30,8 +30,8 @@ def catalog(inputs: Inputs) -> Catalog:
 
 
 @pytest.fixture(scope="session")
-def judge(session: Session, catalog: Catalog) -> SnapshotJudge:
-    return SnapshotJudge(catalog, session.geoip)
+def judge(setting: Setting, catalog: Catalog) -> SnapshotJudge:
+    return SnapshotJudge(catalog, setting.geoip)
 
 
 @pytest.fixture(scope="session")
@@ -125,14 +125,14 @@ def test_status_other_than_200_is_found(judge: SnapshotJudge, server: Server) ->
         verify(server.address, [request], judge)
 
 
-def test_answers_from_a_tree_are_judged(session: Session, tmp_path: Path) -> None:
+def test_answers_from_a_tree_are_judged(setting: Setting, tmp_path: Path) -> None:
     write_tree(tmp_path / "tree", mirrors=30, seed=1)
     catalog = load_tree(str(tmp_path / "tree"), now=0)
     write_traffic(tmp_path / "traffic", tree_targets(catalog), [f"8.8.{third}.8" for third in range(40)])
     requests = read_requests(tmp_path / "traffic")
     judge = TreeJudge(catalog)
-    options = ["--source", str(tmp_path / "tree"), "--geoip", str(session.geoip), "--workers", "1"]
-    with run_redirector(options, session.cores.server) as server:
+    options = ["--source", str(tmp_path / "tree"), "--geoip", str(setting.geoip), "--workers", "1"]
+    with run_redirector(options, setting.cores.server) as server:
         verify(server.address, requests, judge)
         (exchange, *_) = ask(server.address, requests[:1])
     for body, found in (

@@ -28,7 +28,7 @@ _VERIFIED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Setting:
     """Where and how long to measure.
 
     folder   for inputs; somebody else empties it
@@ -57,12 +57,12 @@ class Inputs:
     continents: Path
     traffic: Mapping[str, Path]
 
-    def options(self, session: Session) -> list[str]:
+    def options(self, setting: Setting) -> list[str]:
         """Flags of `redirector serve` for one worker; an empty AS table is left out, since it would be refused."""
         asn = ["--asn", str(self.as_table)] if self.as_table.stat().st_size else []
         return [
             *("--source", str(self.snapshot), "--continents", str(self.continents)),
-            *("--geoip", str(session.geoip), *asn, "--workers", "1"),
+            *("--geoip", str(setting.geoip), *asn, "--workers", "1"),
         ]
 
 
@@ -81,42 +81,42 @@ class Sample:
     throughput: Throughput
 
 
-def make_inputs(session: Session, name: str, scale: Scale, kinds: tuple[str, ...] = (MIRRORLIST, METALINK)) -> Inputs:
+def make_inputs(setting: Setting, name: str, scale: Scale, kinds: tuple[str, ...] = (MIRRORLIST, METALINK)) -> Inputs:
     """A snapshot of *scale* in a folder *name* of its own, with traffic of each kind."""
-    folder = session.folder / name
-    write_snapshot(folder, scale, session.seed)
-    return make_traffic(session, folder, kinds)
+    folder = setting.folder / name
+    write_snapshot(folder, scale, setting.seed)
+    return make_traffic(setting, folder, kinds)
 
 
-def make_traffic(session: Session, made: Path, kinds: tuple[str, ...] = (MIRRORLIST, METALINK)) -> Inputs:
+def make_traffic(setting: Setting, made: Path, kinds: tuple[str, ...] = (MIRRORLIST, METALINK)) -> Inputs:
     """Traffic of each kind for what `make_snapshot` wrote into the folder *made*."""
     catalog = load_snapshot_file(str(made / SNAPSHOT))
-    clients = load_crowd(catalog, made / AS_TABLE).draw(Random(session.seed), session.clients)
+    clients = load_crowd(catalog, made / AS_TABLE).draw(Random(setting.seed), setting.clients)
     traffic = {}
     for kind in kinds:
-        traffic[kind] = session.folder / f"{made.name}-{kind}"
+        traffic[kind] = setting.folder / f"{made.name}-{kind}"
         answer = METALINK if kind == METALINK else MIRRORLIST
         write_traffic(traffic[kind], mirrormanager_targets(catalog, answer), clients, close=kind == CLOSE)
     return Inputs(made / SNAPSHOT, made / AS_TABLE, made / CONTINENTS, traffic)
 
 
-def judge(session: Session, inputs: Inputs, server: Server) -> dict[str, float]:
+def judge(setting: Setting, inputs: Inputs, server: Server) -> dict[str, float]:
     """Mean body size by kind, after a thousand answers of each were read; raises BadAnswersError on a wrong one."""
-    judge_answer = SnapshotJudge(load_snapshot_file(str(inputs.snapshot)), session.geoip)
+    judge_answer = SnapshotJudge(load_snapshot_file(str(inputs.snapshot)), setting.geoip)
     return {
         kind: verify(server.address, read_requests(traffic)[:_VERIFIED], judge_answer)
         for kind, traffic in inputs.traffic.items()
     }
 
 
-def sample(session: Session, server: Server, traffic: Path, connections: int = 64) -> Sample:
+def sample(setting: Setting, server: Server, traffic: Path, connections: int = 64) -> Sample:
     """One closed loop on *server*."""
-    cpu_s, busy_s, start = _cpu_seconds(server), busy_seconds(session.cores.server), perf_counter()
+    cpu_s, busy_s, start = _cpu_seconds(server), busy_seconds(setting.cores.server), perf_counter()
     throughput = closed_loop(
-        server.address, traffic, seconds=session.seconds, cores=session.cores.load, connections=connections
+        server.address, traffic, seconds=setting.seconds, cores=setting.cores.load, connections=connections
     )
-    cpu_s, busy_s = _cpu_seconds(server) - cpu_s, busy_seconds(session.cores.server) - busy_s
-    strangers = max(0.0, busy_s - cpu_s) / ((perf_counter() - start) * len(session.cores.server))
+    cpu_s, busy_s = _cpu_seconds(server) - cpu_s, busy_seconds(setting.cores.server) - busy_s
+    strangers = max(0.0, busy_s - cpu_s) / ((perf_counter() - start) * len(setting.cores.server))
     return Sample(throughput.rate, round(cpu_s / throughput.requests * 1e6, 2), round(strangers, 3), throughput)
 
 
@@ -124,12 +124,12 @@ def _cpu_seconds(server: Server) -> float:
     return sum(process.cpu_s for process in family(server.pid))
 
 
-def take_turns(session: Session, loads: Mapping[str, tuple[Server, Path]]) -> dict[str, list[Sample]]:
+def take_turns(setting: Setting, loads: Mapping[str, tuple[Server, Path]]) -> dict[str, list[Sample]]:
     """Samples of each server under its traffic, taken in turns: what disturbs the machine disturbs all of them."""
     taken: dict[str, list[Sample]] = {name: [] for name in loads}
-    for _ in range(session.rounds):
+    for _ in range(setting.rounds):
         for name, (server, traffic) in loads.items():
-            taken[name].append(sample(session, server, traffic))
+            taken[name].append(sample(setting, server, traffic))
     return taken
 
 
