@@ -113,6 +113,7 @@ def test_a_mirrorlist_is_the_ranking(
                 assert answer.relaxed == ranking.relaxed
 
 
+@settings(max_examples=40)
 @given(catalogs(), NAMES, WISHES, st.sampled_from(CLIENTS))
 def test_a_metalink_is_the_ranking(catalog: Catalog, name: str, wishes: list[str], client: str) -> None:
     target = "&".join((f"/metalink?repo={name}&arch=x86_64", *wishes))
@@ -127,6 +128,7 @@ def test_a_metalink_is_the_ranking(catalog: Catalog, name: str, wishes: list[str
         assert found == expected
 
 
+@settings(max_examples=60)
 @given(catalogs(), NAMES, WISHES, st.sampled_from(CLIENTS))
 def test_a_redirect_goes_to_the_first_of_the_list(catalog: Catalog, name: str, wishes: list[str], client: str) -> None:
     target = "&".join((f"/mirrorlist?repo={name}&arch=x86_64&redirect", *wishes))
@@ -141,7 +143,7 @@ def test_a_redirect_goes_to_the_first_of_the_list(catalog: Catalog, name: str, w
         assert dict(answer.headers)["Location"] == shown[answer.first][0] + ending
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(catalogs(Dialect.ALMALINUX, max_size=14), WISHES, st.sampled_from(CLIENTS), st.sampled_from((1, 3, 10)))
 def test_a_list_by_distance_is_the_ranking(catalog: Catalog, wishes: list[str], client: str, length: int) -> None:
     tree = tree_of(hosts=catalog.hosts, host_sets=catalog.host_sets[:1], list_length=length)
@@ -155,6 +157,7 @@ def test_a_list_by_distance_is_the_ranking(catalog: Catalog, wishes: list[str], 
     assert answer.body.decode().splitlines() == [url + ending for host in hosts for url in shown[host]]
 
 
+@settings(max_examples=60)
 @given(catalogs(), st.sampled_from(CLIENTS))
 def test_a_client_gets_one_order_in_every_form(catalog: Catalog, client: str) -> None:
     """With a window, and as far as every host can be shown."""
@@ -171,7 +174,7 @@ def with_https(carriers: HostSet) -> HostSet:
     return replace(carriers, urls={host: (f"https://h{host}/pub",) for host in carriers.urls})
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(catalogs(), NAMES, WISHES, st.sampled_from((None, *CLIENTS)), st.booleans())
 def test_a_list_is_never_empty_where_a_host_may_be_given(
     catalog: Catalog, name: str, wishes: list[str], client: str | None, is_tree: bool
@@ -187,6 +190,7 @@ def test_a_list_is_never_empty_where_a_host_may_be_given(
     assert (b"://" in served.get(asked, client).body) == has_urls
 
 
+@settings(max_examples=60)
 @given(catalogs(), WISHES, st.sampled_from(CLIENTS))
 def test_what_is_required_and_not_met_is_an_error(catalog: Catalog, wishes: list[str], client: str) -> None:
     served = rig_of(catalog)

@@ -95,7 +95,7 @@ CLIENT = st.sampled_from((None, *CLIENTS))
 ADDRESS = st.sampled_from((None, None, *CLIENTS))
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     catalogs(),
     st.sampled_from([form.format(directory) for form in FORMS for directory in DIRECTORIES]),
@@ -119,7 +119,7 @@ def test_a_private_host_is_never_given_outside_its_networks(
         assert_kept(catalog, served, f"{target}&{wish}", client, ip, trusted)
 
 
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(
     catalogs(Dialect.ALMALINUX),
     st.sampled_from(OF_TREES),
