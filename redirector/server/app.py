@@ -130,8 +130,7 @@ class Service:
         """What *request* gets; never raises."""
         target = request.raw_path.encode("utf-8", "surrogateescape")
         if request.method not in METHODS:
-            allow = (("Allow", ", ".join(METHODS)),)
-            return Answer(405, kind_of(target), b"only GET and HEAD are answered\n", headers=allow)
+            return self.not_allowed(target)
         if request.body_exists:
             return Answer(413, kind_of(target), b"a request must not have a body\n")
         if request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
@@ -143,15 +142,21 @@ class Service:
             _log.exception("a request could not be answered: %.200r", target)
             return Answer(500, kind_of(target), b"this should not have happened, and is in the server's log\n")
 
+    @staticmethod
+    def not_allowed(target: bytes) -> Answer:
+        """The answer to any method but those of `METHODS`."""
+        allow = (("Allow", ", ".join(METHODS)),)
+        return Answer(405, kind_of(target), b"only GET and HEAD are answered\n", headers=allow)
+
     def respond(self, answer: Answer) -> web.Response:
         """aiohttp's response for *answer*, with the headers that all answers have."""
         response = web.Response(status=answer.status, body=answer.body, headers=header_fields(answer))
         response[_ANSWER] = answer
         return response
 
-    def refuse(self, kind: Kind, status: int, text: str) -> web.Response:
-        """A last answer on a connection."""
-        response = self.respond(Answer(status, kind, text.encode() + b"\n"))
+    def refuse(self, answer: Answer) -> web.Response:
+        """*answer* as the last one on its connection."""
+        response = self.respond(answer)
         response.force_close()
         return response
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import re
 import struct
 import termios
 import time
@@ -17,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 
-from redirector.answer.answer import Kind
+from redirector.answer.answer import Answer, Kind
 
 if TYPE_CHECKING:
     from redirector.server.app import Service
@@ -32,6 +33,9 @@ END_OF_HEADERS = b"\r\n\r\n"
 
 MAX_HEADER_BYTES = 65_536
 """How much of a request is read before its end must have come; aiohttp limits a line, and the number of lines."""
+
+_REQUEST_LINE = re.compile(r"b'[A-Z-]+ ([!-~]+) HTTP/1\.[01]'")
+"""A request line as aiohttp repeats it in the message about a method that its parser does not know."""
 
 LINGER_S = 5.0
 """How long a body that was refused is still read, so that the client sees the answer and not a reset."""
@@ -202,15 +206,18 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what is no HTTP, with one line and no stack trace: it is the client's doing."""
+        """The answer to what is no HTTP, with neither a line nor a stack trace: it is the client's doing."""
         if status >= 500:
             _log.error("a request failed outside its handler", exc_info=exc)
-            return self.service.refuse(Kind.OTHER, status, "this should not have happened, and is in the server's log")
-        if isinstance(exc, LineTooLong):
-            if exc.args[1] == self.max_line_size:
-                return self.service.refuse(Kind.OTHER, 414, "the request target is too long")
-            return self.service.refuse(Kind.OTHER, 431, "a header is too long")
-        return self.service.refuse(Kind.OTHER, status, "this is not HTTP/1.1")
+            text = b"this should not have happened, and is in the server's log\n"
+        elif isinstance(exc, LineTooLong):
+            in_target = exc.args[1] == self.max_line_size
+            status, text = (414, b"the target is too long\n") if in_target else (431, b"a header is too long\n")
+        elif isinstance(exc, BadHttpMethod) and (line := _REQUEST_LINE.search(exc.message)):
+            return self.service.refuse(self.service.not_allowed(line[1].encode()))
+        else:
+            text = b"this is not HTTP/1.1\n"
+        return self.service.refuse(Answer(status, Kind.OTHER, text))
 
     def _process_keepalive(self) -> None:
         """aiohttp's own timer: the deadline has taken its place."""
