@@ -95,7 +95,8 @@ def visible(
     is_unmet = "protocol" in ranking.relaxed and (relax or form is Form.REDIRECT)
     protocols = () if is_unmet else wishes.protocols
     chosen = {host: choose_urls(carriers.urls[host], protocols, form) for host in hosts}
-    if protocols and relax and not any(chosen.values()):
+    if protocols and relax and not any(chosen.values()):  # a redirect to what browsers cannot read
+        ranking = replace(ranking, relaxed=(*ranking.relaxed, "protocol"))
         chosen = {host: choose_urls(carriers.urls[host], (), form) for host in hosts}
     shown = {host: urls for host, urls in chosen.items() if urls}
     if not shown and form is not Form.REDIRECT:

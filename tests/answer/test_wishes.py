@@ -120,6 +120,8 @@ def test_rsync_is_listed_only_where_nobody_has_anything_else() -> None:
 def test_a_redirect_to_a_protocol_that_browsers_lack_goes_to_http(manager: Rig) -> None:
     answer = manager.get(f"{MANAGER}redirect&protocol=rsync", None)
     assert (answer.status, dict(answer.headers)["Location"].partition(":")[0]) == (302, "https")
+    assert dict(answer.headers)["X-Relaxed"] == "protocol"
+    assert manager.get(f"{MANAGER}redirect&require=rsync", None).status == 404
 
 
 @pytest.mark.parametrize(
