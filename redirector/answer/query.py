@@ -33,7 +33,7 @@ class Query:
 
     kind        MIRRORLIST, METALINK, ISOLIST, PAGE, or OTHER: a file, to be redirected
     repo, arch  of `/mirrorlist?repo=&arch=`; None: the parameter is absent
-    path        of `path=`, or of a file's own path: outer slashes trimmed, runs collapsed
+    path        of `path=`: outer slashes trimmed, runs collapsed; or of a file's own path, which keeps its last slash
     version     of `/mirrorlist/<version>/<repository>` and `/isolist/<version>/<arch>`
     repository  likewise
     address     `ip=` as given; None: absent or empty
@@ -188,7 +188,7 @@ def _file_path(path: str) -> str:
     collapsed = _collapsed(path)
     if not path.startswith("/") or any(segment in (".", "..") for segment in collapsed.split("/")) or "\\" in path:
         raise QueryError(400, "the path may not hold '.', '..' or a backslash")
-    return collapsed
+    return f"{collapsed}/" if path.endswith("/") else collapsed
 
 
 def _wishes(parameters: Mapping[str, str]) -> Wishes:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
+from redirector.answer.files import resolve_file, vault_directories
 from redirector.answer.formats import TABLES
 from redirector.answer.metalink import (
     METALINK_END,
@@ -22,10 +23,12 @@ from redirector.answer.mirrorlist import MARK, mirrorlist_seam
 from redirector.answer.orders import Orders
 from redirector.answer.query import UNKNOWN_PAGE, Query, kind_of, parse_query
 from redirector.answer.rank import Ranking, rank
+from redirector.answer.redirects import countries_of_urls, digest_headers, link_headers, wanted_metalink
 from redirector.answer.resolve import DANGLING, plain_queries, resolve, resolve_isos
 from redirector.answer.seed import client_seed
 from redirector.answer.sheets import Sheets, pieces_of, sheet_of, visible
 from redirector.answer.tables import answer_table
+from redirector.answer.urls import plain_url
 from redirector.answer.wishes import NO_WISHES, Wishes, check_demands
 from redirector.errors import QueryError
 from redirector.locate.proxies import parse_address
@@ -35,6 +38,9 @@ from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Snapshot
 
 UNREADABLE = "Cannot parse client IP address. Aborting."
+
+_MAX_SHOWN = 200
+"""Characters of a path in an error's line."""
 
 _MAX_ERROR_BYTES = 480
 """An error is one line under 500 bytes, for terminals and logs."""
@@ -131,13 +137,17 @@ def plain_frames(snapshot: Snapshot) -> dict[bytes, Frame]:
 class Responder:
     """Answers from one snapshot; what it keeps between requests are the orders of audiences, and sheets.
 
-    frames  the plain spelling of every target that can be known beforehand -> its frame
+    frames         the plain spelling of every target that can be known beforehand -> its frame
+    vault          see `vault_directories`
+    url_countries  see `countries_of_urls`
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.orders = Orders(snapshot)
         self.sheets = Sheets(snapshot)
+        self.vault = vault_directories(snapshot.releases)
+        self.url_countries = countries_of_urls(snapshot.hosts, snapshot.host_sets)
         self.frames: dict[bytes, Frame] = plain_frames(snapshot)
 
     def answer(self, request: Request) -> Answer:
@@ -159,7 +169,9 @@ class Responder:
             query = parse_query(request.target, self.snapshot.policy.decode)
             if query.kind is Kind.ISOLIST:
                 return self._isolist(request, query)
-            if query.kind is Kind.PAGE or query.kind is Kind.OTHER:
+            if query.kind is Kind.OTHER:
+                return self._file(request, query)
+            if query.kind is Kind.PAGE:
                 raise QueryError(404, UNKNOWN_PAGE)
             metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
             listing = resolve(self.snapshot, query)
@@ -170,12 +182,16 @@ class Responder:
             if layout := TABLES.get(query.form or ""):
                 return answer_table(self, request, listing, seat, layout)
             frame = frame_of(listing, metalink, self.snapshot.policy)
+        return self._list(request, query, frame, seat)
+
+    def _list(self, request: Request, query: Query, frame: Frame, seat: Seat) -> Answer:
+        """A mirrorlist or a metalink, or the redirect that stands for it."""
         if frame.listing.only_url is not None:
             return self._only(request, query, frame, seat)
         form = Form.METALINK if frame.metalink else Form.REDIRECT if query.redirect else Form.MIRRORLIST
         reading = self.read(frame.listing, seat, form)
         if form is Form.REDIRECT:
-            return _redirect(frame, reading, seat)
+            return self._redirect(frame.listing, reading, seat)
         words = reading.words + self._extra(query)
         return Answer(
             status=200,
@@ -275,6 +291,55 @@ class Responder:
             return replace(found, status=302, kind=Kind.REDIRECT, body=b"", headers=(("Location", url),))
         return found
 
+    def _file(self, request: Request, query: Query) -> Answer:
+        """Where a file or directory is; or its metalink, where the client names that type and hashes are known."""
+        assert query.path is not None
+        found = resolve_file(self.snapshot, self.vault, query.path)
+        listing = found.listing
+        if found.missing:
+            text = f"{query.path[:_MAX_SHOWN]} is not in the primary tree"
+            return replace(self._refuse(request, QueryError(404, text)), kind=Kind.REDIRECT)
+        seat = self.seat(request, query)
+        if listing.only_url is not None:
+            headers = (("Location", plain_url(listing.only_url)),)
+            return Answer(302, Kind.REDIRECT, b"", headers=headers, tier=Tier.GLOBAL, country=seat.country)
+        wanted = wanted_metalink(request.accept) if listing.details else None
+        if wanted == "meta4":
+            answer = answer_table(self, request, listing, seat, TABLES[wanted])
+        elif wanted:
+            answer = self._list(request, _PLAIN, frame_of(listing, True, self.snapshot.policy), seat)
+        else:
+            answer = self._redirect(listing, self._read_file(listing, seat, found.written, request.now), seat)
+        vary = (("Vary", "Accept"),) if listing.details else ()
+        return replace(answer, kind=Kind.REDIRECT, headers=(*answer.headers, *vary))
+
+    def _read_file(self, listing: Listing, seat: Seat, written: int | None, now: float) -> Reading:
+        """Who has a file: its origin alone while it is too new for the mirrors."""
+        snapshot = self.snapshot
+        carriers, origin = snapshot.host_sets[listing.host_set].urls, snapshot.origin
+        if written is not None and now - written < snapshot.newest_s and origin is not None and origin in carriers:
+            return Reading([carriers[origin][0].encode()], False, origin, Tier.GLOBAL)
+        return self.read(listing, seat, Form.REDIRECT)
+
+    def _redirect(self, listing: Listing, reading: Reading, seat: Seat) -> Answer:
+        """To the first of *reading*; 404 when there is none."""
+        bases = [base.decode() for piece in reading.pieces for base in piece.split(MARK)]
+        headers = [("Location", plain_url(bases[0] + listing.ending))] if bases else []
+        if bases and self.snapshot.policy.decode:
+            headers += link_headers(bases, listing.ending, self.url_countries)
+            headers += digest_headers(listing.details)
+        return Answer(
+            302 if bases else 404,
+            Kind.REDIRECT,
+            b"",
+            headers=(*headers, *relaxed_header(reading.relaxed)),
+            tier=reading.tier,
+            first=reading.first,
+            country=seat.country,
+            relaxed=reading.relaxed,
+            asked=listing.asked,
+        )
+
     def _isolist(self, request: Request, query: Query) -> Answer:
         """A JSON array of directories with ISO files."""
         listing = resolve_isos(self.snapshot, query)
@@ -305,20 +370,3 @@ class Responder:
         if kind is Kind.METALINK and error.text not in (DANGLING, UNKNOWN_PAGE):
             return Answer(error.status, kind, failure_document(error.text, int(request.now)), METALINK_TYPE)
         return Answer(error.status, kind, error.text.encode(), content_type="")
-
-
-def _redirect(frame: Frame, reading: Reading, seat: Seat) -> Answer:
-    if not reading.pieces:
-        return Answer(404, Kind.REDIRECT, b"", country=seat.country, asked=frame.listing.asked)
-    location = reading.pieces[0].decode() + frame.listing.ending
-    return Answer(
-        302,
-        Kind.REDIRECT,
-        b"",
-        headers=(("Location", location), *relaxed_header(reading.relaxed)),
-        tier=reading.tier,
-        first=reading.first,
-        country=seat.country,
-        relaxed=reading.relaxed,
-        asked=frame.listing.asked,
-    )

@@ -48,6 +48,7 @@ class Limits:
     minimum: int
     order_window_s: int
     pool_bytes: int
+    newest_s: float = 0.0
 
 
 def compile_snapshot(
@@ -63,6 +64,7 @@ def compile_snapshot(
     continents.update(catalog.continents)
     host_sets = _best_urls_first(catalog.host_sets) if policy.https_first else catalog.host_sets
     everybody = _everybody(hosts)
+    families_known = any(host.ipv4 is not None or host.ipv6 is not None for host in hosts)
     private = sum(host.private for host in hosts)
     return Snapshot(
         dialect=catalog.dialect,
@@ -80,15 +82,17 @@ def compile_snapshot(
         redirects=catalog.redirects,
         details=catalog.details,
         releases=catalog.releases,
+        files=catalog.files,
         audiences=audiences,
         continents=continents,
         by_continent=_by_continent(continents),
         restricted=frozenset(HostId(n) for n, host in enumerate(hosts) if host.allowed),
-        families_known=any(host.ipv4 is not None or host.ipv6 is not None for host in hosts),
+        families_known=families_known,
         origin=next((HostId(n) for n, host in enumerate(hosts) if host.origin), None),
         minimum=limits.minimum,
         list_length=catalog.list_length,
         near_km=catalog.near_km,
+        newest_s=limits.newest_s,
         order_window_s=limits.order_window_s,
         pool_bytes=limits.pool_bytes,
         draws=draws_of([host.name for host in hosts]),

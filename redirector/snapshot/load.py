@@ -65,7 +65,7 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
         catalog,
         Tables(geo, asns, continents.continents, databases, config.geoip or "", config.asn or ""),
         policy_of(catalog.dialect, config.compatibility),
-        Limits(config.minimum, config.order_window_s, config.page_pool_mb * 1_000_000),
+        Limits(config.minimum, config.order_window_s, config.page_pool_mb * 1_000_000, config.newest_s),
         now,
         problems,
     )

@@ -13,6 +13,7 @@ from redirector.model import (
     Dialect,
     Directory,
     FileDetail,
+    FileIndex,
     Host,
     HostId,
     HostSet,
@@ -79,6 +80,7 @@ class Snapshot:
     redirects: Mapping[str, str]
     details: Mapping[tuple[str, str], tuple[FileDetail, ...]]
     releases: Releases | None
+    files: FileIndex | None
     audiences: Audiences
     continents: Mapping[str, str]
     by_continent: Mapping[str, tuple[str, ...]]
@@ -88,6 +90,7 @@ class Snapshot:
     minimum: int
     list_length: int
     near_km: float
+    newest_s: float
     order_window_s: int
     pool_bytes: int
     draws: NDArray[np.float32]

@@ -13,9 +13,10 @@ from redirector.model import Catalog, Dialect, Directory, FileDetail, HostSetId,
 from redirector.sources.health import HEALTH_LIMIT_BYTES, Health, parse_health
 from redirector.sources.inputs import Inputs
 from redirector.sources.mirror_file import Mirror, read_mirror
-from redirector.sources.primary import REPOMD, Metadata, find_pushes, find_tree
+from redirector.sources.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
+from redirector.sources.primary_files import index_files
 from redirector.sources.problems import Report, show
-from redirector.sources.releases import host_set_of, list_spots
+from redirector.sources.releases import Spot, host_set_of, list_spots
 from redirector.sources.tree_config import TreeConfig, read_config
 from redirector.sources.tree_hosts import HostSets, build_hosts, build_releases
 
@@ -77,7 +78,9 @@ def _load_catalog(inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[
     health = _load_health(inputs, config, mirrors, now)
     hosts = build_hosts(inputs, config, mirrors, health)
     sets = HostSets(hosts)
-    releases = build_releases(inputs.report.of(config.path), config, mirrors, health, sets)
+    report = inputs.report.of(config.path)
+    releases = build_releases(report, config, mirrors, health, sets)
+    primary = find_tree(report, "primary", config.primary) if config.primary else None
     return Catalog(
         dialect=Dialect.ALMALINUX,
         path=path,
@@ -85,7 +88,8 @@ def _load_catalog(inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[
         host_sets=tuple(sets.members),
         directories=_build_directories(releases),
         releases=releases,
-        details=_load_details(inputs, config, releases, now),
+        details=_load_details(inputs, config, primary, releases, now) if primary else {},
+        files=index_files(report, primary, _list_places(releases)) if primary else None,
         list_length=config.list_length,
         near_km=config.near_km,
         built=int(max(inputs.mtimes.values())),
@@ -128,13 +132,10 @@ def _build_directories(releases: Releases) -> dict[str, Directory]:
 
 
 def _load_details(
-    inputs: Inputs, config: TreeConfig, releases: Releases, now: float
+    inputs: Inputs, config: TreeConfig, primary: MasterTree, releases: Releases, now: float
 ) -> dict[tuple[str, str], tuple[FileDetail, ...]]:
     """What `primary` and `primary_history` hold, under every name that clients may write."""
     report = inputs.report.of(config.path)
-    primary = config.primary and find_tree(report, "primary", config.primary)
-    if not primary:
-        return {}
     pushes = find_pushes(report, "primary_history", config.primary_history) if config.primary_history else ()
     metadata = Metadata(primary, pushes, inputs)
     found: dict[str, tuple[FileDetail, ...]] = {}
@@ -143,9 +144,19 @@ def _load_details(
         if not spot.metadata:
             continue
         if spot.full_name not in found:
-            shorter = [version for version, full in releases.duplicated.items() if full == spot.full]
-            names = (spot.full_name, *(f"{version}/{spot.path}" for version in shorter))
-            found[spot.full_name] = config.alternates.pick(metadata.find_versions(names), now)
+            versions = metadata.find_versions(_names_of(releases, spot))
+            found[spot.full_name] = config.alternates.pick(versions, now)
         if found[spot.full_name]:
             details[f"{spot.name}/repodata", REPOMD] = found[spot.full_name]
     return details
+
+
+def _list_places(releases: Releases) -> dict[str, tuple[str, ...]]:
+    """Every directory that mirrors carry -> its names in the primary tree."""
+    return {spot.full_name: _names_of(releases, spot) for spot in list_spots(releases) if spot.on_mirrors}
+
+
+def _names_of(releases: Releases, spot: Spot) -> tuple[str, ...]:
+    """All names of a directory, the mapped version's first: one of them is a folder, the others may be links."""
+    shorter = [version for version, full in releases.duplicated.items() if full == spot.full]
+    return (spot.full_name, *(f"{version}/{spot.path}" for version in shorter))

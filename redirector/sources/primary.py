@@ -68,6 +68,16 @@ def parse_repomd(raw: bytes) -> FileDetail:
     )
 
 
+def parse_names(raw: bytes) -> list[str]:
+    """The files beside a `repomd.xml` that it names. Raises ValueError for anything else than a repomd.xml."""
+    try:
+        root = ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
+    except ElementTree.ParseError as error:
+        raise ValueError(f"not a repomd.xml: {error}") from error
+    places = (element.get("href", "") for element in root.iterfind("{*}data/{*}location"))
+    return [place.removeprefix("repodata/") for place in places if place.startswith("repodata/")]
+
+
 @dataclass(frozen=True, slots=True)
 class MasterTree:
     """One push on disk: its path, and the names in its root, which are versions."""
