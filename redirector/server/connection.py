@@ -140,7 +140,7 @@ class Connection(RequestHandler):
 
     def unread_bytes(self) -> int:
         """How much of what was written has not reached the client, in our buffer and in the kernel's."""
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return 0
         descriptor = self.transport.get_extra_info("socket").fileno()
         (in_kernel,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))

@@ -25,16 +25,18 @@ MAX_LINE_BYTES = 4000
 
 
 def configure_logging(level: str, form: str) -> None:
-    """Send what the loggers below `redirector` say to standard error; *form* is `text` or `json`."""
+    """Send what we and our libraries log to standard error, in place of what was configured before.
+
+    form  `text` or `json`
+    """
     handler = StandardError()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(RateLimit())
-    logger = logging.getLogger("redirector")
-    logger.handlers = [handler]
-    logger.setLevel(level.upper())
-    logger.propagate = False
-    logging.getLogger("aiohttp").addHandler(handler)
-    logging.getLogger("asyncio").addHandler(handler)
+    for name in ("redirector", "aiohttp", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+    logging.getLogger("redirector").setLevel(level.upper())
 
 
 class StandardError(logging.Handler):
