@@ -86,7 +86,7 @@ def rank(
     """Rank the hosts of *host_set* for *audience*.
 
     family  4 or 6, the client's own; hosts known not to serve it are left out while others remain
-    cost    60 µs for 60 hosts in reach, 500 µs by distance over 530
+    cost    170 µs for 90 hosts in reach of 470, 550 µs by distance over 530
     """
     choose = _by_distance if snapshot.policy.by_distance else _by_tiers
     ranking = choose(_Draft(snapshot, host_set, audience, wishes, family))
