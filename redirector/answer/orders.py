@@ -49,7 +49,7 @@ class Line:
     cost  the table of heads is shared by all lines of a tier; a tail takes 10 bytes a host, and 20 µs when first drawn
     """
 
-    __slots__ = ("_draws", "_limit", "_weights", "heads", "hosts", "members", "tails", "tier")
+    __slots__ = ("_draws", "_limit", "_weights", "barred", "heads", "hosts", "tails", "tier")
 
     def __init__(
         self,
@@ -70,18 +70,19 @@ class Line:
         self.hosts = group.hosts
         self._weights = group.weights or ()
         self.heads = heads
-        self.members = frozenset(group.hosts) if heads is not None and len(group.whole) != len(group.hosts) else None
+        barred = frozenset(group.whole).difference(group.hosts) if len(group.whole) != len(group.hosts) else None
+        self.barred = barred if heads is not None else None
         self._draws = draws
         self.tails: list[Reader | None] = [None] * (1 if heads is None else tails)
 
     def head(self, sheet: Sequence[object], seed: int) -> HostId | None:
         """Who comes first of those with something on *sheet*; None: nobody has. cost: 0.3 µs"""
-        heads, members = self.heads, self.members
+        heads, barred = self.heads, self.barred
         if heads is None:
             return next((host for host in self.hosts if sheet[host] is not None), None)
         for shift in _TRIES:
             host = heads[(seed >> shift) % SLOTS]
-            if sheet[host] is not None and (members is None or host in members):
+            if sheet[host] is not None and (barred is None or host not in barred):
                 return host
         present = [n for n, host in enumerate(self.hosts) if sheet[host] is not None]
         if not present:
@@ -108,7 +109,8 @@ def _read_nothing(_: Sequence[object]) -> tuple[object, ...]:
 class Order:
     """All orders of one audience.
 
-    lines     nearest first; no host is in two
+    lines     nearest first
+    near      how many of them are of the client's own network; their hosts may be in later lines too
     length    how many hosts are listed; None: all
     origin    comes last, outside of *length*
     comment   the ranking's words for the comment line
@@ -116,6 +118,7 @@ class Order:
     """
 
     lines: tuple[Line, ...]
+    near: int = 0
     length: int | None = None
     origin: HostId | None = None
     comment: str = ""
@@ -131,9 +134,10 @@ class Order:
         entries: list[T] = []
         first, tier = None, Tier.NONE
         tail_bits = seed >> _TAIL_BITS
-        for line in self.lines:
+        taken: list[tuple[HostId, T | None]] = []
+        for place, line in enumerate(self.lines):
             heads = line.heads
-            if heads is None or line.members is not None:
+            if heads is None or line.barred is not None:
                 head = line.head(sheet, seed)
             elif sheet[heads[seed % SLOTS]] is not None:
                 head = heads[seed % SLOTS]
@@ -152,6 +156,12 @@ class Order:
             number = tail_bits % len(tails)
             entries += filter(None, (tails[number] or line.draw_tail(number))(sheet))  # type: ignore[arg-type]
             sheet[head] = entry
+            if place < self.near:
+                taken += [(host, sheet[host]) for host in line.hosts]
+                for host in line.hosts:
+                    sheet[host] = None
+        for host, entry in reversed(taken):
+            sheet[host] = entry
         if self.length is not None:
             del entries[self.length :]
         if self.origin is not None and (last := sheet[self.origin]) is not None:
@@ -162,10 +172,9 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shared:
-    """What the orders of one audience for all regular host sets have in common; *reserve*: the rest of the world."""
+class _Places:
+    """What all audiences of one country share, for all regular host sets; *reserve*: the rest of the world."""
 
-    audience: Audience
     lines: tuple[Line, ...]
     reserve: Line | None
 
@@ -176,9 +185,9 @@ class Orders:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         limit = snapshot.pool_bytes
-        self.pool: Pool[Order] = Pool(limit // 2, lambda order: 400)
+        self.pool: Pool[Order] = Pool(limit // 2, lambda order: 500 + len(order.comment))
         self._words: Pool[str] = Pool(limit // 16, lambda words: 200 + len(words))
-        self._shared: Pool[_Shared] = Pool(limit // 16, lambda shared: 600)
+        self._places: dict[str | None, _Places] = {}
         self._lines: Pool[Line] = Pool(limit // 4, lambda line: 300 + 10 * len(line.hosts) * snapshot.tails)
         self._heads: Pool[array[int]] = Pool(limit // 8, lambda heads: 2 * len(heads) + 400)
 
@@ -192,7 +201,7 @@ class Orders:
         order = self.pool.find(key)
         if order is None:
             if host_set in self._snapshot.regular:
-                order = self._join(host_set, self._find_shared(audience, family))
+                order = self._join(host_set, audience)
             else:
                 order = self._own(host_set, audience, family)
             self.pool.keep(key, order)
@@ -218,44 +227,49 @@ class Orders:
             return self.of(ranking)
         return self.of(ranking, max(ranking.length + 1, 2))
 
-    def _find_shared(self, audience: int, family: int) -> _Shared:
-        key = audience * 8 + family
-        shared = self._shared.find(key)
-        if shared is None:
-            shared = self._shared.keep(key, self._rank_everybody(audience, family))
-        return shared
+    def _find_places(self, country: str | None) -> _Places:
+        places = self._places.get(country)
+        if places is None:
+            places = self._places[country] = self._rank_everybody(country)
+        return places
 
-    def _rank_everybody(self, audience: int, family: int) -> _Shared:
+    def _rank_everybody(self, country: str | None) -> _Places:
         snapshot = self._snapshot
-        who = snapshot.audiences.audience(audience)
-        ranking = rank(snapshot, snapshot.everybody, who, NO_WISHES, family or None)
+        ranking = rank(snapshot, snapshot.everybody, Audience(country))
         left_over = [host for host in snapshot.everybody.public if ranking.dropped.get(host) is Reason.FAR]
         if not snapshot.policy.allowed_everywhere:
-            left_over = [host for host in left_over if not is_disallowed(snapshot, host, who.country)]
+            left_over = [host for host in left_over if not is_disallowed(snapshot, host, country)]
         lines = [self._line(group) for group in ranking.groups if group.tier is not Tier.GLOBAL]
         reserve = [group for group in ranking.groups if group.tier is Tier.GLOBAL]
         if left_over and not reserve:
             weights = tuple(snapshot.hosts[host].bandwidth_mbit for host in left_over)
             reserve = [Group(Tier.GLOBAL, tuple(left_over), weights, snapshot.everybody.public)]
-        return _Shared(who, tuple(lines), self._line(reserve[0]) if reserve else None)
+        return _Places(tuple(lines), self._line(reserve[0]) if reserve else None)
 
-    def _join(self, host_set: HostSetId, shared: _Shared) -> Order:
-        """The order for one regular host set: with the reserve if few of its hosts are in the lines."""
-        snapshot, audience, lines = self._snapshot, shared.audience, shared.lines
-        carriers = snapshot.host_sets[host_set]
+    def _join(self, host_set: HostSetId, number: int) -> Order:
+        """The order of an audience for one regular host set: with the reserve if few of its hosts are in the lines."""
+        snapshot = self._snapshot
+        audience, carriers = snapshot.audiences.audience(number), snapshot.host_sets[host_set]
+        places = self._find_places(audience.country)
         key = (host_set, audience.country)
         comment = self._words.find(key)
         if comment is None:
             comment = self._words.keep(key, place_words(snapshot, carriers, audience.country))
+        near: list[Line] = []
         if audience.netblocks or audience.asn_hosts:
             around = [(Tier.NETBLOCK, hosts) for _, hosts in audience.netblocks] + [(Tier.ASN, audience.asn_hosts)]
-            carrying = [(tier, [host for host in hosts if host in carriers.urls]) for tier, hosts in around]
+            carrying = [(tier, tuple(host for host in hosts if host in carriers.urls)) for tier, hosts in around]
             comment = network_words(snapshot, audience, carrying) + comment
-        present = (host for line in lines for host in line.hosts if host in carriers.urls)
-        if sum(1 for _ in islice(present, snapshot.minimum)) < snapshot.minimum:
+            near = [self._line(Group(tier, hosts, (1,) * len(hosts), hosts)) for tier, hosts in carrying if hosts]
+        present = {host for line in near for host in line.hosts}
+        for line in places.lines:
+            if len(present) < snapshot.minimum:
+                present.update(islice((host for host in line.hosts if host in carriers.urls), snapshot.minimum * 2))
+        lines = (*near, *places.lines)
+        if len(present) < snapshot.minimum:
             comment += GLOBAL_WORDS
-            lines += (shared.reserve,) if shared.reserve else ()
-        return Order(lines, comment=comment)
+            lines += (places.reserve,) if places.reserve else ()
+        return Order(lines, len(near), comment=comment)
 
     def _line(self, group: Group, limit: int | None = None) -> Line:
         """The line of a group, shared by all audiences that have it."""

@@ -112,8 +112,13 @@ def plain_releases(releases: Releases) -> Iterator[tuple[str, str]]:
 def plain_names(releases: Releases) -> Iterator[tuple[str, str]]:
     """(repo, arch) as `repo=<repository>-<version>&arch=` has them, of everything that mirrors carry."""
     for version, name in plain_releases(releases):
-        for arch in arches_of(releases, releases.duplicated.get(version, version)):
+        for arch in plain_arches(releases, version):
             yield f"{name}-{version}", arch
+
+
+def plain_arches(releases: Releases, version: str) -> tuple[str, ...]:
+    """Architectures of a version as listed."""
+    return arches_of(releases, releases.duplicated.get(version, version))
 
 
 def _version(releases: Releases, version: str) -> ResolvedVersion:

@@ -11,6 +11,7 @@ from redirector.answer.names import find_nearest
 from redirector.answer.query import Query
 from redirector.answer.releases import (
     Resolved,
+    plain_arches,
     plain_names,
     plain_releases,
     resolve_joined,
@@ -75,6 +76,9 @@ def plain_queries(snapshot: Snapshot) -> Iterator[tuple[Query, list[bytes]]]:
         for version, repository in plain_releases(snapshot.releases):
             query = Query(Kind.MIRRORLIST, version=version, repository=repository)
             yield query, [f"/mirrorlist/{version}/{repository}".encode()]
+            for arch in plain_arches(snapshot.releases, version):
+                one = Query(Kind.MIRRORLIST, version=version, repository=repository, arch=arch)
+                yield one, [f"/mirrorlist/{version}/{repository}?arch={arch}".encode()]
     for repo, arch in names:
         if not (_PLAIN.fullmatch(repo) and _PLAIN.fullmatch(arch)):
             continue

@@ -129,7 +129,7 @@ def plain_frames(snapshot: Snapshot) -> dict[bytes, Frame]:
             listing = resolve(snapshot, query)
         except QueryError:
             continue
-        if listing.details or not metalink:
+        if listing.only_url is None and (listing.details or not metalink):
             frames.update(dict.fromkeys(spellings, frame_of(listing, metalink, snapshot.policy)))
     return frames
 

@@ -75,7 +75,7 @@ def compile_snapshot(
         hosts=hosts,
         host_sets=host_sets,
         everybody=everybody,
-        regular=frozenset() if policy.by_distance else _regular_sets(host_sets, hosts),
+        regular=frozenset() if policy.by_distance or families_known else _regular_sets(host_sets, hosts),
         directories=catalog.directories,
         repositories=catalog.repositories,
         disabled=catalog.disabled,
