@@ -126,7 +126,9 @@ def children(process: int) -> list[int]:
 async def play(seconds: float, data: Path, supervisor: int, admin: str) -> None:
     """What happens in the meantime, at even distances."""
     pause = seconds / 5
+    config = data / "tree/config.yml"
     await asyncio.sleep(pause)
+    config.touch()
     print("a reload:", await reload(admin))
     await asyncio.sleep(pause)
     geoip = data / "geoip/country.mmdb"
@@ -138,6 +140,7 @@ async def play(seconds: float, data: Path, supervisor: int, admin: str) -> None:
     kill_worker(supervisor)
     print("a worker was killed")
     await asyncio.sleep(pause)
+    config.touch()
     print("a reload:", await reload(admin))
 
 
