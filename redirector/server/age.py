@@ -125,7 +125,7 @@ class Age:
         exit_code = self._children.ending(self._pid)
         self._control = Channel(kept)
         self._control.send(Start(self.config), [self._log_sink.fileno(), *(each.fileno() for each in self._listeners)])
-        self._reader = asyncio.create_task(self._read_nursery(self._control, exit_code))
+        self._reader = asyncio.create_task(self._follow_nursery(self._pid, self._control, exit_code))
         self.report = await self._outcome
         return self.report
 
@@ -153,32 +153,47 @@ class Age:
         """How many workers accept connections."""
         return sum(worker.accepting.is_set() for worker in self._workers.values())
 
-    async def _read_nursery(self, control: Channel, exit_code: asyncio.Future[int]) -> None:
-        while (received := await control.receive_soon()) is not None:
-            match received.message:
-                case Loaded(report):
-                    self._outcome.set_result(report)
-                case Failed(problems, option):
-                    self._outcome.set_exception(ConfigError(*option) if option else SnapshotError(problems))
-                case Forked(_, pid):
-                    self._forking.pop(0).pid = pid
-                case Ended(pid, code):
-                    if code and not self.draining:
-                        _log.warning("worker %d ended: %s", pid, name_exit(code))
-                case Explained() as answer:
-                    question = self._questions.pop(answer.number, None)
-                    if question is not None and not question.done():
-                        question.set_result(answer)
-                case _:
-                    raise AssertionError(received.message)
+    async def _follow_nursery(self, pid: int, control: Channel, exit_code: asyncio.Future[int]) -> None:
+        """Read what the nursery says until it ends."""
+        try:
+            while (received := await control.receive_soon()) is not None:
+                self._hear(received.message)
+        except Exception:
+            _log.exception("the nursery (process %d) says what nobody understands", pid)
+            _kill(pid)
         how = name_exit(await exit_code)
-        if not self._outcome.done():
-            self._outcome.set_exception(SnapshotError([_complaint("nursery", f"it ended while it was loading: {how}")]))
-        if not self.draining:
-            _log.error("the nursery (process %d) ended: %s", self._pid, how)
+        self._settle(Failed((_complaint("nursery", f"it ended while it was loading: {how}"),)))
+        if self.report is not None and not self.draining:
+            _log.error("the nursery (process %d) ended: %s", pid, how)
         self.nursery_ended.set()
         self._changed.set()
         control.close()
+
+    def _hear(self, message: object) -> None:
+        match message:
+            case Loaded() | Failed():
+                self._settle(message)
+            case Forked(_, pid):
+                self._forking.pop(0).pid = pid
+            case Ended(pid, code):
+                if code and not self.draining:
+                    _log.warning("worker %d ended: %s", pid, name_exit(code))
+            case Explained(number):
+                question = self._questions.get(number)
+                if question is not None and not question.done():
+                    question.set_result(message)
+            case _:
+                raise AssertionError(message)
+
+    def _settle(self, outcome: Loaded | Failed) -> None:
+        """Tell `load` how it ended, if it has not been told yet and still waits."""
+        if self._outcome.done():
+            return
+        match outcome:
+            case Loaded(report):
+                self._outcome.set_result(report)
+            case Failed(problems, option):
+                self._outcome.set_exception(ConfigError(*option) if option else SnapshotError(problems))
 
     async def _keep_worker(self, slot: int) -> None:
         """Fork the worker of *slot*, and again whenever it dies, for as long as there is a nursery."""
