@@ -12,7 +12,8 @@ WISHES = {"country", "protocol", "exclude_host", "exclude_country", "ipv4", "ipv
 """All that `X-Relaxed` may name."""
 
 _HEADER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_LINE = re.compile(r"[^\x00-\x1f\x7f]+")
+_LINE = re.compile(r"[^\x00-\x1f\x7f]+(\tpriority:[1-9][0-9]*)?")
+_URL_LINE = re.compile(r"(Server = )?(https?|ftp|rsync)://\S+(\tpriority:\d+)?")
 
 
 def check_form(answer: Answer, today: bool = False) -> None:
@@ -44,5 +45,5 @@ def check_lines(answer: Answer, today: bool) -> None:
     assert all(_LINE.fullmatch(line) for line in lines), text
     assert text.endswith("\n") or (today and answer.content_type == "")
     if answer.status == 200 and not today and text != "repo disabled\n":
-        assert all(line.startswith("#") or re.match(r"(https?|ftp|rsync)://\S+$", line) for line in lines), text
+        assert all(line.startswith("#") or _URL_LINE.fullmatch(line) for line in lines), text
         assert all(len(line.encode()) < 4095 for line in lines if not line.startswith("#"))
