@@ -31,6 +31,11 @@ def each_flavour(*flavours: Flavour) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("flavour", flavours or tuple(Flavour), ids=lambda flavour: flavour.value)
 
 
+def each_first(*mirrors: str) -> pytest.MarkDecorator:
+    """Run a test with each of *mirrors* as the first that the client is given."""
+    return pytest.mark.parametrize("first", mirrors)
+
+
 @pytest.fixture(scope="session")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Trees:
     """Trees for rpm in two pushes; the newer one holds trees for apt and pacman too."""

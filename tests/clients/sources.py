@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,6 +19,7 @@ from tests.clients.mirrors import Fleet
 from tests.clients.other_trees import ARCHLINUX, DEBIAN
 from tests.clients.service import Flavour
 from tests.clients.trees import APPSTREAM, ARCHES, BASEOS, EXTRAS, RELEASE, Trees, directory
+from tests.sources.snapshot_file import MirrorList
 
 PUBLIC = ("north", "south")
 """Healthy mirrors that everybody may have."""
@@ -48,6 +50,12 @@ def tree_path(flavour: Flavour, path: str) -> str:
 def client_of(fleet: Iterable[str], name: str) -> str:
     """The address of a client that is given mirror *name* first."""
     return f"127.1.{list(fleet).index(name)}.1"
+
+
+def is_served(fleet: Fleet, first: str) -> bool:
+    """Whether mirror *first* alone was used or, if it is one that fails, a healthy one too."""
+    used = set(fleet.used())
+    return used == {first} if first in PUBLIC else bool(used & set(PUBLIC)) and used <= {first, *PUBLIC}
 
 
 def _network_of(fleet: Iterable[str], name: str) -> str:
@@ -119,78 +127,59 @@ def copy_repodata(tree: Path, top: Path, repository: str) -> None:
         shutil.copytree(tree / place / "repodata", top / place / "repodata")
 
 
-# ---- MirrorManager: one message, written field by field ------------------------------------------------------------
-
-Value = int | str | bytes
+# ---- MirrorManager: one message ------------------------------------------------------------------------------------
 
 
 def write_mirrormanager(path: Path, fleet: Fleet, trees: Trees) -> Path:
     """A snapshot file of the same mirrors, its repositories named `baseos-9` and as distributions name theirs."""
-    numbers = {name: number for number, name in enumerate(fleet, 1)}
-    public = [numbers[name] for name in PUBLIC]
-    repositories = {BASEOS: [trees.new, trees.old], APPSTREAM: [trees.new], EXTRAS: [trees.foreign]}
-    message = _field(1, int(time.time()))
-    for name, number in numbers.items():
-        country = "FR" if name == PUBLIC[1] else "DE"
-        message += _field(4, _entry(number, fleet[name].url))
-        message += _field(12, _entry(number, country))
-        message += _field(13, _entry(number, 100))
-        message += _field(15, _entry(_network_of(fleet, name), number))
-    message += _field(2, _entry("127.2.0.0/16", "FR"))
-    message += _field(6, _entry("baseos-8", 1))
-    for repository, pushes in repositories.items():
-        for arch in ARCHES:
-            place = directory(repository, arch)
-            names = [f"{repository.lower()}-{MAJOR}", *(DISTRIBUTIONS if repository == BASEOS else ())]
-            for name in names:
-                message += _field(9, _entry(f"{name}+{arch}", f"{TOPDIR}/{place}"))
-            message += _field(5, _details(f"{TOPDIR}/{place}/repodata", [push / place for push in pushes]))
-            for subpath in (place, f"{place}/repodata"):
-                message += _field(16, _directory(subpath, public, numbers.values()))
+    snapshot = MirrorList(Time=int(time.time()))
+    snapshot.NetblockCountryCache.add(key="127.2.0.0/16", value="FR")
+    snapshot.DisabledRepositoryCache.add(key=f"baseos-{int(MAJOR) - 1}", value=True)
+    for number, (name, mirror) in enumerate(fleet.items(), 1):
+        snapshot.HCUrlCache.add(key=number, value=mirror.url)
+        snapshot.HostCountryCache.add(key=number, value="FR" if name == PUBLIC[1] else "DE")
+        snapshot.HostBandwidthCache.add(key=number, value=100)
+        snapshot.HostNetblockCache.add(key=_network_of(fleet, name), value=[number])
+    hosts = range(1, len(fleet) + 1)
     for arch in ARCHES:
-        message += _field(9, _entry(f"baseos-{MAJOR}-{MODULE}+{arch}", f"{TOPDIR}/kitten/{arch}"))
-        message += _field(5, _details(f"{TOPDIR}/kitten/{arch}/repodata", [trees.new / directory(BASEOS)]))
-        for subpath in (f"kitten/{arch}", f"kitten/{arch}/repodata"):
-            message += _field(16, _directory(subpath, [], []))
-    for name in (DEBIAN, ARCHLINUX):
-        message += _field(16, _directory(f"{RELEASE}/{name}", public, numbers.values()))
-    path.write_bytes(message)
+        for repository, pushes in (
+            (BASEOS, [trees.new, trees.old]),
+            (APPSTREAM, [trees.new]),
+            (EXTRAS, [trees.foreign]),
+        ):
+            names = [f"{repository.lower()}-{MAJOR}", *(DISTRIBUTIONS if repository == BASEOS else ())]
+            repomds = [push / directory(repository, arch) / "repodata" / "repomd.xml" for push in pushes]
+            _add_repository(snapshot, names, arch, directory(repository, arch), hosts, repomds)
+        repomd = trees.new / directory(BASEOS, arch) / "repodata" / "repomd.xml"
+        _add_repository(snapshot, [f"baseos-{MAJOR}-{MODULE}"], arch, f"{MODULE}/{arch}", (), [repomd])
+    for top in (trees.new / RELEASE / DEBIAN, trees.new / RELEASE / ARCHLINUX):
+        for folder in (top, *(path for path in top.rglob("*") if path.is_dir())):
+            _add_directory(snapshot, str(folder.relative_to(trees.new)), hosts)
+    path.write_bytes(snapshot.SerializeToString())
     return path
 
 
-def _field(number: int, value: Value) -> bytes:
-    """One field in protobuf's wire format."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    content = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    least, rest = value & 0x7F, value >> 7
-    return bytes([least | 0x80]) + _varint(rest) if rest else bytes([least])
-
-
-def _entry(key: Value, *values: Value) -> bytes:
-    return _field(1, key) + b"".join(_field(2, value) for value in values)
-
-
-def _directory(subpath: str, public: Sequence[int], hosts: Iterable[int]) -> bytes:
-    """A directory that *hosts* carry, each under the URL of its own number; of the public ones the last is French."""
-    message = _field(1, f"{TOPDIR}/{subpath}") + b"".join(_field(2, host) for host in public) + _field(3, subpath)
-    for country, here in {"DE": public[:-1], "FR": public[-1:]}.items():
-        message += _field(4, _entry(country, *here))
-    return message + b"".join(_field(6, _entry(host, host)) for host in hosts)
-
-
-def _details(name: str, pushes: Iterable[Path]) -> bytes:
-    """What is known of `repomd.xml`, newest push first."""
-    versions = b""
-    for push in pushes:
-        content = (push / "repodata" / "repomd.xml").read_bytes()
+def _add_repository(
+    snapshot: Any, names: Iterable[str], arch: str, subpath: str, hosts: Sequence[int], repomds: Iterable[Path]
+) -> None:
+    """A repository under all its *names*; *repomds* are its `repomd.xml`, newest first."""
+    for name in names:
+        snapshot.RepoArchToDirectoryName.add(key=f"{name}+{arch}", value=f"{TOPDIR}/{subpath}")
+    for part in (subpath, f"{subpath}/repodata"):
+        _add_directory(snapshot, part, hosts)
+    files = snapshot.FileDetailsCache.add(directory=f"{TOPDIR}/{subpath}/repodata").FileDetailsCacheFiles
+    details = files.add(filename="repomd.xml").FileDetails
+    for content in (repomd.read_bytes() for repomd in repomds):
+        hashes = {kind.upper(): hashlib.new(kind, content).hexdigest() for kind in ("sha1", "md5", "sha256", "sha512")}
         revision = int(content.partition(b"<revision>")[2].partition(b"<")[0])
-        detail = _field(1, revision) + _field(2, len(content))
-        for number, kind in enumerate(("sha1", "md5", "sha256", "sha512"), 3):
-            detail += _field(number, hashlib.new(kind, content).hexdigest())
-        versions += _field(2, detail)
-    return _field(1, name) + _field(2, _field(1, "repomd.xml") + versions)
+        details.add(TimeStamp=revision, Size=len(content), **hashes)
+
+
+def _add_directory(snapshot: Any, subpath: str, hosts: Sequence[int]) -> None:
+    """A directory that *hosts* carry, each under the URL of its own number; the first two are public and in order."""
+    german, french = hosts[:1], hosts[1:2]
+    carried = snapshot.MirrorListCache.add(directory=f"{TOPDIR}/{subpath}", Global=[*german, *french], Subpath=subpath)
+    for country, here in {"DE": german, "FR": french}.items():
+        carried.ByCountry.add(key=country, value=here)
+    for host in hosts:
+        carried.ByHostId.add(key=host, value=[host])

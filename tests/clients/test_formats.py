@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from tests.clients.conftest import OWN, Note, Services, TapNear, each_flavour
+from tests.clients.conftest import OWN, Note, Services, TapNear, each_first, each_flavour
 from tests.clients.mirrors import Fleet
 from tests.clients.other_trees import ARCHLINUX, DEBIAN, KEY
 from tests.clients.programs import Apt, Aria2, Pacman, Reading, Zypper, run
 from tests.clients.service import Flavour, Kind
-from tests.clients.sources import PUBLIC, tree_path
+from tests.clients.sources import PUBLIC, is_served, tree_path
 from tests.clients.trees import NEW, RELEASE, Trees
 
 HAPPY = Reading(0, NEW)
-EACH_FAULT = pytest.mark.parametrize("first", [PUBLIC[0], "missing", "erroring", "refusing", "silent"])
-
-
-def is_served(fleet: Fleet, first: str) -> bool:
-    """Whether the first mirror alone was used or, if that one fails, a healthy one too."""
-    used = set(fleet.used())
-    return used == {first} if first in PUBLIC else bool(used & set(PUBLIC)) and used <= {first, *PUBLIC}
 
 
 @each_flavour(*OWN)
-@EACH_FAULT
+@each_first(PUBLIC[0], "missing", "erroring", "refusing", "silent")
 def test_apt_fetches_the_list_and_then_the_package(
     flavour: Flavour,
     first: str,
@@ -51,7 +42,7 @@ def test_apt_fetches_the_list_and_then_the_package(
 
 
 @each_flavour(*OWN)
-@EACH_FAULT
+@each_first(PUBLIC[0], "missing", "erroring", "refusing", "silent")
 def test_apt_reads_a_list_that_was_fetched_before(
     flavour: Flavour,
     first: str,
@@ -77,7 +68,7 @@ def test_apt_reads_a_list_that_was_fetched_before(
 
 
 @each_flavour(*OWN)
-@pytest.mark.parametrize("first", [PUBLIC[0], "missing", "erroring", "refusing"])
+@each_first(PUBLIC[0], "missing", "erroring", "refusing")
 def test_pacman_installs_with_the_list(
     flavour: Flavour, first: str, services: Services, fleet: Fleet, tap_near: TapNear, home: Path, note: Note
 ) -> None:
@@ -95,7 +86,7 @@ def test_pacman_installs_with_the_list(
 
 
 @each_flavour(*OWN)
-@EACH_FAULT
+@each_first(PUBLIC[0], "missing", "erroring", "refusing", "silent")
 def test_aria2_reads_metalink_4(
     flavour: Flavour,
     first: str,

@@ -31,15 +31,18 @@ def test_every_section_of_the_page_is_tested() -> None:
 
 
 def flavours_of(snippet: str) -> list[Flavour]:
-    """AlmaLinux's spelling without an architecture belongs to a tree; formats are unknown to today's server."""
+    """AlmaLinux's spelling without an architecture belongs to a tree; today's server redirects no paths of files."""
     if "/mirrorlist/" in snippet:
         return [Flavour.ALMALINUX]
-    return [Flavour.ALMALINUX, Flavour.MIRRORMANAGER] if "format=" in snippet else list(Flavour)
+    return list(OWN if f"{SERVER}/9.8/" in snippet else Flavour)
 
 
 def aim(snippet: str, flavour: Flavour, tap: Tap) -> str:
     """The snippet with our address, and with paths as they are called over MirrorManager's snapshot."""
-    return snippet.replace(SERVER, tap.url).replace("path=9.8/", f"path={tree_path(flavour, '')}")
+    paths = {f"{before}9.8/": f"{before}{tree_path(flavour, '')}" for before in (f"{SERVER}/", "path=")}
+    for written, meant in paths.items():
+        snippet = snippet.replace(written, meant)
+    return snippet.replace(SERVER, tap.url)
 
 
 def each(program: str) -> pytest.MarkDecorator:
