@@ -317,7 +317,8 @@ class Responder:
         """Who has a file: its origin alone while it is too new for the mirrors."""
         snapshot = self.snapshot
         carriers, origin = snapshot.host_sets[listing.host_set].urls, snapshot.origin
-        if written is not None and now - written < snapshot.newest_s and origin is not None and origin in carriers:
+        is_new = written is not None and snapshot.newest_s > 0 and now - written < snapshot.newest_s
+        if is_new and origin is not None and origin in carriers:
             return Reading([carriers[origin][0].encode()], False, origin, Tier.GLOBAL)
         return self.read(listing, seat, Form.REDIRECT)
 

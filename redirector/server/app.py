@@ -195,5 +195,5 @@ class Service:
 
 def header_fields(answer: Answer) -> Iterable[tuple[str, str]]:
     """The headers of *answer* that do not depend on the connection; aiohttp adds length, date and keep-alive."""
-    fields = [("Content-Type", answer.content_type)] if answer.content_type else []
-    return (*fields, *answer.headers, ("Cache-Control", CACHE_CONTROL), ("Server", SERVER))
+    content_type = answer.content_type or "text/plain"
+    return (("Content-Type", content_type), *answer.headers, ("Cache-Control", CACHE_CONTROL), ("Server", SERVER))

@@ -123,7 +123,7 @@ class Lane:
         frame = self._frames.get(data[4:end_of_target])
         address, rest = connection.address, data[end_of_target:]
         at = rest.find(_FORWARDED)
-        forwarded = b""
+        forwarded = None
         if at < 0:
             at = rest.find(_FORWARDED_LOW)
         if at >= 0:
@@ -170,7 +170,7 @@ class Lane:
         return True
 
     def _answer_any(
-        self, connection: LaneConnection, target: bytes, forwarded: bytes, shape: Shape, began: float
+        self, connection: LaneConnection, target: bytes, forwarded: bytes | None, shape: Shape, began: float
     ) -> bool:
         """Answer a target that is not known beforehand, just as the general way would.
 
@@ -178,7 +178,7 @@ class Lane:
         """
         if len(target) > self._service.config.max_target_bytes:
             return False
-        lines = (forwarded.decode("latin-1"),) if forwarded else ()
+        lines = () if forwarded is None else (forwarded.decode("latin-1"),)
         client = find_client(connection.peer, lines, self._service.trusted)
         now = time.time()
         try:
