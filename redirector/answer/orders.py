@@ -40,6 +40,9 @@ carries finds its head in 98 of 100 cases."""
 _TAIL_BITS = 54
 """Where the bits begin that pick a tail."""
 
+MAX_WARM = 2000
+"""How many orders are drawn beforehand; where clients have coordinates there may be a hundred times as many."""
+
 GLOBAL_WORDS = "country = global "
 
 
@@ -190,6 +193,20 @@ class Orders:
         self._places: dict[str | None, _Places] = {}
         self._lines: Pool[Line] = Pool(limit // 4, lambda line: 300 + 10 * len(line.hosts) * snapshot.tails)
         self._heads: Pool[array[int]] = Pool(limit // 8, lambda heads: 2 * len(heads) + 400)
+
+    def warm(self) -> None:
+        """Draw beforehand what most clients need: workers that are forked afterwards share it.
+
+        cost  0.4 s for 230 countries
+        """
+        snapshot = self._snapshot
+        if snapshot.regular:
+            for country in (None, *snapshot.countries):
+                self._find_places(country)
+        elif len(snapshot.audiences.combinations) * len(snapshot.host_sets) <= MAX_WARM:
+            for audience in range(len(snapshot.audiences.combinations)):
+                for host_set in range(len(snapshot.host_sets)):
+                    self.find(HostSetId(host_set), audience, 0)
 
     def find(self, host_set: HostSetId, audience: int, family: int) -> Order:
         """The order of everybody without wishes in *audience*, for *host_set*.
