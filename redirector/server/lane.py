@@ -30,8 +30,11 @@ from redirector.server.app import Service, header_fields
 from redirector.server.connection import END_OF_HEADERS, Connection
 from redirector.server.counters import BOUNDS_S, DURATION_SUM
 
-MAX_SHAPES = 4096
+MAX_SHAPES = 1024
 """Shapes that are remembered; there are about as many as there are kinds and versions of clients and proxies."""
+
+MAX_SHAPE_BYTES = 2048
+"""Longer ones are left to aiohttp, which knows what is too long; so all shapes together are some 4 MB at most."""
 
 _FORWARDED = b"\r\nX-Forwarded-For: "
 _FORWARDED_LOW = _FORWARDED.lower()
@@ -239,6 +242,8 @@ class Lane:
         rest       from the version on, with the value of `X-Forwarded-For` cut out
         forwarded  there was one
         """
+        if len(rest) > MAX_SHAPE_BYTES:
+            return None
         lines = rest.decode("latin-1")[len(_VERSION) :].split("\r\n")
         if lines[-2:] != ["", ""]:
             return None
