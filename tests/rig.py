@@ -112,11 +112,13 @@ def snapshot_of(
     geo: Mapping[str, Location] = GEO,
     asns: Mapping[str, int] = ASNS,
     pool_bytes: int = 10_000_000,
+    newest_s: float = 0.0,
 ) -> Snapshot:
     """Compile *catalog* with small made-up tables."""
     tables = Tables(_database(tuple(geo.items())), _as_table(tuple(asns.items())), CONTINENTS, {})
     policy = policy_of(catalog.dialect, compatibility)
-    return compile_snapshot(catalog, tables, policy, Limits(minimum, window_s, pool_bytes), NOW, catalog.problems)
+    limits = Limits(minimum, window_s, pool_bytes, newest_s)
+    return compile_snapshot(catalog, tables, policy, limits, NOW, catalog.problems)
 
 
 @cache
@@ -153,13 +155,14 @@ class Rig:
         trusted: bool = False,
         now: float = NOW,
         readable: bool = True,
+        accept: str = "",
     ) -> Answer:
         """Ask; every call draws another chance."""
         self.chance = (self.chance * 6364136223846793005 + 1442695040888963407) % 2**64
         address = ip_address(client).packed if client else None
         raw = target.encode() if isinstance(target, str) else target
         return self.responder.answer(
-            Request(raw, Client(address, trusted, readable), now, self.chance ^ self.chance >> 29)
+            Request(raw, Client(address, trusted, readable), now, self.chance ^ self.chance >> 29, accept)
         )
 
     def urls(self, target: str, client: str | None = "10.1.0.1", **more: object) -> list[str]:

@@ -274,7 +274,7 @@ def _add_networks(draft: _Draft) -> None:
     around = draft.on_network()
     draft.comment.append(network_words(draft.snapshot, draft.audience, around))
     for tier, hosts in around:
-        draft.add(tier, hosts, _evenly)
+        draft.add(tier, hosts, _evenly, hosts)
 
 
 def network_words(snapshot: Snapshot, audience: Audience, around: Iterable[tuple[Tier, Sequence[HostId]]]) -> str:

@@ -359,6 +359,16 @@ def check_apt(answer: Answer, listed: Sequence[str], wishes: str) -> None:
         assert [url for url, _ in pairs] == readable
 
 
+def test_who_is_in_two_tiers_changes_no_order() -> None:
+    both = mirror("both", None, netblocks=["10.1.64.0/18"], asns=(64496,))
+    served = rig(both, *(mirror(f"as{n}", None, asns=(64496,)) for n in range(5)), minimum=0)
+    for client in range(50):
+        listed = lines(served.get(LIST, f"10.1.64.{client}"))
+        assert [host_in(url) for url in listed] == [
+            each["host"] for each in hosts_of(served.get(f"{LIST}&format=json", f"10.1.64.{client}"))
+        ]
+
+
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp", "Cn"]), min_size=1, max_size=20))
 def test_any_url_makes_a_document_and_a_line(text: str) -> None:
     """What a URL cannot hold is percent-encoded; what XML or JSON would read as their own is escaped."""
