@@ -47,23 +47,16 @@ def run_worker(
     log_sink: socket.socket,
 ) -> None:
     """Be a worker until the supervisor has one drain, or is gone."""
+
+    async def work() -> None:
+        access_log = None
+        if config.access_log is not None:
+            access_log = AccessLog(FORMATS[config.access_log_format], log_sink, counters.lost)
+        await Worker(Service(config, responder, counters, access_log), channel, listeners).run()
+
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(config, responder, counters, channel, listeners, log_sink))
-
-
-async def _work(
-    config: Config,
-    responder: Responder,
-    counters: Counters,
-    channel: Channel,
-    listeners: Sequence[socket.socket],
-    log_sink: socket.socket,
-) -> None:
-    access_log = None
-    if config.access_log is not None:
-        access_log = AccessLog(FORMATS[config.access_log_format], log_sink, counters.lost)
-    await Worker(Service(config, responder, counters, access_log), channel, listeners).run()
+        runner.run(work())
 
 
 class Worker:
