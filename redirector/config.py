@@ -363,9 +363,9 @@ class Config:
             "--page-pool",
             "MB",
             whole(1, 65_536),
-            "upper limit of the pages that one worker keeps ready",
+            "upper limit of the orders that one worker keeps for the next answers",
             unit="megabytes",
-            reason="holds every page of Fedora's size",
+            reason="Fedora's size needs half of it",
         ),
     )
     newest_s: float = _option(
