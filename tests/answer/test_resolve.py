@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import quote
+from dataclasses import replace
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -14,9 +15,9 @@ from redirector.answer.query import parse_query
 from redirector.answer.releases import resolve_version
 from redirector.answer.resolve import resolve
 from redirector.errors import QueryError
-from redirector.model import Directory, HostSetId
+from redirector.model import Directory, HostSetId, TreeRepository
 from redirector.snapshot.listing import Listing
-from tests.answer.trees import RELEASES, tree_rig
+from tests.answer.trees import RELEASES, tree_of, tree_rig
 from tests.rig import Rig, catalog_of, mirror, rig, rig_of
 
 DIRECTORY = "pub/linux/40/x86_64/os"
@@ -139,12 +140,28 @@ def test_unknown_versions(version: str) -> None:
     assert resolve_version(RELEASES, version) is None
 
 
-def test_of_two_readings_of_a_name_the_longest_repository_counts() -> None:
-    """`baseos-source-9` is version 9 of `baseos-source`, although `baseos` is a repository too."""
-    served = tree_rig(mirror("a", "DE"))
-    assert listing(served, "/mirrorlist?repo=baseos-source-9&arch=x86_64").asked == ("baseos-source-9", "x86_64")
+def test_of_two_readings_of_a_name_the_one_with_the_longest_repository_counts() -> None:
+    """Version 9 of `x-8.5`, although `8.5-9` would be a version of `x` too."""
+    repositories = {name: TreeRepository(name, f"{name}/$basearch") for name in ("x", "x-8.5", "y", "y-source")}
+    served = rig_of(tree_of(mirror("a", "DE"), releases=replace(RELEASES, repositories=repositories)))
+    assert listing(served, "/mirrorlist?repo=x-8.5-9&arch=x86_64").directory == "9.8/x-8.5/x86_64"
+    assert (
+        listing(served, "/mirrorlist?repo=x-8.5&arch=x86_64").only_url
+        == "https://vault.example/almalinux/8.5/x/x86_64/"
+    )
+    assert listing(served, "/mirrorlist?repo=y-source-9&arch=x86_64").directory == "9.8/y-source/x86_64"
     with pytest.raises(QueryError):
-        listing(served, "/mirrorlist?repo=baseos-source&arch=x86_64")
+        listing(served, "/mirrorlist?repo=y-source&arch=x86_64")
+
+
+@pytest.mark.parametrize("name", ["a b", "a%b", "a%20b", "a#b", "a?b", "ä", "a;b=c", "[a]", 'a"b'])
+def test_a_file_is_named_in_its_url_as_it_was_in_the_request(name: str) -> None:
+    served = rig(mirror("a", "DE", "https://a/pub"))
+    (url,) = served.urls(f"/mirrorlist?path={DIRECTORY}/{quote(name, safe='')}")
+    assert unquote(urlsplit(url).path) == f"/pub/linux/40/x86_64/os/{name}"
+    today = rig(mirror("a", "DE", "https://a/pub"), compatibility="mirrormanager")
+    (url,) = today.urls(f"/mirrorlist?path={DIRECTORY}/{quote(name, safe=';')}")
+    assert unquote(urlsplit(url).path) == f"/pub/linux/40/x86_64/os/{name}"
 
 
 MANY = tuple(

@@ -253,3 +253,9 @@ def test_only_ftp_in_a_requested_country_is_no_list_while_there_is_http() -> Non
     assert ranked(of_world("mirrormanager", 1, mirrors), "10.3.0.1", Wishes(countries=("de",)))[0] == [
         (COUNTRY, {"de"})
     ]
+
+
+def test_today_global_hosts_that_are_not_allowed_leave_the_request_to_the_usual_tiers() -> None:
+    mirrors = (mirror("us", "US", allowed=frozenset({"DE"})), mirror("fr", "FR", allowed=frozenset({"DE"})))
+    groups, _ = ranked(of_world("mirrormanager", 0, mirrors), "10.3.0.1", Wishes(countries=("global",)))
+    assert groups == [(COUNTRY, {"us"})]
