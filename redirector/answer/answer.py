@@ -50,6 +50,8 @@ class Request:
     now     epoch seconds
     chance  64 random bits, used where the order window is 0 or the client is unknown
     accept  the `Accept` header; only file redirects look at it
+    host    the `Host` header; only the page looks at it, and at what follows
+    scheme  `X-Forwarded-Proto`: how a proxy in front of us was asked
     """
 
     target: bytes
@@ -57,6 +59,8 @@ class Request:
     now: float
     chance: int
     accept: str = ""
+    host: str = ""
+    scheme: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from redirector.answer.metalink import (
 )
 from redirector.answer.mirrorlist import MARK, mirrorlist_seam
 from redirector.answer.orders import Orders
+from redirector.answer.page import answer_page, compile_page
 from redirector.answer.query import UNKNOWN_PAGE, Query, kind_of, parse_query
 from redirector.answer.rank import Ranking, rank
 from redirector.answer.redirects import countries_of_urls, digest_headers, link_headers, wanted_metalink
@@ -138,6 +139,7 @@ class Responder:
     """Answers from one snapshot; what it keeps between requests are the orders of audiences, and sheets.
 
     frames         the plain spelling of every target that can be known beforehand -> its frame
+    page           see `compile_page`
     vault          see `vault_directories`
     url_countries  see `countries_of_urls`
     """
@@ -146,6 +148,7 @@ class Responder:
         self.snapshot = snapshot
         self.orders = Orders(snapshot)
         self.sheets = Sheets(snapshot)
+        self.page = compile_page(snapshot)
         self.vault = vault_directories(snapshot.releases)
         self.url_countries = countries_of_urls(snapshot.hosts, snapshot.host_sets)
         self.frames: dict[bytes, Frame] = plain_frames(snapshot)
@@ -172,7 +175,7 @@ class Responder:
             if query.kind is Kind.OTHER:
                 return self._file(request, query)
             if query.kind is Kind.PAGE:
-                raise QueryError(404, UNKNOWN_PAGE)
+                return answer_page(self.page, request.host, request.scheme)
             metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
             listing = resolve(self.snapshot, query)
             seat = self.seat(request, query)

@@ -135,7 +135,15 @@ class Service:
             return Answer(413, kind_of(target), b"a request must not have a body\n")
         if request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
             return Answer(417, kind_of(target), b"the only expectation that is met is 100-continue\n")
-        question = Request(target, client, time.time(), random.getrandbits(64), request.headers.get(hdrs.ACCEPT, ""))
+        question = Request(
+            target,
+            client,
+            time.time(),
+            random.getrandbits(64),
+            accept=", ".join(request.headers.getall(hdrs.ACCEPT, ())),
+            host=request.headers.get(hdrs.HOST, ""),
+            scheme=request.headers.get(hdrs.X_FORWARDED_PROTO, ""),
+        )
         try:
             return self.responder.answer(question)
         except Exception:

@@ -54,6 +54,8 @@ class Shape:
 
     last: bool
     accept: str
+    host: str
+    scheme: str
     referer: str
     agent: str
 
@@ -154,14 +156,13 @@ class Lane:
         body = compose(frame, pieces, marked, now, words)
         self._tick(now)
         request_cell, duration_cells, head = self._kinds[metalink]
-        self._write(connection, head, body, shape.last)
-
-        cells = self._cells
+        cells = self._cells  # counted before it is sent: whoever has the answer finds it in the metrics
         cells[request_cell] += 1
         cells[self._country_cells[audience]] += 1
         cells[self._tier_cells[tier]] += 1
         if first is not None:
             cells[self._host_cell + first] += 1
+        self._write(connection, head, body, shape.last)
         duration_s = time.perf_counter() - began
         cells[duration_cells + bisect_left(BOUNDS_S, duration_s)] += 1
         cells[duration_cells + DURATION_SUM] += int(duration_s * 1e9)
@@ -185,7 +186,8 @@ class Lane:
         client = find_client(connection.peer, lines, self._service.trusted)
         now = time.time()
         try:
-            answer = self._service.responder.answer(Request(target, client, now, getrandbits(64), shape.accept))
+            question = Request(target, client, now, getrandbits(64), shape.accept, shape.host, shape.scheme)
+            answer = self._service.responder.answer(question)
         except Exception:
             return False  # the general way meets it too, and says so
         self._tick(int(now))
@@ -262,7 +264,8 @@ class Lane:
         if len(self._shapes) >= MAX_SHAPES:
             self._shapes.clear()
         shape = Shape(
-            connection == "close", fields.get("accept", ""), fields.get("referer", ""), fields.get("user-agent", "")
+            connection == "close",
+            *(fields.get(name, "") for name in ("accept", "host", "x-forwarded-proto", "referer", "user-agent")),
         )
         self._shapes[rest] = shape
         return shape

@@ -124,7 +124,7 @@ def test_a_body_is_not_asked_for(server: Server) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
-    targets = [TARGET, "/one", METALINK, "/two", "/", "/three"] * 20
+    targets = [TARGET, "/one", METALINK, "/two", "/three"] * 20
     with connected(server) as connection:
         connection.sendall("".join(f"GET {target} HTTP/1.1\r\n{HOST}\r\n" for target in targets).encode())
         alone = {target: server.ask(target) for target in set(targets)}
