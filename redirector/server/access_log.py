@@ -71,7 +71,7 @@ class Moment:
     def refresh(self, now: float) -> None:
         """Spell *now*."""
         clock = time.localtime(now)
-        self.day = time.strftime("%Y-%m-%d", clock)
+        self.day = time.strftime("%Y-%m-%d", time.gmtime(now))
         self.common = f"{clock.tm_mday:02d}/{_MONTHS[clock.tm_mon - 1]}/{time.strftime('%Y:%H:%M:%S %z', clock)}"
         self.iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
@@ -81,7 +81,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def render_mirrormanager(entry: Entry, moment: Moment) -> str:
-    """MirrorManager's line, for answers about `repo` and `arch`; "" for others."""
+    """MirrorManager's line, for answers about `repo` and `arch`; "" for others. Its days are those of UTC."""
     if entry.answer.asked is None:
         return ""
     repo, arch = entry.answer.asked
