@@ -181,3 +181,12 @@ def test_explain_names_a_private_host_only_as_left_out() -> None:
         assert (verdict.tier, bool(verdict.urls)) == (tier, bool(tier))
     with pytest.raises(QueryError):
         explain(served.responder, f"/mirrorlist?{DIRECTORIES[0]}", "nobody", 0.0)
+
+
+@pytest.mark.parametrize("compatibility", [None, "mirrormanager"])
+def test_a_mapped_address_is_the_ipv4_one(compatibility: str | None) -> None:
+    served = rig(PRIVATE, PUBLIC, compatibility=compatibility, window_s=3600)
+    for address in ("10.1.64.1", "10.3.0.1"):
+        target = f"/mirrorlist?{DIRECTORIES[0]}&ip="
+        mapped, plain = (served.get(target + text, "127.0.0.1", True) for text in (f"::ffff:{address}", address))
+        assert (mapped.body, mapped.country) == (plain.body, plain.country)

@@ -12,6 +12,7 @@ from redirector.answer.answer import Form, Tier
 from redirector.answer.seed import client_seed
 from redirector.model import Catalog, HostId, HostSetId
 from tests.answer.catalogs import part_of
+from tests.answer.trees import tree_rig
 from tests.rig import NOW, Mirror, Rig, catalog_of, mirror, rig, rig_of
 
 CLIENTS = 40_000
@@ -90,6 +91,13 @@ def test_first_places_of_an_even_tier_are_shared_evenly() -> None:
 
 def replace_netblock(each: Mirror) -> Mirror:
     return mirror(each.host.name, "DE", netblocks=("10.1.0.0/16",), bandwidth_mbit=each.host.bandwidth_mbit)
+
+
+def test_first_places_of_a_tree_are_shared_evenly_within_a_country() -> None:
+    served = tree_rig(*(mirror(f"de{n}.example", "DE") for n in range(21)))
+    found = shares([order[0] for order in orders(served, seeds())])
+    assert len(found) == 21
+    assert all(abs(share - 1 / 21) < POINT for share in found.values())
 
 
 def with_small_set(catalog: Catalog, members: list[int]) -> Catalog:
