@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from redirector.locate.proxies import Client
     from redirector.snapshot.load import load_snapshot
 
-__version__ = "1.0.0"
+__version__ = "0.1.0"
 
 __all__ = [
     "Answer",
