@@ -112,9 +112,9 @@ def _usage(sample: Sample) -> Iterator[str]:
 
 def _repositories(snapshot: Snapshot) -> Iterator[str]:
     """What `repo=` and `arch=` may say."""
-    names = plain_names(snapshot.releases) if snapshot.releases else snapshot.repositories
+    known = (name for name, directory in snapshot.repositories.items() if directory in snapshot.directories)
     arches: dict[str, list[str]] = {}
-    for repo, arch in names:
+    for repo, arch in plain_names(snapshot.releases) if snapshot.releases else known:
         if repo not in snapshot.disabled:
             arches.setdefault(repo, []).append(arch)
     yield '<section id="repositories">\n<h2>Repositories</h2>\n<details>\n<summary>'
@@ -159,12 +159,12 @@ def _by_country(
 def _mirrors(snapshot: Snapshot, places: dict[str, list[tuple[Host, Sequence[str]]]]) -> Iterator[str]:
     yield '<section id="mirrors">\n<h2>Mirrors by country</h2>\n<p class="countries">'
     for n, name in enumerate(places):
-        yield f'<a href="#c{n}">{escape(name or "elsewhere")}</a> '
+        yield f'<a href="#c{n}">{escape(name or "unknown place")}</a> '
     yield "</p>\n<table>\n<caption>Public mirrors, the protocols that they speak, and who "
     yield 'provides them</caption>\n<thead><tr><th scope="col">Mirror</th><th scope="col">Protocols</th>'
     yield '<th scope="col">Provided by</th></tr></thead>\n'
     for n, (name, hosts) in enumerate(places.items()):
-        yield f'<tbody>\n<tr><th id="c{n}" colspan="3" scope="rowgroup">{escape(name or "Elsewhere")} '
+        yield f'<tbody>\n<tr><th id="c{n}" colspan="3" scope="rowgroup">{escape(name or "Unknown place")} '
         yield f'<span class="soft">{len(hosts)}</span></th></tr>\n'
         yield from (_row(host, urls) for host, urls in hosts)
         yield "</tbody>\n"
