@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from redirector.answer.query import UNKNOWN_PAGE
 from redirector.errors import QueryError
 from redirector.model import FileIndex, HostSetId, Releases
-from redirector.snapshot.listing import Listing, ending_of
+from redirector.snapshot.listing import MAX_NAME_BYTES, Listing, ending_of
 from redirector.snapshot.snapshot import Snapshot
 from redirector.sources.releases import list_spots
 
 _MAX_SEGMENTS = 64
 """No tree is that deep; each segment of an unknown path costs a look-up."""
-
-_MAX_NAME_BYTES = 255
-"""File systems have no longer names."""
 
 _MAX_SHOWN = 200
 """Characters of a path in an error's line."""
@@ -78,7 +75,7 @@ def resolve_file(snapshot: Snapshot, vault: Mapping[str, str], path: str) -> Fou
 def _split(snapshot: Snapshot, vault: Mapping[str, str], path: str) -> tuple[str, str]:
     """The longest known directory that *path* begins with, and what is below it; "" for itself."""
     segments = path.split("/")
-    if len(segments) <= _MAX_SEGMENTS and all(len(segment.encode()) <= _MAX_NAME_BYTES for segment in segments):
+    if len(segments) <= _MAX_SEGMENTS and all(len(segment.encode()) <= MAX_NAME_BYTES for segment in segments):
         for count in range(len(segments), 0, -1):
             name = "/".join(segments[:count])
             if name in snapshot.directories or name in vault:

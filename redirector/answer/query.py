@@ -11,9 +11,6 @@ from redirector.answer.answer import Kind
 from redirector.answer.wishes import NO_WISHES, SCHEMES, Wishes
 from redirector.errors import QueryError
 
-MAX_TARGET_BYTES = 8190
-"""aiohttp's limit for a request line; nginx and Apache stop at 8 kB too."""
-
 UNKNOWN_PAGE = "We don't serve their kind here!"
 
 FORMATS = ("mirrorlist", "metalink", "meta4", "json", "apt", "pacman")
@@ -78,10 +75,9 @@ def parse_query(target: bytes, decode: bool = True) -> Query:
     """Parse a request target in origin form, or a whole URL that ends in a list's path.
 
     decode  False: as today's server, which decodes nothing and knows `/mirrorlist` and `/metalink` alone
-    raises  QueryError 400, 404 or 414; nothing else, whatever the bytes
+    raises  QueryError 400 or 404; nothing else, whatever the bytes
+    cost    6 µs for a plain one, 4 ms for the 4,000 parameters that fit into 8 kB
     """
-    if len(target) > MAX_TARGET_BYTES:
-        raise QueryError(414, f"the request target is longer than {MAX_TARGET_BYTES} bytes")
     raw_path, _, raw_parameters = target.partition(b"?")
     if not decode:
         return _parse_compatibly(raw_path, raw_parameters)

@@ -20,7 +20,7 @@ from redirector.answer.releases import (
 from redirector.answer.releases import resolve_isos as resolve_release_isos
 from redirector.errors import QueryError
 from redirector.model import Directory
-from redirector.snapshot.listing import Listing, ending_of
+from redirector.snapshot.listing import MAX_NAME_BYTES, Listing, ending_of
 from redirector.snapshot.snapshot import Snapshot
 
 DANGLING = "mirrorlist cache index out of range, you broke it!"
@@ -28,9 +28,6 @@ INCOMPLETE = "# either path=, or repo= and arch= must be specified"
 
 _MAX_SHOWN = 60
 """Characters of a wrong name in an error's line."""
-
-_MAX_FILE_BYTES = 255
-"""File systems have no longer names, and clients no room for longer lines."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~:+-]*")
 """Names that mean the same however they are decoded."""
@@ -131,7 +128,7 @@ def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
     if directory is None:
         name, _, file = path.rpartition("/")
         directory = snapshot.directories.get(name)
-        if directory is None or not file or (snapshot.policy.relax and len(file.encode()) > _MAX_FILE_BYTES):
+        if directory is None or not file or (snapshot.policy.relax and len(file.encode()) > MAX_NAME_BYTES):
             raise QueryError(404, "error: invalid path")
     return _listing(snapshot, directory, name, file, f"# path = {path} ", None)
 

@@ -7,6 +7,9 @@ from urllib.parse import quote
 
 from redirector.model import FileDetail, HostSetId
 
+MAX_NAME_BYTES = 255
+"""File systems have no longer names, and clients no room for longer lines."""
+
 _IN_PATHS = "/$!&'()*+,;=:@~"
 """What may stand in a path as it is (RFC 3986, section 3.3), and `$`, which clients substitute."""
 
