@@ -88,8 +88,8 @@ class Line:
             if sheet[host] is not None and (barred is None or host not in barred):
                 return host
         present = [n for n, host in enumerate(self.hosts) if sheet[host] is not None]
-        if not present:
-            return None
+        if len(present) < 2:
+            return self.hosts[present[0]] if present else None
         weights = [self._weights[n] for n in present]
         return self.hosts[present[lone_head_of(self._draws, [self.hosts[n] for n in present], weights, seed)]]
 
