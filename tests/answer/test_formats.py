@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree  # type: ignore[import-untyped]  # it has neither annotations nor stubs
 
+from redirector import __version__
 from redirector.answer.answer import Answer, Kind
 from redirector.answer.query import FORMATS
 from redirector.answer.urls import plain_url
@@ -225,7 +226,7 @@ def test_metalink_4_in_full(grammar: etree.RelaxNG) -> None:
     assert answer.body.decode() == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<metalink xmlns="urn:ietf:params:xml:ns:metalink">\n'
-        "  <generator>redirector/1.0.0</generator>\n"
+        f"  <generator>redirector/{__version__}</generator>\n"
         "  <published>2026-09-21T14:13:20Z</published>\n"
         '  <file name="repomd.xml">\n'
         "    <size>1234</size>\n"
