@@ -58,8 +58,9 @@ caption { text-align: left; color: var(--soft); padding: .25rem 0 }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line);
   overflow-wrap: anywhere }
 thead th { color: var(--soft); font-weight: 600 }
-thead th:nth-child(1) { width: 44% }
+thead th:nth-child(1) { width: 47% }
 #mirrors thead th:nth-child(2) { width: 25% }
+@media (max-width: 600px) { table { font-size: .9rem } th, td { padding-right: .5rem } }
 tbody th { padding-top: 1.1rem; font-size: 1.05rem }
 .schemes { overflow-wrap: normal; color: var(--soft) }
 .soft { color: var(--soft) }
