@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from redirector.answer.answer import Answer
@@ -82,12 +83,18 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def render_mirrormanager(entry: Entry, moment: Moment) -> str:
     """MirrorManager's line, for answers about `repo` and `arch`; "" for others. Its days are those of UTC."""
-    if entry.answer.asked is None:
-        return ""
-    repo, arch = entry.answer.asked
-    country = entry.answer.country or "N/A"
-    client = address_text(entry.client, "N/A")
-    return f"IP: {client}; DATE: {moment.day}; COUNTRY: {country}; REPO: {_plain(repo)}; ARCH: {_plain(arch)}"
+    answer = entry.answer
+    return mirrormanager_line(entry.client, answer.country, answer.asked, moment) if answer.asked else ""
+
+
+def mirrormanager_line(client: bytes | None, country: str | None, asked: tuple[str, str], moment: Moment) -> str:
+    """MirrorManager's line from its facts alone. cost: 0.8 µs"""
+    return f"IP: {address_text(client, 'N/A')}; DATE: {moment.day}; COUNTRY: {country or 'N/A'}; {_asked_text(asked)}"
+
+
+@lru_cache(maxsize=4096)
+def _asked_text(asked: tuple[str, str]) -> str:
+    return f"REPO: {_plain(asked[0])}; ARCH: {_plain(asked[1])}"
 
 
 def render_combined(entry: Entry, moment: Moment) -> str:
@@ -171,10 +178,12 @@ class AccessLog:
     sink    datagram socket that does not block
     lost    called with the number of lines that were dropped
     moment  refreshed by the owner once a second
+    is_mirrormanager  lines are `mirrormanager_line`'s, and may be added as such
     """
 
     def __init__(self, render: Render, sink: socket.socket, lost: Callable[[int], None]) -> None:
         self._render = render
+        self.is_mirrormanager = render is render_mirrormanager
         self._sink = sink
         self._lost = lost
         self._lines: list[str] = []
@@ -184,7 +193,10 @@ class AccessLog:
 
     def add(self, entry: Entry) -> None:
         """Keep the line of *entry* for the next batch."""
-        line = self._render(entry, self.moment)
+        self.add_line(self._render(entry, self.moment))
+
+    def add_line(self, line: str) -> None:
+        """Keep *line*, unless it is empty."""
         if line:
             self._lines.append(line)
             self._characters += len(line) + 1

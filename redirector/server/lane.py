@@ -25,7 +25,7 @@ from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.seed import client_seed
 from redirector.answer.serve import compose
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy
-from redirector.server.access_log import Entry
+from redirector.server.access_log import Entry, mirrormanager_line
 from redirector.server.app import Service, header_fields
 from redirector.server.connection import END_OF_HEADERS, Connection
 from redirector.server.counters import BOUNDS_S, DURATION_SUM
@@ -166,7 +166,11 @@ class Lane:
         duration_s = time.perf_counter() - began
         cells[duration_cells + bisect_left(BOUNDS_S, duration_s)] += 1
         cells[duration_cells + DURATION_SUM] += int(duration_s * 1e9)
-        if self._service.access_log is not None:
+        log = self._service.access_log
+        if log is not None and log.is_mirrormanager:
+            asked, country = frame.listing.asked, self._audiences.country(audience)
+            log.add_line(mirrormanager_line(address, country, asked, log.moment) if asked else "")
+        elif log is not None:
             kind = Kind.METALINK if metalink else Kind.MIRRORLIST
             country = self._audiences.country(audience)
             answer = Answer(200, kind, body, tier=tier, first=first, country=country, asked=frame.listing.asked)
