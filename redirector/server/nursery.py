@@ -44,6 +44,7 @@ from redirector.server.processes import SIGNALS, die_with_parent, name_process
 from redirector.server.worker import run_worker
 from redirector.snapshot.load import load_snapshot
 from redirector.snapshot.snapshot import Snapshot
+from redirector.sources.remembered import keep_remembered, render_remembered
 
 _log = logging.getLogger("redirector.server")
 
@@ -144,6 +145,7 @@ class Nursery:
                     return
                 match received.message:
                     case Count(slots):
+                        self._remember()
                         self._memory = CounterMemory(self._layout, slots, received.descriptors[0])
                         os.close(received.descriptors[0])
                     case Fork(slot):
@@ -152,6 +154,16 @@ class Nursery:
                         self._control.send(self._explain(question))
                     case _:
                         raise AssertionError(received.message)
+
+    def _remember(self) -> None:
+        """Keep what the metalinks of later ages need of this one, which is about to serve."""
+        snapshot, state = self._responder.snapshot, self._config.state
+        if state is None or snapshot.releases is None or not snapshot.details:
+            return
+        try:
+            keep_remembered(state, render_remembered(snapshot.details, snapshot.directories))
+        except OSError as error:
+            _log.warning("the metalinks' alternates are not remembered in %s: %s", state, error)
 
     def _fork(self, slot: int, channel: int) -> int:
         """Start the worker of *slot*, and return its process descriptor."""

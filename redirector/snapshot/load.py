@@ -16,15 +16,17 @@ from redirector.snapshot.check import check_catalog
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
+from redirector.sources.files import explain_failure
 from redirector.sources.mirrormanager import load_snapshot_file
 from redirector.sources.mirrors_d import load_tree
+from redirector.sources.remembered import FILE, NOTHING, Remembered, load_remembered
 
 T = TypeVar("T")
 
 
-def load_source(path: str, now: float) -> Catalog:
+def load_source(path: str, now: float, remembered: Remembered = NOTHING) -> Catalog:
     """A catalog of either dialect: a directory is a tree, anything else a snapshot file."""
-    return load_tree(path, now) if Path(path).is_dir() else load_snapshot_file(path)
+    return load_tree(path, now, remembered) if Path(path).is_dir() else load_snapshot_file(path)
 
 
 def load_snapshot(config: Config, now: float) -> Snapshot:
@@ -46,7 +48,8 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
             problems.extend(error.problems)
             return None
 
-    catalog = attempt(lambda path: load_source(path, now), config.source)
+    remembered = _load_remembered(config.state, problems) if config.state else NOTHING
+    catalog = attempt(lambda path: load_source(path, now, remembered), config.source)
     geo = attempt(load_geoip, config.geoip) if config.geoip else None
     asns = attempt(load_asns, config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()
@@ -69,6 +72,16 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
         now,
         problems,
     )
+
+
+def _load_remembered(state: str, problems: list[Problem]) -> Remembered:
+    """What earlier loads found; a lost or broken file means fewer alternates, and no more than that."""
+    try:
+        return load_remembered(state)
+    except (OSError, ValueError) as error:
+        text = f"{explain_failure(error)}: alternates of metalinks are missing until there are new ones"
+        problems.append(Problem(Severity.WARNING, str(Path(state, FILE)), "file", text))
+        return NOTHING
 
 
 def _missing_inputs(config: Config, catalog: Catalog) -> list[Problem]:

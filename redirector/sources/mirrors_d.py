@@ -17,25 +17,27 @@ from redirector.sources.primary import REPOMD, MasterTree, Metadata, find_pushes
 from redirector.sources.primary_files import index_files
 from redirector.sources.problems import Report, show
 from redirector.sources.releases import Spot, host_set_of, list_spots
+from redirector.sources.remembered import NOTHING, Remembered
 from redirector.sources.tree_config import TreeConfig, read_config
 from redirector.sources.tree_hosts import HostSets, build_hosts, build_releases
 
 CONFIG_FILE = "config.yml"
 
 
-def load_tree(path: str, now: float) -> Catalog:
+def load_tree(path: str, now: float, remembered: Remembered = NOTHING) -> Catalog:
     """The tree in the directory *path*.
 
-    now     epoch seconds; judges the age of the health file and of earlier pushes
-    raises  SnapshotError with all problems when there is no readable `config.yml` or no usable mirror
-    cost    530 mirrors take half a second, most of it for the gazetteer
+    now         epoch seconds; judges the age of the health file and of earlier pushes
+    remembered  what earlier loads found in the primary tree, for a tree without a history of pushes
+    raises      SnapshotError with all problems when there is no readable `config.yml` or no usable mirror
+    cost        530 mirrors take half a second, most of it for the gazetteer
     """
     inputs = Inputs(Report(path))
     config = _load_config(inputs, path)
     mirrors = _load_mirrors(inputs, config) if config else ()
     if config is None or not mirrors:
         raise SnapshotError(tuple(inputs.report.problems))
-    return _load_catalog(inputs, path, config, mirrors, now)
+    return _load_catalog(inputs, path, config, mirrors, NOTHING if config.primary_history else remembered, now)
 
 
 def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
@@ -74,7 +76,9 @@ def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
     return tuple(mirrors.values())
 
 
-def _load_catalog(inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[Mirror, ...], now: float) -> Catalog:
+def _load_catalog(
+    inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[Mirror, ...], remembered: Remembered, now: float
+) -> Catalog:
     health = _load_health(inputs, config, mirrors, now)
     hosts = build_hosts(inputs, config, mirrors, health)
     sets = HostSets(hosts)
@@ -88,7 +92,7 @@ def _load_catalog(inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[
         host_sets=tuple(sets.members),
         directories=_build_directories(releases),
         releases=releases,
-        details=_load_details(inputs, config, primary, releases, now) if primary else {},
+        details=_load_details(inputs, config, primary, releases, remembered, now) if primary else {},
         files=index_files(report, primary, _list_places(releases)) if primary else None,
         list_length=config.list_length,
         near_km=config.near_km,
@@ -132,12 +136,17 @@ def _build_directories(releases: Releases) -> dict[str, Directory]:
 
 
 def _load_details(
-    inputs: Inputs, config: TreeConfig, primary: MasterTree, releases: Releases, now: float
+    inputs: Inputs,
+    config: TreeConfig,
+    primary: MasterTree,
+    releases: Releases,
+    remembered: Remembered,
+    now: float,
 ) -> dict[tuple[str, str], tuple[FileDetail, ...]]:
-    """What `primary` and `primary_history` hold, under every name that clients may write."""
+    """What the primary tree and earlier pushes hold, under every name that clients may write."""
     report = inputs.report.of(config.path)
     pushes = find_pushes(report, "primary_history", config.primary_history) if config.primary_history else ()
-    metadata = Metadata(primary, pushes, inputs)
+    metadata = Metadata(primary, pushes, inputs, remembered)
     found: dict[str, tuple[FileDetail, ...]] = {}
     details: dict[tuple[str, str], tuple[FileDetail, ...]] = {}
     for spot in list_spots(releases):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from redirector.model import FileDetail
@@ -106,11 +107,15 @@ def find_pushes(report: Report, key: str, path: str) -> tuple[MasterTree, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The `repomd.xml` files of the newest push and of earlier ones."""
+    """The `repomd.xml` files of the newest push and of earlier ones.
+
+    remembered  what earlier loads found: the first of its names of a directory -> versions
+    """
 
     primary: MasterTree
     pushes: tuple[MasterTree, ...]
     inputs: Inputs
+    remembered: Mapping[str, tuple[FileDetail, ...]] = field(default_factory=dict)
 
     def find_versions(self, spots: tuple[str, ...]) -> list[FileDetail]:
         """What lies under the first of *spots* (directories, one place by several names) that is there, newest first.
@@ -120,7 +125,8 @@ class Metadata:
         newest = self._read(self.primary, spots)
         if newest is None:
             return []
-        older = {detail for push in self.pushes if (detail := self._read(push, spots))} - {newest}
+        older = {detail for push in self.pushes if (detail := self._read(push, spots))}
+        older = older.union(self.remembered.get(spots[0], ())) - {newest}
         return [newest, *sorted(older, key=lambda detail: (-detail.timestamp, detail.sha512))]
 
     def _read(self, tree: MasterTree, spots: tuple[str, ...]) -> FileDetail | None:
