@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -136,3 +137,23 @@ def test_a_push_reaches_clients_mirror_by_mirror(
         "read, the mirror is behind": Reading(0, OLD),
         "every mirror has it": Reading(0, NEW),
     }
+
+
+def test_earlier_loads_are_remembered_where_there_is_no_history(
+    master: Master, mirrors: Fleet, trees: Trees, stack: ExitStack, see: See, tmp_path: Path, note: Note
+) -> None:
+    source = write_almalinux(tmp_path / "tree", mirrors, {"primary": str(master.folder / "primary")})
+    options = ["--state", str(tmp_path / "state")]
+    with open_service(source, options) as service:
+        master.push(trees.new)
+        service.reload()
+        reloaded = see(service, PUBLIC[0])
+    with open_service(source, options) as service:
+        started_again = see(service, PUBLIC[0])
+    mirrors[PUBLIC[1]].tree = trees.new
+    shutil.rmtree(tmp_path / "state")
+    with open_service(source, options) as service:
+        forgotten = see(service, PUBLIC[0])
+    note(f"dnf     metalink   state: reloaded {reloaded}, started again {started_again}, state lost {forgotten}")
+    assert reloaded == started_again == Reading(0, OLD)
+    assert forgotten == Reading(0, NEW)
