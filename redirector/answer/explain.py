@@ -14,8 +14,8 @@ from redirector.answer.listed import list_hosts
 from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.query import Query, parse_query
 from redirector.answer.rank import Ranking
-from redirector.answer.resolve import resolve
 from redirector.answer.serve import Responder, Seat
+from redirector.answer.wishes import describe_wishes
 from redirector.errors import QueryError
 from redirector.locate.proxies import Client, parse_address
 from redirector.model import HostId
@@ -67,6 +67,7 @@ class Explanation:
     client: Whereabouts
     status: int
     comment: str
+    wishes: tuple[str, ...]
     relaxed: tuple[str, ...]
     hosts: tuple[Verdict, ...]
     answer: str
@@ -84,6 +85,7 @@ class Explanation:
             f"place     {client.place or 'unknown'}",
             f"AS        {client.asn or 'unknown'}{_said_by(client.asn_from)}",
             f"netblocks {', '.join(client.netblocks) or 'in none of any host'}",
+            f"wishes    {', '.join(self.wishes) or 'none'}",
             f"relaxed   {', '.join(self.relaxed) or 'nothing'}",
         ]
         tier = None
@@ -122,7 +124,7 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
     plain = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = Request(plain.encode(), Client(address), now, 0)
     query = parse_query(request.target, snapshot.policy.decode)
-    listing = resolve(snapshot, query)
+    listing = responder.find_listing(query)
     seat = responder.seat(request, query)
     answer = responder.answer(request)
     if query.address is not None:
@@ -160,6 +162,7 @@ def _explanation(
         client=_whereabouts(snapshot, address, seat),
         status=answer.status,
         comment=ranking.comment,
+        wishes=describe_wishes(seat.wishes),
         relaxed=ranking.relaxed,
         hosts=verdicts,
         answer=answer.body.decode(errors="replace") or dict(answer.headers).get("Location", ""),

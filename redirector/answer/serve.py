@@ -294,14 +294,29 @@ class Responder:
             return replace(found, status=302, kind=Kind.REDIRECT, body=b"", headers=(("Location", url),))
         return found
 
+    def find_listing(self, query: Query) -> Listing:
+        """What *query* lists. Raises QueryError for what cannot be answered, and for the page, which lists nothing."""
+        match query.kind:
+            case Kind.ISOLIST:
+                return resolve_isos(self.snapshot, query)
+            case Kind.PAGE:
+                raise QueryError(404, "the page for people is the same for everybody")
+            case Kind.OTHER:
+                assert query.path is not None
+                found = resolve_file(self.snapshot, self.vault, query.path)
+                if found.missing:
+                    raise _missing(query.path)
+                return found.listing
+            case _:
+                return resolve(self.snapshot, query)
+
     def _file(self, request: Request, query: Query) -> Answer:
         """Where a file or directory is; or its metalink, where the client names that type and hashes are known."""
         assert query.path is not None
         found = resolve_file(self.snapshot, self.vault, query.path)
         listing = found.listing
         if found.missing:
-            text = f"{query.path[:_MAX_SHOWN]} is not in the primary tree"
-            return replace(self._refuse(request, QueryError(404, text)), kind=Kind.REDIRECT)
+            return replace(self._refuse(request, _missing(query.path)), kind=Kind.REDIRECT)
         seat = self.seat(request, query)
         if listing.only_url is not None:
             headers = (("Location", plain_url(listing.only_url)),)
@@ -374,3 +389,7 @@ class Responder:
         if kind is Kind.METALINK and error.text not in (DANGLING, UNKNOWN_PAGE):
             return Answer(error.status, kind, failure_document(error.text, int(request.now)), METALINK_TYPE)
         return Answer(error.status, kind, error.text.encode(), content_type="")
+
+
+def _missing(path: str) -> QueryError:
+    return QueryError(404, f"{path[:_MAX_SHOWN]} is not in the primary tree")

@@ -40,6 +40,23 @@ class Wishes:
 NO_WISHES = Wishes()
 
 
+def describe_wishes(wishes: Wishes) -> tuple[str, ...]:
+    """Each wish as a parameter says it, and whether private hosts are shown to whom it is about."""
+    words = {
+        "country": ",".join(wishes.countries),
+        "protocol": ",".join(wishes.protocols),
+        "netblock": "" if wishes.networks else "0",
+        "exclude_host": ",".join(sorted(wishes.exclude_hosts)),
+        "exclude_country": ",".join(sorted(wishes.exclude_countries)),
+        "limit": "" if wishes.limit is None else str(wishes.limit),
+        "ipv4": "1" if wishes.family == 4 else "",
+        "ipv6": "1" if wishes.family == 6 else "",
+        "require": ",".join(sorted(wishes.demands)),
+    }
+    described = [f"{name}={value}" for name, value in words.items() if value]
+    return (*described, *(() if wishes.private else ("no private hosts: ip= comes from a stranger",)))
+
+
 def check_demands(wishes: Wishes, relaxed: Collection[str]) -> None:
     """Refuse what can be answered only by relaxing a demand. Raises QueryError 404."""
     unmet = wishes.demands.intersection(relaxed)
