@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from redirector.answer.answer import Answer, Form, Kind, Request
-from redirector.answer.formats import TABLES
+from redirector.answer.formats import LINES, TABLES
 from redirector.answer.listed import list_hosts
 from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.query import Query, parse_query
@@ -139,7 +139,7 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
 
 def _form_of(query: Query, answer: Answer) -> Form:
     """The form whose hosts and URLs *answer* shows."""
-    if layout := TABLES.get(query.form or ""):
+    if layout := TABLES.get(query.form or "") or LINES.get(query.form or ""):
         return layout.form
     if answer.kind is Kind.REDIRECT:
         return Form.REDIRECT

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
 
 from redirector import __version__
 from redirector.answer.answer import Form, Tier
@@ -55,10 +56,10 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class TableFormat:
     """How a table becomes an answer.
 
-    form       whose hosts and URLs are shown: a mirrorlist's, a metalink's (every URL), or a redirect's (http, https)
+    form       whose hosts and URLs are shown: a mirrorlist's, or a metalink's (every URL)
     every_url  of each host all URLs are shown, whatever *form* says, unless a protocol is wished for
     """
 
@@ -66,6 +67,17 @@ class Format:
     content_type: str
     render: Callable[[Table], bytes]
     every_url: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LineFormat:
+    """How URLs, best first, become lines.
+
+    form  whose hosts and URLs are shown: a mirrorlist's, or a redirect's (http and https)
+    """
+
+    form: Form
+    render: Callable[[Sequence[str]], bytes]
 
 
 def render_metalink4(table: Table) -> bytes:
@@ -108,25 +120,28 @@ def render_json(table: Table) -> bytes:
     ]
     lists = f"{table.listing.directory}/{table.listing.file or ''}"
     answer = {"lists": lists, "client": {"country": table.country}, "relaxed": table.relaxed, "hosts": hosts}
-    return json.dumps(answer, indent=1).encode() + b"\n"
+    return msgspec.json.format(msgspec.json.encode(answer), indent=1) + b"\n"
 
 
-def render_apt(table: Table) -> bytes:
+def render_apt(urls: Sequence[str]) -> bytes:
     """apt-transport-mirror's list: it tries the lowest priority first, and those without one last and at random."""
-    urls = [plain_url(url) for entry in table.entries for url in entry.urls]
-    return "".join(f"{url}\tpriority:{priority}\n" for priority, url in enumerate(urls, 1)).encode()
+    return "".join(f"{plain_url(url)}\tpriority:{n}\n" for n, url in enumerate(urls, 1)).encode()
 
 
-def render_pacman(table: Table) -> bytes:
+def render_pacman(urls: Sequence[str]) -> bytes:
     """`Server` lines; of what a listing leaves open, the architecture has another name with pacman."""
-    urls = [plain_url(url).replace(BASEARCH, "$arch") for entry in table.entries for url in entry.urls]
-    return "".join(f"Server = {url.removesuffix('/')}\n" for url in urls).encode()
+    plain = (plain_url(url).replace(BASEARCH, "$arch").removesuffix("/") for url in urls)
+    return "".join(f"Server = {url}\n" for url in plain).encode()
 
 
-TABLES: Mapping[str, Format] = {
-    "meta4": Format(Form.METALINK, METALINK4_TYPE, render_metalink4),
-    "json": Format(Form.MIRRORLIST, JSON_TYPE, render_json, every_url=True),
-    "apt": Format(Form.REDIRECT, "text/plain", render_apt),
-    "pacman": Format(Form.MIRRORLIST, "text/plain", render_pacman),
+TABLES: Mapping[str, TableFormat] = {
+    "meta4": TableFormat(Form.METALINK, METALINK4_TYPE, render_metalink4),
+    "json": TableFormat(Form.MIRRORLIST, JSON_TYPE, render_json, every_url=True),
 }
-"""The formats that are made from a table; `mirrorlist` and `metalink` are not."""
+"""What `format=` may say for answers that say more of hosts than their URLs."""
+
+LINES: Mapping[str, LineFormat] = {
+    "apt": LineFormat(Form.REDIRECT, render_apt),
+    "pacman": LineFormat(Form.MIRRORLIST, render_pacman),
+}
+"""What it may say for lines of URLs that are not those of a mirrorlist."""

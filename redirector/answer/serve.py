@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
 from redirector.answer.files import resolve_file, vault_directories
-from redirector.answer.formats import TABLES
+from redirector.answer.formats import LINES, TABLES
 from redirector.answer.metalink import (
     METALINK_END,
     METALINK_TYPE,
@@ -28,7 +28,7 @@ from redirector.answer.redirects import countries_of_urls, digest_headers, link_
 from redirector.answer.resolve import DANGLING, plain_queries, resolve, resolve_isos
 from redirector.answer.seed import client_seed
 from redirector.answer.sheets import Sheets, pieces_of, sheet_of, visible
-from redirector.answer.tables import answer_table
+from redirector.answer.tables import answer_lines, answer_table
 from redirector.answer.urls import plain_url
 from redirector.answer.wishes import NO_WISHES, Wishes, check_demands
 from redirector.errors import QueryError
@@ -182,8 +182,10 @@ class Responder:
             if (metalink or query.form == "meta4") and not listing.details:
                 refused = self._refuse(request, no_details(listing, self.snapshot.policy))
                 return replace(refused, country=seat.country, asked=listing.asked)
-            if layout := TABLES.get(query.form or ""):
-                return answer_table(self, request, listing, seat, layout)
+            if lines := LINES.get(query.form or ""):
+                return answer_lines(self, listing, seat, lines)
+            if table := TABLES.get(query.form or ""):
+                return answer_table(self, request, listing, seat, table)
             frame = frame_of(listing, metalink, self.snapshot.policy)
         return self._list(request, query, frame, seat)
 

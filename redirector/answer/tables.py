@@ -1,4 +1,4 @@
-"""Answers made from a table of hosts: the formats that show more than URLs, or show them in their own way."""
+"""Answers in the formats that are neither mirrorlists nor metalinks of version 3."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
-from redirector.answer.formats import Entry, Format, Table
+from redirector.answer.formats import Entry, LineFormat, Table, TableFormat
 from redirector.answer.listed import Listed, list_hosts
+from redirector.answer.mirrorlist import MARK
 from redirector.answer.wishes import check_demands
 from redirector.snapshot.listing import Listing
 
@@ -15,15 +16,38 @@ if TYPE_CHECKING:
     from redirector.answer.serve import Responder, Seat
 
 
-def answer_table(responder: Responder, request: Request, listing: Listing, seat: Seat, layout: Format) -> Answer:
+def answer_lines(responder: Responder, listing: Listing, seat: Seat, layout: LineFormat) -> Answer:
+    """*listing* for a seat, as lines; where no host has a URL of the kind that *layout* wants, with what there is.
+
+    raises  QueryError 404 when a demand cannot be met
+    """
+    if listing.only_url is not None:
+        body = layout.render([listing.only_url])
+        return Answer(200, Kind.MIRRORLIST, body, tier=Tier.GLOBAL, country=seat.country, asked=listing.asked)
+    reading = responder.read(listing, seat, layout.form)
+    if not reading.pieces:
+        reading = responder.read(listing, seat, Form.MIRRORLIST)
+    urls = [base.decode() + listing.ending for piece in reading.pieces for base in piece.split(MARK)]
+    return Answer(
+        status=200,
+        kind=Kind.MIRRORLIST,
+        body=layout.render(urls),
+        headers=relaxed_header(reading.relaxed),
+        tier=reading.tier,
+        first=reading.first,
+        country=seat.country,
+        relaxed=reading.relaxed,
+        asked=listing.asked,
+    )
+
+
+def answer_table(responder: Responder, request: Request, listing: Listing, seat: Seat, layout: TableFormat) -> Answer:
     """*listing* for a seat, as *layout* shows it.
 
     raises  QueryError 404 when a demand cannot be met
-    cost    0.5 ms
+    cost    0.5 ms; by distance over 530 hosts 1 ms
     """
     listed, relaxed = _listed(responder, listing, seat, layout.form)
-    if not listed:
-        listed, relaxed = _listed(responder, listing, seat, Form.MIRRORLIST)
     entries = tuple(_entry(responder, listing, seat, layout, each) for each in listed)
     tier, first = (listed[0].tier, listed[0].host) if listed else (Tier.NONE, None)
     if listing.only_url is not None:
@@ -55,7 +79,7 @@ def _listed(
     return list_hosts(snapshot, order, ranking, shown, seat.seed), order.relaxed
 
 
-def _entry(responder: Responder, listing: Listing, seat: Seat, layout: Format, listed: Listed) -> Entry:
+def _entry(responder: Responder, listing: Listing, seat: Seat, layout: TableFormat, listed: Listed) -> Entry:
     snapshot = responder.snapshot
     facts, urls = snapshot.hosts[listed.host], listed.urls
     if layout.every_url and not seat.wishes.protocols:
