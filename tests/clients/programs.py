@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REPOSYNC = ROOT / "build" / "dnf-plugins-core" / "usr" / "lib" / "python3" / "dist-packages"
 """Debian's dnf-plugins-core cannot be installed beside zypper; `.ci/install` unpacks it here."""
 
-SILENCE_S = 1
+SILENCE_S = 2
 """How long clients wait for a silent mirror; their defaults are 30 s and more."""
 
 _LIMIT_S = 60
