@@ -21,6 +21,7 @@ _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _COUNTRY_OR_GLOBAL = re.compile(r"[A-Za-z]{2}|[Gg][Ll][Oo][Bb][Aa][Ll]")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ORIGIN = re.compile(rb"https?://[^/]*", re.IGNORECASE)
 _SLASHES = re.compile(r"/+")
 
 
@@ -55,7 +56,15 @@ class Query:
 
 def kind_of(target: bytes) -> Kind:
     """What a target asks for, judged by its path alone; never fails, so that errors too can be labelled."""
-    return _kind_of_path(target.partition(b"?")[0].decode("latin-1").rstrip("/"))
+    return _kind_of_path(_without_origin(target.partition(b"?")[0]).decode("latin-1").rstrip("/"))
+
+
+def _without_origin(raw_path: bytes) -> bytes:
+    """The path of a target in absolute form, which clients of proxies send, and servers must take (RFC 9112, 3.2.2)."""
+    if raw_path[:1] == b"/":
+        return raw_path
+    origin = _ORIGIN.match(raw_path)
+    return raw_path[origin.end() :] if origin else raw_path
 
 
 def _kind_of_path(path: str) -> Kind:
@@ -72,7 +81,7 @@ def _kind_of_path(path: str) -> Kind:
 
 
 def parse_query(target: bytes, decode: bool = True) -> Query:
-    """Parse a request target in origin form, or a whole URL that ends in a list's path.
+    """Parse a request target in origin form, or a whole URL.
 
     decode  False: as today's server, which decodes nothing and knows `/mirrorlist` and `/metalink` alone
     raises  QueryError 400 or 404; nothing else, whatever the bytes
@@ -81,7 +90,7 @@ def parse_query(target: bytes, decode: bool = True) -> Query:
     raw_path, _, raw_parameters = target.partition(b"?")
     if not decode:
         return _parse_compatibly(raw_path, raw_parameters)
-    path = _decoded(raw_path, "path")
+    path = _decoded(_without_origin(raw_path), "path")
     parameters = _parameters(raw_parameters)
     trimmed = path.rstrip("/")
     if not trimmed:

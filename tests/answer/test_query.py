@@ -49,6 +49,11 @@ LIST, LINK, ISOS, PAGE, OTHER = Kind.MIRRORLIST, Kind.METALINK, Kind.ISOLIST, Ki
         ("//", Query(PAGE)),
         ("/9/BaseOS/x86_64/os/repodata/repomd.xml", Query(OTHER, path="9/BaseOS/x86_64/os/repodata/repomd.xml")),
         ("//a///b", Query(OTHER, path="a/b")),
+        ("/a/b/", Query(OTHER, path="a/b/")),
+        ("http://host.example/a/b", Query(OTHER, path="a/b")),
+        ("HTTPS://host.example:8443/", Query(PAGE)),
+        ("http://host.example", Query(PAGE)),
+        ("http://host.example/isolist/9/x86_64", Query(ISOS, version="9", arch="x86_64")),
         ("/a%20b?ip=1.2.3.4&country=de", Query(
             OTHER, path="a b", address="1.2.3.4", wishes=Wishes(countries=("de",)))),
     ],
