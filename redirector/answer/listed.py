@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redirector.answer.answer import Tier
-from redirector.answer.orders import Order
+from redirector.answer.orders import Lineup, Order
 from redirector.answer.rank import Ranking
+from redirector.answer.sheets import Sheet
 from redirector.model import HostId
 from redirector.snapshot.snapshot import Snapshot
 
@@ -44,14 +45,14 @@ def list_hosts(
     order  what was drawn for *ranking*
     """
     tiers = {host: group.tier for group in ranking.groups for host in group.hosts}
-    sheet = [(HostId(n),) if n in shown else None for n in range(len(snapshot.hosts))]
-    entries, *_ = order.read(sheet, seed)
+    sheet = Sheet([(HostId(n),) if n in shown else None for n in range(len(snapshot.hosts))])
+    hosts, _ = Lineup(order, sheet).read(seed)
 
     def listed(host: HostId) -> Listed:
         tier = tiers.get(host, Tier.GLOBAL)
         return Listed(host, tier, _why(snapshot, ranking, host, tier), ranking.km.get(host), shown[host])
 
-    return tuple(listed(host) for (host,) in entries)
+    return tuple(listed(host) for (host,) in hosts)
 
 
 def _why(snapshot: Snapshot, ranking: Ranking, host: HostId, tier: Tier) -> str:

@@ -1,111 +1,135 @@
 """Who stands before whom: the order belongs to the client, the content to the directory.
 
 An `Order` is drawn for an audience over all hosts there are; a *sheet* holds what each host has to show for one
-directory, by host id, None for hosts that do not carry it. A list is the order read off the sheet: one `itemgetter`
-and one `filter` for each tier, both in C, and nothing that grows with the number of directories.
+directory. The order of a tier has a head and a tail (see `draws`). A *line-up* is a sheet read in the order of one
+tail, which many clients share; what is left to do for each of them is to move the heads of its tiers to the front.
 
-Each tier has a head and a tail (see `draws`). The head is drawn over the whole tier by a table of slots; where that
-host has nothing on the sheet, the next bits of the seed draw again, which leaves the shares of the others exact.
+A head is drawn over the whole tier by a table of slots; where that host has nothing on the sheet, the next bits of the
+seed draw again, which leaves the shares of the others exact.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import islice
 from operator import itemgetter
-from typing import TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from redirector.answer.answer import Tier
+from redirector.answer.answer import Form, Tier
 from redirector.answer.pool import Pool
 from redirector.answer.rank import Group, Ranking, Reason, is_disallowed, network_words, place_words, rank
+from redirector.answer.sheets import Sheet, Sheets
 from redirector.answer.wishes import NO_WISHES
 from redirector.model import HostId, HostSetId
 from redirector.snapshot.audiences import Audience
-from redirector.snapshot.draws import SLOTS, heads_of, lone_head_of, tails_of
+from redirector.snapshot.draws import SLOTS, heads_of, lone_head_of, tail_of
 from redirector.snapshot.snapshot import Snapshot
 
-T = TypeVar("T")
-Reader = Callable[[Sequence[object]], tuple[object, ...]]
-"""Reads the entries of some hosts off a sheet, in its order."""
+Reader = Callable[[Sequence[Any]], tuple[Any, ...]]
+"""Reads what some hosts have in a list by host id, in its order."""
 
 _TRIES = (0, 10, 20, 30, 40, 5, 15, 25, 35, 45)
-"""Where the ten bits of a seed begin that pick a slot, one try after the other: a directory that a third of a tier
-carries finds its head in 98 of 100 cases."""
+"""Where the ten bits of a seed begin that pick a slot, one try after the other."""
 
-_TAIL_BITS = 54
-"""Where the bits begin that pick a tail."""
+_ENOUGH = 0.15
+"""Share of a tier's weight that must be present for its table to be used: 98 of 100 clients find their head then."""
 
-MAX_WARM = 2000
-"""How many orders are drawn beforehand; where clients have coordinates there may be a hundred times as many."""
+_FIRST_BITS = (1 << 30) - 1
+"""What is computed with so few bits is computed faster; those of the first two tries, and of the second place."""
+
+_LINEUP_BYTES = 900
+"""About what a line-up weighs besides 10 bytes for each host, the order included."""
+
+MAX_WARM = 12_000
+"""How many line-ups are made beforehand."""
 
 GLOBAL_WORDS = "country = global "
+
+
+class Heads(NamedTuple):
+    """Who comes first among some hosts.
+
+    slots   slot -> host, as a character
+    weight  of all of them together
+    """
+
+    slots: str
+    weight: int
+
+
+HeadFinder = Callable[[tuple[HostId, ...], bool], Heads]
+"""Of some hosts, weighed evenly or by bandwidth."""
 
 
 class Line:
     """The hosts of one tier in all their orders.
 
-    cost  the table of heads is shared by all lines of a tier; a tail takes 10 bytes a host, and 20 µs when first drawn
+    hosts     in this order, where it is fixed
+    is_drawn  it is not
+    tail      reads the hosts in the order behind their heads
+    cost      the table of heads is shared by all lines of a tier; a tail takes 10 bytes a host
     """
 
-    __slots__ = ("_draws", "_limit", "_weights", "barred", "heads", "hosts", "tails", "tier")
+    __slots__ = (
+        "_draws",
+        "_find_heads",
+        "_heads",
+        "_is_even",
+        "_weights",
+        "_whole",
+        "hosts",
+        "is_drawn",
+        "tail",
+        "tier",
+    )
 
-    def __init__(
-        self,
-        group: Group,
-        heads: Sequence[HostId] | None,
-        draws: NDArray[np.float32],
-        tails: int,
-        limit: int | None = None,
-    ) -> None:
-        """Line up *group*.
-
-        heads    slot -> host, over the whole tier; None: the order is fixed
-        tails    how many are drawn from
-        limit    how far a tail is read; None: to its end
-        """
-        self._limit = limit
+    def __init__(self, group: Group, draws: NDArray[np.float32], find_heads: HeadFinder) -> None:
         self.tier = group.tier
         self.hosts = group.hosts
-        self._weights = group.weights or ()
-        self.heads = heads
-        barred = frozenset(group.whole).difference(group.hosts) if len(group.whole) != len(group.hosts) else None
-        self.barred = barred if heads is not None else None
+        self._weights = dict(zip(map(chr, group.hosts), group.weights or (), strict=False))
         self._draws = draws
-        self.tails: list[Reader | None] = [None] * (1 if heads is None else tails)
+        self._find_heads = find_heads
+        self._whole = group.whole
+        self._is_even = group.weights is not None and set(group.weights) == {1}
+        self._heads: Heads | None = None
+        self.is_drawn = len(self._weights) > 1
+        hosts = group.hosts
+        if self.is_drawn:
+            hosts = tuple(hosts[n] for n in tail_of(draws, hosts, [*self._weights.values()]))
+        self.tail = _reader(hosts)
 
-    def head(self, sheet: Sequence[object], seed: int) -> HostId | None:
-        """Who comes first of those with something on *sheet*; None: nobody has. cost: 0.3 µs"""
-        heads, barred = self.heads, self.barred
-        if heads is None:
-            return next((host for host in self.hosts if sheet[host] is not None), None)
+    def heads(self, present: str) -> str:
+        """A table of heads for those *present*: that of the whole tier, unless most draws from it would be in vain."""
+        if self._heads is None:
+            self._heads = self._find_heads(self._whole, self._is_even)
+        if sum([self._weights[host] for host in present]) > self._heads.weight * _ENOUGH:
+            return self._heads.slots
+        return self._find_heads(tuple(HostId(ord(host)) for host in sorted(present)), self._is_even).slots
+
+    def draw_head(self, heads: str, present: str, seed: int) -> str:
+        """Who of those *present*, one at least, comes first, if the first draws from *heads* were in vain.
+
+        cost  1 µs; 10 to 30 µs for one client in a hundred, whose draws are all in vain
+        """
         for shift in _TRIES:
-            host = heads[(seed >> shift) % SLOTS]
-            if sheet[host] is not None and (barred is None or host not in barred):
-                return host
-        present = [n for n, host in enumerate(self.hosts) if sheet[host] is not None]
-        if len(present) < 2:
-            return self.hosts[present[0]] if present else None
-        weights = [self._weights[n] for n in present]
-        return self.hosts[present[lone_head_of(self._draws, [self.hosts[n] for n in present], weights, seed)]]
+            head = heads[(seed >> shift) % SLOTS]
+            if head in present:
+                return head
+        hosts, weights = [*map(ord, present)], [self._weights[host] for host in present]
+        return present[lone_head_of(self._draws, hosts, weights, seed)]
 
-    def draw_tail(self, number: int) -> Reader:
-        """Make what reads all hosts off a sheet in the order of a tail."""
-        hosts = self.hosts
-        if self.heads is not None:
-            hosts = tuple(hosts[n] for n in tails_of(self._draws, hosts, self._weights, number))
-        reader: Reader = itemgetter(*hosts[: self._limit]) if len(hosts) > 1 else _read_nothing
-        self.tails[number] = reader
+
+def _reader(hosts: Sequence[HostId]) -> Reader:
+    if len(hosts) > 1:
+        reader: Reader = itemgetter(*hosts)
         return reader
-
-
-def _read_nothing(_: Sequence[object]) -> tuple[object, ...]:
-    """The tail of a line with one host."""
-    return ()
+    (host,) = hosts
+    return lambda column: (column[host],)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,51 +151,92 @@ class Order:
     comment: str = ""
     relaxed: tuple[str, ...] = ()
 
-    def read(self, sheet: list[T | None], seed: int) -> tuple[list[T], HostId | None, Tier]:
-        """What the hosts on *sheet* show, in the order of *seed*; the first host, and its tier.
 
-        sheet  is written to and restored
-        seed   64 bits: ten at a time for heads, the highest ten for the tail
-        cost   4 µs for 110 hosts of which 70 have something to show
-        """
-        entries: list[T] = []
-        first, tier = None, Tier.NONE
-        tail_bits = seed >> _TAIL_BITS
-        taken: list[tuple[HostId, T | None]] = []
-        for place, line in enumerate(self.lines):
-            heads = line.heads
-            if heads is None or line.barred is not None:
-                head = line.head(sheet, seed)
-            elif sheet[heads[seed % SLOTS]] is not None:
-                head = heads[seed % SLOTS]
-            elif sheet[heads[(seed >> 10) % SLOTS]] is not None:
-                head = heads[(seed >> 10) % SLOTS]
-            else:
-                head = line.head(sheet, seed)
-            if head is None:
+class Lineup:
+    """A sheet in all orders of one audience: its tail is kept, heads are moved to the front for each client.
+
+    tier        of the hosts that come first
+    comment     see `Order`
+    marked      see `Sheet`
+    size_bytes  about what it weighs
+    """
+
+    __slots__ = ("_hosts", "_order", "_sheet", "_spans", "_tail", "comment", "is_short", "marked", "size_bytes", "tier")
+
+    def __init__(self, order: Order, sheet: Sheet) -> None:
+        """Line up *sheet* as *order* says. cost: 20 µs for 70 hosts"""
+        self._order = order
+        self._sheet = sheet
+        self.comment = order.comment.encode()
+        self.marked = sheet.marked
+        self.is_short = order.length is not None or order.origin is not None
+        spans: list[tuple[int, int, str, Line]] = []
+        hosts, near = "", ""
+        entries: list[Any] = []
+        self.tier = Tier.GLOBAL if order.origin is not None else Tier.NONE
+        for place, line in enumerate(order.lines):
+            some, shown = "".join(line.tail(sheet.present)), [*filter(None, line.tail(sheet.entries))]
+            if near:
+                shown = [entry for host, entry in zip(some, shown, strict=True) if host not in near]
+                some = "".join([host for host in some if host not in near])
+            if not some:
                 continue
-            if first is None:
-                first, tier = head, line.tier
-            entry = sheet[head]
-            sheet[head] = None
-            entries.append(entry)  # type: ignore[arg-type]  # a head has something to show
-            tails = line.tails
-            number = tail_bits % len(tails)
-            entries += filter(None, (tails[number] or line.draw_tail(number))(sheet))  # type: ignore[arg-type]
-            sheet[head] = entry
-            if place < self.near:
-                taken += [(host, sheet[host]) for host in line.hosts]
-                for host in line.hosts:
-                    sheet[host] = None
-        for host, entry in reversed(taken):
-            sheet[host] = entry
-        if self.length is not None:
-            del entries[self.length :]
-        if self.origin is not None and (last := sheet[self.origin]) is not None:
-            entries.append(last)
-            if first is None:
-                first, tier = self.origin, Tier.GLOBAL
-        return entries, first, tier
+            if not hosts:
+                self.tier = line.tier
+            if line.is_drawn and len(some) > 1:
+                spans.append((len(hosts), len(hosts) + len(some), line.heads(some), line))
+            hosts += some
+            entries += shown
+            if place < order.near:
+                near = hosts
+            if order.length is not None and len(hosts) >= order.length:
+                break
+        self._hosts = hosts
+        self._tail = tuple(entries)
+        self._spans = tuple(spans)
+        self.size_bytes = _LINEUP_BYTES + len(self.comment) + 10 * len(hosts)
+
+    def read(self, seed: int) -> tuple[list[Any], HostId | None]:
+        """The entries in the order of *seed*, as a new list, and who comes first; None: nobody has anything to show.
+
+        seed  64 bits: ten at a time for heads
+        cost  2 µs for two lines with 70 hosts
+        """
+        hosts, entries = self._hosts, [*self._tail]
+        find, first = hosts.find, hosts[:1]
+        bits = seed & _FIRST_BITS
+        slot = bits % SLOTS
+        for start, stop, heads, line in self._spans:
+            at = find(heads[slot], start, stop)
+            if at < 0:
+                at = find(heads[(bits >> 10) % SLOTS], start, stop)
+                if at < 0:
+                    at = find(line.draw_head(heads, hosts[start:stop], seed), start, stop)
+            entry = entries.pop(at)
+            if not start:
+                first = hosts[at]
+                # Clients that fetch from several hosts at once use the second one as much.
+                following = find(heads[bits >> 20], 0, stop)
+                if following == at:
+                    following = find(heads[(seed >> 30) % SLOTS], 0, stop)
+                if following > at:
+                    entries.insert(0, entries.pop(following - 1))
+                elif 0 <= following < at:
+                    entries.insert(0, entries.pop(following))
+            entries.insert(start, entry)
+        if self.is_short:
+            return self._end(entries, first)
+        return entries, ord(first) if first else None  # type: ignore[return-value]  # a call of HostId costs 0.1 µs
+
+    def _end(self, entries: list[Any], first: str) -> tuple[list[Any], HostId | None]:
+        """Cut *entries* to their length, and append the origin's."""
+        length, origin = self._order.length, self._order.origin
+        if length is not None:
+            del entries[length:]
+        if origin is not None and (entry := self._sheet.entries[origin]) is not None:
+            entries.append(entry)
+            first = first or chr(origin)
+        return entries, HostId(ord(first)) if first else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,47 +252,57 @@ class Orders:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._count = len(snapshot.host_sets)
+        self.sheets = Sheets(snapshot)
         limit = snapshot.pool_bytes
-        self.pool: Pool[Order] = Pool(limit // 2, lambda order: 500 + len(order.comment))
+        self.pool: Pool[Lineup] = Pool(limit * 3 // 4, lambda lineup: lineup.size_bytes)
         self._words: Pool[str] = Pool(limit // 16, lambda words: 200 + len(words))
         self._places: dict[str | None, _Places] = {}
-        self._lines: Pool[Line] = Pool(limit // 4, lambda line: 300 + 10 * len(line.hosts) * snapshot.tails)
-        self._heads: Pool[array[int]] = Pool(limit // 8, lambda heads: 2 * len(heads) + 400)
+        self._lines: Pool[Line] = Pool(limit // 8, lambda line: 300 + 100 * len(line.hosts))
+        self._heads: Pool[Heads] = Pool(limit // 16, lambda heads: 2 * len(heads.slots) + 300)
 
-    def warm(self) -> None:
-        """Draw beforehand what most clients need: workers that are forked afterwards share it.
+    def warm(self, asked: Mapping[tuple[HostSetId, Form], int]) -> None:
+        """Line up beforehand what most clients need: workers that are forked afterwards share it.
 
-        cost  0.4 s for 230 countries
+        asked  how often each host set is asked for in each form, in proportion
+        cost   1 s, and at most half of what line-ups may take
         """
         snapshot = self._snapshot
-        if snapshot.regular:
-            for country in (None, *snapshot.countries):
-                self._find_places(country)
-        elif len(snapshot.audiences.combinations) * len(snapshot.host_sets) <= MAX_WARM:
-            for audience in range(len(snapshot.audiences.combinations)):
-                for host_set in range(len(snapshot.host_sets)):
-                    self.find(HostSetId(host_set), audience, 0)
+        if snapshot.families_known:
+            return
+        sizes = snapshot.audiences.sizes()
+        pairs = ((times * size, sheet, audience) for sheet, times in asked.items() for audience, size in sizes.items())
+        for _, (host_set, form), audience in nlargest(MAX_WARM, pairs):
+            if self.pool.is_half_full:
+                return
+            self.line_up(host_set, form, audience, 0)
 
     def find(self, host_set: HostSetId, audience: int, family: int) -> Order:
-        """The order of everybody without wishes in *audience*, for *host_set*.
+        """The order of everybody without wishes in *audience*, for *host_set*. cost: 10 µs and what new lines take
 
         family  4 or 6, or 0 where no host is known to serve one alone
-        cost    0.2 µs; 5 µs when it is new, and 300 µs for each tier that nobody asked for before
         """
-        key = (audience * len(self._snapshot.host_sets) + host_set) * 8 + family
-        order = self.pool.find(key)
-        if order is None:
-            if host_set in self._snapshot.regular:
-                order = self._join(host_set, audience)
-            else:
-                order = self._own(host_set, audience, family)
-            self.pool.keep(key, order)
-        return order
+        if host_set in self._snapshot.regular:
+            return self._join(host_set, audience)
+        return self._own(host_set, audience, family)
 
-    def of(self, ranking: Ranking, limit: int | None = None) -> Order:
-        """The order of a ranking made for one host set; *limit*: how far tails are read, None: to their ends."""
+    def line_up(self, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
+        """What everybody without wishes in *audience* is shown; *family* as for `find`.
+
+        cost  0.3 µs; when it is new 10 µs, and 300 µs for each tier that nobody asked for before
+        """
+        key = ((audience * self._count + host_set) * 8 + family) * 4 + form
+        return self.pool.young.get(key) or self.pool.find(key) or self._line_up(key, host_set, form, audience, family)
+
+    def _line_up(self, key: int, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
+        order = self.find(host_set, audience, family)
+        lineup = Lineup(order, self.sheets.find(host_set, form))
+        return lineup if order.near else self.pool.keep(key, lineup)  # there are thousands of networks with few clients
+
+    def of(self, ranking: Ranking) -> Order:
+        """The order of a ranking made for one host set."""
         return Order(
-            lines=tuple(self._line(group, limit) for group in ranking.groups),
+            lines=tuple(map(self._line, ranking.groups)),
             length=ranking.length,
             origin=ranking.origin,
             comment=ranking.comment,
@@ -237,12 +312,7 @@ class Orders:
     def _own(self, host_set: HostSetId, audience: int, family: int) -> Order:
         snapshot = self._snapshot
         who = snapshot.audiences.audience(audience)
-        carriers = snapshot.host_sets[host_set]
-        ranking = rank(snapshot, carriers, who, NO_WISHES, family or None)
-        listed = (host for group in ranking.groups for host in group.hosts)
-        if ranking.length is None or not all(carriers.urls[host][0].startswith(("https:", "http:")) for host in listed):
-            return self.of(ranking)
-        return self.of(ranking, max(ranking.length + 1, 2))
+        return self.of(rank(snapshot, snapshot.host_sets[host_set], who, NO_WISHES, family or None))
 
     def _find_places(self, country: str | None) -> _Places:
         places = self._places.get(country)
@@ -288,23 +358,17 @@ class Orders:
             lines += (places.reserve,) if places.reserve else ()
         return Order(lines, len(near), comment=comment)
 
-    def _line(self, group: Group, limit: int | None = None) -> Line:
+    def _line(self, group: Group) -> Line:
         """The line of a group, shared by all audiences that have it."""
-        key = (group.tier, group.hosts, group.weights, group.whole, limit)
-        line = self._lines.find(key)
-        if line is None:
-            heads = None if group.weights is None or len(group.hosts) == 1 else self._heads_of(group)
-            line = self._lines.keep(key, Line(group, heads, self._snapshot.draws, self._snapshot.tails, limit))
-        return line
+        key = (group.tier, group.hosts, group.weights, group.whole)
+        return self._lines.find(key) or self._lines.keep(key, Line(group, self._snapshot.draws, self._find_heads))
 
-    def _heads_of(self, group: Group) -> Sequence[HostId]:
-        """The table of heads of a whole tier."""
-        is_even = group.weights is not None and set(group.weights) == {1}
-        key = (group.whole, is_even)
-        heads = self._heads.find(key)
-        if heads is None:
-            facts = self._snapshot.hosts
-            weights = [1 if is_even else facts[host].bandwidth_mbit for host in group.whole]
-            places = heads_of(self._snapshot.draws, group.whole, weights)
-            heads = self._heads.keep(key, array("H", (group.whole[place] for place in places)))
-        return cast(Sequence[HostId], heads)
+    def _find_heads(self, hosts: tuple[HostId, ...], is_even: bool) -> Heads:
+        key = (hosts, is_even)
+        return self._heads.find(key) or self._heads.keep(key, self._draw_heads(hosts, is_even))
+
+    def _draw_heads(self, hosts: tuple[HostId, ...], is_even: bool) -> Heads:
+        facts = self._snapshot.hosts
+        weights = [1 if is_even else facts[host].bandwidth_mbit for host in hosts]
+        places = heads_of(self._snapshot.draws, hosts, weights)
+        return Heads("".join([chr(hosts[place]) for place in places]), sum(weights))

@@ -27,6 +27,11 @@ class Pool(Generic[T]):
         self.young: dict[Hashable, T] = {}
         self.misses = 0
 
+    @property
+    def is_half_full(self) -> bool:
+        """One more entry may push others out."""
+        return self._young_bytes > self._half_bytes * 3 // 4
+
     def find(self, key: Hashable) -> T | None:
         """The entry under *key*; None when it is not held. cost: 0.1 µs; a hot caller may read `young` itself first"""
         entry = self.young.get(key)

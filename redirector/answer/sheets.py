@@ -7,7 +7,7 @@ which a seam replaces at last. Sheets depend on neither client nor directory, so
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -20,18 +20,21 @@ from redirector.model import HostId, HostSet, HostSetId
 from redirector.snapshot.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Sheet:
     """What hosts show, in one form.
 
-    entries   by host id; None: nothing. Bytes, or for a metalink what `metalink_entry` returns
-    marked    some entry holds a `MARK`
-    metalink  the entries are those of a metalink
+    entries  by host id; None: nothing. Bytes, or for a metalink what `metalink_entry` returns; nothing empty
+    marked   some entry holds a `MARK`
+    present  by host id; the host as a character where there is an entry, "" elsewhere
     """
 
-    entries: list[Any | None]
-    marked: bool
-    metalink: bool
+    entries: list[Any]
+    marked: bool = False
+    present: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.present = ["" if entry is None else chr(host) for host, entry in enumerate(self.entries)]
 
 
 class Sheets:
@@ -55,6 +58,8 @@ class Sheets:
         shown = {host: choose_urls(urls, (), form) for host, urls in carriers.urls.items()}
         sheet = self._sheets[key] = sheet_of(self._snapshot, carriers, shown, form)
         for host, entry in enumerate(sheet.entries):
+            if isinstance(entry, tuple):
+                entry = tuple([self._known.setdefault(part, part) for part in entry])
             if entry is not None:
                 sheet.entries[host] = self._known.setdefault(entry, entry)
         return sheet
@@ -62,7 +67,7 @@ class Sheets:
 
 def sheet_of(snapshot: Snapshot, carriers: HostSet, shown: Mapping[HostId, Sequence[str]], form: Form) -> Sheet:
     """The sheet on which the hosts of *shown*, and no others, have their URLs there."""
-    entries: list[Any | None] = [None] * len(snapshot.hosts)
+    entries: list[Any] = [None] * len(snapshot.hosts)
     public = frozenset(carriers.public) if form is Form.METALINK else frozenset()
     marked = False
     for host, urls in shown.items():
@@ -72,7 +77,7 @@ def sheet_of(snapshot: Snapshot, carriers: HostSet, shown: Mapping[HostId, Seque
                 entries[host] = metalink_entry(urls, snapshot.hosts[host].country, host not in public, snapshot.policy)
             else:
                 entries[host] = mirrorlist_entry(urls)
-    return Sheet(entries, marked, form is Form.METALINK)
+    return Sheet(entries, marked)
 
 
 def pieces_of(entries: Sequence[tuple[bytes, ...]]) -> list[bytes]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from random import getrandbits
-from socket import AF_INET, inet_pton
 
 from aiohttp import web
 
@@ -24,7 +23,7 @@ from redirector.answer.answer import Answer, Form, Kind, Request, Tier
 from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.seed import client_seed
 from redirector.answer.serve import compose
-from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy
+from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address
 from redirector.server.access_log import Entry, mirrormanager_line
 from redirector.server.app import Service, header_fields
 from redirector.server.connection import END_OF_HEADERS, Connection
@@ -100,6 +99,7 @@ class Lane:
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
         self._audiences = snapshot.audiences
+        self._find_audience = snapshot.audiences.table.find
         self._window_s = snapshot.order_window_s
         self._families = snapshot.families_known
         self._cells = service.counters.cells
@@ -108,12 +108,15 @@ class Lane:
         self._tier_cells = {tier: layout.tier_cell(tier) for tier in Tier}
         self._host_cell = layout.host_cell(0)
         self._kinds = {
-            metalink: (
+            form: (
                 layout.request_cell(kind, 200),
                 layout.duration_cells(kind),
-                _head(Answer(200, kind, b"", METALINK_TYPE if metalink else "text/plain")),
+                _head(Answer(200, kind, b"", content_type)),
             )
-            for metalink, kind in ((True, Kind.METALINK), (False, Kind.MIRRORLIST))
+            for form, kind, content_type in (
+                (Form.METALINK, Kind.METALINK, METALINK_TYPE),
+                (Form.MIRRORLIST, Kind.MIRRORLIST, "text/plain"),
+            )
         }
         self._second = 0
         self._date = b""
@@ -124,42 +127,43 @@ class Lane:
         cost  6 µs for a mirrorlist of 60 URLs, 9 µs for a metalink of 150, the system call not counted
         """
         began = time.perf_counter()
-        end_of_target = data.find(_VERSION, 5)
-        frame = self._frames.get(data[4:end_of_target])
-        address, rest = connection.address, data[end_of_target:]
-        at = rest.find(_FORWARDED)
-        forwarded = None
+        end = data.find(_VERSION, 5)
+        target = data[4:end]
+        address, forwarded = connection.address, None
+        at = data.find(_FORWARDED, end)
         if at < 0:
-            at = rest.find(_FORWARDED_LOW)
-        if at >= 0:
-            end = rest.find(b"\r\n", at + len(_FORWARDED))
-            forwarded = rest[at + len(_FORWARDED) : end]
-            rest = rest[: at + len(_FORWARDED)] + rest[end:]
+            at = data.find(_FORWARDED_LOW, end)
+        if at < 0:
+            rest = data[end:]
+        else:
+            at += len(_FORWARDED)
+            forwarded = data[at : data.find(b"\r\n", at)]
+            rest = data[end:at] + data[at + len(forwarded) :]
             if connection.trusts:
-                address = self._forwarded_address(forwarded)
+                text = forwarded.decode("latin-1")
+                address = parse_address(text) or find_forwarded((text,), self._service.trusted).address
         shape = self._shapes.get(rest) or self._examine(rest, at >= 0)
         if shape is None:
             return False
+        frame = self._frames.get(target)
         if frame is None or address is None:
-            return self._answer_any(connection, data[4:end_of_target], forwarded, shape, began)
+            return self._answer_any(connection, target, forwarded, shape, began)
 
         now = int(time.time())
-        audience = self._audiences.table.find(address)
+        audience = self._find_audience(address)
         seed = client_seed(address, now, self._window_s) if self._window_s else getrandbits(64)
         family = (4 if len(address) == 4 else 6) if self._families else 0
-        metalink = frame.metalink
-        form = Form.METALINK if metalink else Form.MIRRORLIST
-        host_set = frame.listing.host_set
-        pieces, marked, first, tier, words = self._read(host_set, form, audience, family, seed)
+        form = frame.form
+        pieces, lineup, first = self._read(frame.listing.host_set, form, audience, family, seed)
         if not pieces:
-            return self._answer_any(connection, data[4:end_of_target], forwarded, shape, began)
-        body = compose(frame, pieces, marked, now, words)
+            return self._answer_any(connection, target, forwarded, shape, began)
+        body = compose(frame, pieces, lineup.marked, now, lineup.comment)
         self._tick(now)
-        request_cell, duration_cells, head = self._kinds[metalink]
+        request_cell, duration_cells, head = self._kinds[form]
         cells = self._cells  # counted before it is sent: whoever has the answer finds it in the metrics
         cells[request_cell] += 1
         cells[self._country_cells[audience]] += 1
-        cells[self._tier_cells[tier]] += 1
+        cells[self._tier_cells[lineup.tier]] += 1
         if first is not None:
             cells[self._host_cell + first] += 1
         self._write(connection, head, body, shape.last)
@@ -171,10 +175,10 @@ class Lane:
             asked, country = frame.listing.asked, self._audiences.country(audience)
             log.add_line(mirrormanager_line(address, country, asked, log.moment) if asked else "")
         elif log is not None:
-            kind = Kind.METALINK if metalink else Kind.MIRRORLIST
+            kind = Kind.METALINK if form is Form.METALINK else Kind.MIRRORLIST
             country = self._audiences.country(audience)
-            answer = Answer(200, kind, body, tier=tier, first=first, country=country, asked=frame.listing.asked)
-            self._log(answer, address, data[4:end_of_target], shape, duration_s)
+            answer = Answer(200, kind, body, tier=lineup.tier, first=first, country=country, asked=frame.listing.asked)
+            self._log(answer, address, target, shape, duration_s)
         return True
 
     def _answer_any(
@@ -234,13 +238,6 @@ class Lane:
                 agent=shape.agent,
             )
         )
-
-    def _forwarded_address(self, value: bytes) -> bytes | None:
-        text = value.decode("latin-1")
-        try:
-            return inet_pton(AF_INET, text)
-        except OSError:
-            return find_forwarded((text,), self._service.trusted).address
 
     def _examine(self, rest: bytes, forwarded: bool) -> Shape | None:
         """What the request is besides target and address, if it is ordinary; remembered then.

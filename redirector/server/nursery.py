@@ -80,7 +80,7 @@ def main() -> None:
         except ConfigError as error:
             control.send(Failed(option=(error.path, error.key, error.value, error.way_out)))
             return
-        responder.orders.warm()
+        responder.warm()
         _freeze()
         control.send(Loaded(_report(responder.snapshot, time.monotonic() - began)))
         Nursery(config, responder, control, log_sink, listeners).run()

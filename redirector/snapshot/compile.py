@@ -22,12 +22,6 @@ from redirector.snapshot.snapshot import Counts, Snapshot
 
 _SCHEME_RANK = {"https": 0, "http": 1, "ftp": 2}
 
-LONG_LIST_TAILS = 16
-"""Tails of lists that hold everybody (MirrorManager): each costs 8 bytes a host, and memory that is hot in no cache."""
-
-SHORT_LIST_TAILS = 64
-"""Tails of lists that are cut after ten: with fewer, few hosts would share all second places."""
-
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -96,7 +90,6 @@ def compile_snapshot(
         order_window_s=limits.order_window_s,
         pool_bytes=limits.pool_bytes,
         draws=draws_of([host.name for host in hosts]),
-        tails=SHORT_LIST_TAILS if policy.by_distance else LONG_LIST_TAILS,
         vectors=_vectors(hosts),
         url_names=_url_names(catalog),
         geo_path=tables.geo_path,

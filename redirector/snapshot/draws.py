@@ -5,7 +5,7 @@ without replacement (Efraimidis and Spirakis, 2006), and since each host's varia
 that comes or goes leaves the relative order of all others as it was, on every server.
 
 An order has two parts, drawn independently: its *head*, by one of `SLOTS` slots, and its *tail*, the order of all the
-others, by one of at most `TAILS` orders. Heads carry the load, so their shares are made exact to 1 / SLOTS; a plain
+others, by one of `TAILS` orders. Heads carry the load, so their shares are made exact to 1 / SLOTS; a plain
 draw from 1,024 orders would be off by 1.6 points.
 """
 
@@ -22,16 +22,13 @@ SLOT_BITS = 10
 SLOTS = 1 << SLOT_BITS
 """Slots of a head table: shares come out within half of 1/1024, a tenth of what is promised (1 %)."""
 
-TAILS = 64
-"""Orders that can be told apart behind a head, at most; `Snapshot.tails` says how many are in use."""
-
 
 def draws_of(names: Sequence[str]) -> NDArray[np.float32]:
-    """Variates of the hosts *names*, one row a host: `SLOTS` for heads, then `TAILS` for tails.
+    """Variates of the hosts *names*, one row a host: `SLOTS` for heads, then one for the tail.
 
     cost  15 µs and 4.4 kB a host
     """
-    width = SLOTS + TAILS
+    width = SLOTS + 1
     raw = b"".join(hashlib.shake_128(name.encode()).digest(4 * width) for name in names)
     words = np.frombuffer(raw, dtype="<u4").reshape(len(names), width)
     return (-np.log((words + 0.5) / 2.0**32)).astype(np.float32)
@@ -68,9 +65,9 @@ def heads_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequen
     return owner
 
 
-def tails_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int], tail: int) -> list[int]:
-    """The order number *tail* of all *members*, as positions in *members*."""
-    keys = draws[list(members), SLOTS + tail] / np.asarray(weights, dtype=np.float32)
+def tail_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int]) -> list[int]:
+    """The order of all *members* behind their head, as positions in *members*."""
+    keys = draws[list(members), SLOTS] / np.asarray(weights, dtype=np.float32)
     order: list[int] = np.argsort(keys, kind="stable").tolist()
     return order
 

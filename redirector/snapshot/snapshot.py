@@ -55,7 +55,6 @@ class Snapshot:
     families_known  some host is known to serve, or not to serve, IPv4 or IPv6
     origin          the host of `primary_url`
     draws           variates of the hosts, see `draws`
-    tails           how many tails are drawn from, a power of two
     vectors         unit vector of each host's place, one row a host; nan without a place
     url_names       host names of URLs -> hosts, for `exclude_host`
     geo_path        the file that says where clients are; "" without one
@@ -94,7 +93,6 @@ class Snapshot:
     order_window_s: int
     pool_bytes: int
     draws: NDArray[np.float32]
-    tails: int
     vectors: NDArray[np.float64]
     url_names: Mapping[str, frozenset[HostId]]
     geo_path: str

@@ -9,7 +9,9 @@ from itertools import pairwise
 import pytest
 
 from redirector.answer.answer import Form, Tier
+from redirector.answer.orders import Lineup
 from redirector.answer.seed import client_seed
+from redirector.answer.sheets import Sheet
 from redirector.model import Catalog, HostId, HostSetId
 from tests.answer.catalogs import part_of
 from tests.answer.trees import tree_rig
@@ -36,9 +38,10 @@ def orders(served: Rig, seeds: list[int], host_set: int = 0) -> list[list[HostId
     responder = served.responder
     audience = responder.snapshot.audiences.find(clients(1)[0])
     order = responder.orders.find(HostSetId(host_set), audience, 0)
-    sheet = responder.sheets.find(HostSetId(host_set), Form.MIRRORLIST)
-    names = [entry and (HostId(n),) for n, entry in enumerate(sheet.entries)]
-    return [[host for (host,) in order.read(names, seed)[0]] for seed in seeds]
+    sheet = responder.orders.sheets.find(HostSetId(host_set), Form.MIRRORLIST)
+    names = Sheet([None if entry is None else (HostId(n),) for n, entry in enumerate(sheet.entries)])
+    lineup = Lineup(order, names)
+    return [[host for (host,) in lineup.read(seed)[0]] for seed in seeds]
 
 
 def names_of(served: Rig, found: list[list[HostId]]) -> list[list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redirector.snapshot.draws import SLOTS, TAILS, draws_of, heads_of, lone_head_of, tails_of
+from redirector.snapshot.draws import SLOTS, draws_of, heads_of, lone_head_of, tail_of
 
 NAMES = [f"host{n}.example" for n in range(60)]
 DRAWS = draws_of(NAMES)
@@ -34,18 +34,16 @@ def test_the_order_of_members_makes_no_difference(weights: list[int], chance: Ra
     shuffled = [weights[member] for member in members]
     plain = heads_of(DRAWS, range(len(weights)), weights)
     assert [members[head] for head in heads_of(DRAWS, members, shuffled)] == plain.tolist()
-    assert [members[n] for n in tails_of(DRAWS, members, shuffled, 3)] == tails_of(
-        DRAWS, range(len(weights)), weights, 3
-    )
+    assert [members[n] for n in tail_of(DRAWS, members, shuffled)] == tail_of(DRAWS, range(len(weights)), weights)
 
 
 @settings(max_examples=60)
-@given(WEIGHTS, st.integers(0, TAILS - 1))
-def test_a_tail_is_an_order_of_all_and_a_host_that_leaves_moves_no_other(weights: list[int], tail: int) -> None:
+@given(WEIGHTS)
+def test_a_tail_is_an_order_of_all_and_a_host_that_leaves_moves_no_other(weights: list[int]) -> None:
     members = range(len(weights))
-    order = tails_of(DRAWS, members, weights, tail)
+    order = tail_of(DRAWS, members, weights)
     assert sorted(order) == list(members)
-    assert tails_of(DRAWS, members[1:], weights[1:], tail) == [member - 1 for member in order if member != 0]
+    assert tail_of(DRAWS, members[1:], weights[1:]) == [member - 1 for member in order if member != 0]
 
 
 def test_slots_of_other_hosts_stay_when_one_joins() -> None:
@@ -76,7 +74,7 @@ def test_a_head_without_a_table_hangs_on_the_seed_and_on_names_alone() -> None:
 
 
 def test_variates_are_exponential() -> None:
-    assert DRAWS.shape == (60, SLOTS + TAILS)
+    assert DRAWS.shape == (60, SLOTS + 1)
     assert abs(float(DRAWS.mean()) - 1) < 0.02
     assert abs(float(DRAWS.std()) - 1) < 0.02
     assert float(DRAWS.min()) > 0
@@ -85,4 +83,4 @@ def test_variates_are_exponential() -> None:
 
 
 def test_no_hosts_have_no_variates() -> None:
-    assert draws_of([]).shape == (0, SLOTS + TAILS)
+    assert draws_of([]).shape == (0, SLOTS + 1)
