@@ -6,21 +6,17 @@ set with the reason it was left out. `orders` then draws.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
-from itertools import groupby
-
-import numpy as np
 
 from redirector.answer.answer import Tier
+from redirector.answer.nearest import Field, Group
 from redirector.answer.wishes import NO_WISHES, Wishes
-from redirector.locate.places import EARTH_RADIUS_KM, country_distance_km, neighbours, place_of_country
+from redirector.locate.places import country_distance_km, neighbours
 from redirector.model import HostId, HostSet
-from redirector.snapshot.audiences import Audience
-from redirector.snapshot.compile import vector_of
+from redirector.snapshot.audiences import STRANGER, Audience
 from redirector.snapshot.snapshot import Snapshot
 
 NEAR_CONTINENT_KM = 3000.0
@@ -41,21 +37,6 @@ class Reason(Enum):
     COUNTRY = "not in a requested country"
     PROTOCOL = "has no URL of a suitable protocol"
     FAR = "nearer hosts are enough"
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Hosts of one tier that stand together.
-
-    weights  one a host: drawn without replacement by weight; None: they stand in this order
-    whole    hosts among which their head is drawn, theirs and others, whatever the directory and the wishes: so one
-             client sees one order everywhere, and what is drawn from does not grow with what is asked for
-    """
-
-    tier: Tier
-    hosts: tuple[HostId, ...]
-    weights: tuple[int, ...] | None
-    whole: tuple[HostId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +130,12 @@ class _Draft:
             weights = tuple(map(weigh, chosen)) if weigh else None
             self.groups.append(Group(tier, chosen, weights, tuple(whole) or chosen))
             self.taken.update(chosen)
+
+    def append(self, groups: Sequence[Group]) -> None:
+        """Take the hosts of *groups*."""
+        for group in groups:
+            self.groups.append(group)
+            self.taken.update(group.hosts)
 
     def narrow(
         self, hosts: list[HostId], keep: Callable[[HostId], bool], reason: Reason, wish: str = ""
@@ -423,12 +410,25 @@ def _by_distance(draft: _Draft) -> Ranking:
         draft.comment.append(words)
         draft.add(tier, near, _evenly)
     length = min(max(snapshot.list_length, len(near)), limit or snapshot.counts.hosts)
-    km = _distances(snapshot, draft.audience, hosts)
-    _add_by_distance(draft, draft.open(hosts), km, length)
+    field = Field(snapshot, hosts)
+    km = field.measure(draft.audience)
+    others = Field(snapshot, draft.open(hosts)) if near else field
+    if others.home(draft.audience):
+        draft.comment.append(f"country = {draft.audience.country} ")
+    draft.append(others.rank(draft.audience, others.measure(draft.audience), length - len(draft.taken)))
     if limit and len(draft.taken) >= limit:
         origin = None
     draft.drop((host for host in host_set.urls if host != origin), Reason.FAR)
-    return Ranking(tuple(draft.groups), draft.dropped, tuple(draft.relaxed), "".join(draft.comment), length, origin, km)
+    distances = {} if km is None else {host: x for host, x in zip(hosts, km.tolist(), strict=True) if x == x}
+    groups, relaxed, comment = tuple(draft.groups), tuple(draft.relaxed), "".join(draft.comment)
+    return Ranking(groups, draft.dropped, relaxed, comment, length, origin, distances)
+
+
+def strangers_of(snapshot: Snapshot, host_set: HostSet, family: int | None) -> tuple[list[HostId], HostId | None]:
+    """The hosts that clients get by distance who are on no host's network and wish nothing; and the origin."""
+    draft = _Draft(snapshot, host_set, STRANGER, NO_WISHES, family)
+    origin = snapshot.origin if snapshot.origin in draft.open(host_set.urls) else None
+    return _candidates(draft, (), origin), origin
 
 
 def _candidates(draft: _Draft, tiers: Container[HostId], origin: HostId | None) -> list[HostId]:
@@ -456,48 +456,3 @@ def _of_requested_countries(draft: _Draft, hosts: list[HostId]) -> list[HostId]:
         around = {other for country in countries for other in countries_around(draft.snapshot, draft.host_set, country)}
         kept = draft.narrow(hosts, lambda host: facts[host].country in around, Reason.COUNTRY)
     return kept
-
-
-def _distances(snapshot: Snapshot, audience: Audience, hosts: Sequence[HostId]) -> dict[HostId, float]:
-    """Kilometres from the client, or from its country's largest city; empty when it is nowhere."""
-    place = audience.place or (place_of_country(audience.country) if audience.country else None)
-    if place is None or not hosts:
-        return {}
-    cosines = np.clip(snapshot.vectors[list(hosts)] @ vector_of(place), -1.0, 1.0)
-    km: list[float] = (EARTH_RADIUS_KM * np.arccos(cosines)).tolist()
-    return {host: distance for host, distance in zip(hosts, km, strict=True) if distance == distance}
-
-
-def _add_by_distance(draft: _Draft, hosts: list[HostId], km: Mapping[HostId, float], length: int) -> None:
-    """Groups A to D of the rule, as far as the list is long; hosts that cannot be placed come last."""
-    facts, audience = draft.snapshot.hosts, draft.audience
-    at_home = [host for host in hosts if audience.country and facts[host].country == audience.country]
-    if at_home:
-        draft.comment.append(f"country = {audience.country} ")
-    if audience.place is None:
-        draft.add(Tier.COUNTRY, at_home, _evenly)
-        _add_nearest(draft, Tier.GLOBAL, hosts, km, length)
-    else:
-        for tier, some in ((Tier.COUNTRY, at_home), (Tier.GLOBAL, hosts)):
-            if len(draft.taken) < length:
-                draft.add(tier, (h for h in some if km.get(h, math.inf) <= draft.snapshot.near_km), _evenly)
-            _add_nearest(draft, tier, some, km, length)
-    if len(draft.taken) < length:
-        draft.add(Tier.GLOBAL, hosts, _evenly)
-
-
-def _add_nearest(draft: _Draft, tier: Tier, hosts: Iterable[HostId], km: Mapping[HostId, float], length: int) -> None:
-    """Nearest first; those in one place are drawn evenly, lest one of them gets all. Stops where the list is full."""
-    placed = sorted((host for host in draft.open(hosts) if host in km), key=lambda host: km[host])
-    lone: list[HostId] = []
-    for _, together in groupby(placed, key=lambda host: round(km[host], 1)):
-        if len(draft.taken) + len(lone) >= length:
-            break
-        same_place = list(together)
-        if len(same_place) == 1:
-            lone += same_place
-        else:
-            draft.add(tier, lone, None)
-            draft.add(tier, same_place, _evenly)
-            lone = []
-    draft.add(tier, lone, None)

@@ -1,0 +1,121 @@
+"""AlmaLinux's rule of distance, once hosts are chosen: near ones of the client's country, its others, the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redirector.answer.answer import Tier
+from redirector.locate.places import EARTH_RADIUS_KM, place_of_country
+from redirector.model import HostId
+from redirector.snapshot.audiences import Audience
+from redirector.snapshot.compile import vector_of
+from redirector.snapshot.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Hosts of one tier that stand together.
+
+    weights  one a host: drawn without replacement by weight; None: they stand in this order
+    whole    hosts among which their head is drawn, theirs and others, whatever the directory and the wishes: so one
+             client sees one order everywhere, and what is drawn from does not grow with what is asked for
+    """
+
+    tier: Tier
+    hosts: tuple[HostId, ...]
+    weights: tuple[int, ...] | None
+    whole: tuple[HostId, ...]
+
+
+class Field:
+    """Hosts to be ranked by their distance from a client."""
+
+    def __init__(self, snapshot: Snapshot, hosts: Sequence[HostId]) -> None:
+        """cost: 100 µs for 530 hosts"""
+        self.hosts = tuple(hosts)
+        self._vectors = snapshot.vectors[list(hosts)].reshape(len(hosts), 3)
+        self._near_km = snapshot.near_km
+        self._homes: dict[str | None, list[int]] = {}
+        for position, host in enumerate(hosts):
+            self._homes.setdefault(snapshot.hosts[host].country, []).append(position)
+
+    def measure(self, audience: Audience) -> NDArray[np.float64] | None:
+        """Kilometres of each host from the client, or from its country's largest city; nan for hosts without a place.
+
+        None: nobody knows where the client is.
+        cost  15 µs for 530 hosts
+        """
+        place = audience.place or (place_of_country(audience.country) if audience.country else None)
+        if place is None:
+            return None
+        km: NDArray[np.float64] = EARTH_RADIUS_KM * np.arccos(np.clip(self._vectors @ vector_of(place), -1.0, 1.0))
+        return km
+
+    def home(self, audience: Audience) -> list[int]:
+        """Positions of the hosts in the client's country."""
+        return self._homes.get(audience.country, []) if audience.country else []
+
+    def rank(self, audience: Audience, km: NDArray[np.float64] | None, room: int) -> list[Group]:
+        """Groups A to D of the rule until *room* hosts are listed; hosts that cannot be placed come last.
+
+        km    from `measure`
+        cost  25 µs for 530 hosts
+        """
+        home, listing = self.home(audience), _Listing(self.hosts, room)
+        if audience.place is None:
+            listing.draw(Tier.COUNTRY, home)
+        if km is not None:
+            nearest = np.argsort(km, kind="stable")[: np.count_nonzero(km == km)]
+            if audience.place is not None:
+                is_home = np.zeros(len(km), np.bool_)
+                is_home[home] = True
+                listing.add_nearest(Tier.COUNTRY, nearest[is_home[nearest]], km, self._near_km)
+            listing.add_nearest(Tier.GLOBAL, nearest, km, self._near_km if audience.place else -1.0)
+        if listing.room > 0:
+            listing.draw(Tier.GLOBAL, range(len(self.hosts)))
+        return listing.groups
+
+
+class _Listing:
+    """Groups in the making."""
+
+    def __init__(self, hosts: Sequence[HostId], room: int) -> None:
+        self.groups: list[Group] = []
+        self.room = room
+        self._hosts = hosts
+        self._taken: set[int] = set()
+
+    def draw(self, tier: Tier, positions: Sequence[int]) -> None:
+        """Add those that are not taken, in an order that is drawn evenly."""
+        self._add(tier, [position for position in positions if position not in self._taken], is_drawn=True)
+
+    def add_nearest(self, tier: Tier, nearest: NDArray[np.intp], km: NDArray[np.float64], near_km: float) -> None:
+        """Add those *nearest* ones that are not taken: near ones drawn evenly, then one after the other until the list
+        is full; those in one place are drawn evenly, lest one of them gets all."""
+        if self.room > 0:
+            self.draw(tier, sorted(nearest[: np.searchsorted(km[nearest], near_km, side="right")].tolist()))
+        lone: list[int] = []
+        others = (position for position in nearest.tolist() if position not in self._taken)
+        for _, together in groupby(others, key=lambda position: round(float(km[position]), 1)):
+            if len(lone) >= self.room:
+                break
+            same_place = list(together)
+            if len(same_place) == 1:
+                lone += same_place
+            else:
+                self._add(tier, lone, is_drawn=False)
+                self._add(tier, sorted(same_place), is_drawn=True)
+                lone = []
+        self._add(tier, lone, is_drawn=False)
+
+    def _add(self, tier: Tier, positions: Sequence[int], *, is_drawn: bool) -> None:
+        if positions:
+            hosts = tuple([self._hosts[position] for position in positions])
+            self.groups.append(Group(tier, hosts, (1,) * len(hosts) if is_drawn else None, hosts))
+            self._taken.update(positions)
+            self.room -= len(hosts)
