@@ -185,9 +185,10 @@ class Lineup:
         self.tier = Tier.GLOBAL if order.origin is not None else Tier.NONE
         for place, line in enumerate(order.lines):
             some, shown = "".join(line.tail(sheet.present)), [*filter(None, line.tail(sheet.entries))]
-            if near:
-                shown = [entry for host, entry in zip(some, shown, strict=True) if host not in near]
-                some = "".join([host for host in some if host not in near])
+            for host in near:
+                at = some.find(host)
+                if at >= 0:
+                    some, shown[at : at + 1] = some[:at] + some[at + 1 :], []
             if not some:
                 continue
             if not hosts:
@@ -262,6 +263,7 @@ class Orders:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._count = len(snapshot.host_sets)
+        self._numbers = {tuple(each): number for number, each in enumerate(snapshot.audiences.combinations)}
         self.sheets = Sheets(snapshot)
         limit = snapshot.pool_bytes
         self.pool: Pool[Lineup] = Pool(limit * 3 // 4, lambda lineup: lineup.size_bytes)
@@ -305,9 +307,24 @@ class Orders:
         return self.pool.young.get(key) or self.pool.find(key) or self._line_up(key, host_set, form, audience, family)
 
     def _line_up(self, key: int, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
+        plain = self._off_networks(host_set, audience)
+        if plain != audience:
+            return self.line_up(host_set, form, plain, family)
         order = self.find(host_set, audience, family)
         lineup = Lineup(order, self.sheets.find(host_set, form))
         return lineup if order.near else self.pool.keep(key, lineup)  # there are thousands of networks with few clients
+
+    def _off_networks(self, host_set: HostSetId, audience: int) -> int:
+        """The audience of the same place off all hosts' networks, if none of these hosts is in *host_set*."""
+        snapshot = self._snapshot
+        location, override, netblocks, asn = snapshot.audiences.combinations[audience]
+        if not (netblocks or asn) or not (snapshot.policy.relax and host_set in snapshot.regular):
+            return audience
+        carriers, who = snapshot.host_sets[host_set].urls, snapshot.audiences.audience(audience)
+        for hosts in (who.asn_hosts, *(hosts for _, hosts in who.netblocks)):
+            if not carriers.keys().isdisjoint(hosts):
+                return audience
+        return self._numbers.get((location, override, 0, 0), audience)
 
     def of(self, ranking: Ranking) -> Order:
         """The order of a ranking made for one host set."""
