@@ -83,6 +83,10 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.meet(transport)
+
+    def meet(self, transport: asyncio.BaseTransport) -> None:
+        """Learn who is there, and count the connection."""
         name = transport.get_extra_info("peername")
         self.peer = name[0] if isinstance(name, tuple) else None
         self.deadline = self.service.idle_deadline

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from random import getrandbits
+from typing import cast
 
 from aiohttp import web
 
@@ -62,16 +63,19 @@ class Shape:
 class LaneConnection(Connection):
     """A connection that may take the lane whenever aiohttp has nothing under way on it."""
 
-    __slots__ = ("address", "lane", "trusts")
+    __slots__ = ("address", "is_started", "lane", "trusts")
 
     def __init__(self, server: web.Server, service: Service, lane: Lane) -> None:
         super().__init__(server, service)
         self.lane = lane
         self.address: bytes | None = None
         self.trusts = False
+        self.is_started = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+        """Meet the client. aiohttp starts its task when it has something to do: it costs as much as two answers."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.meet(transport)
         self.address = find_peer(self.peer, self.service.trusted).address
         self.trusts = is_proxy(self.peer, self.service.trusted)
 
@@ -86,6 +90,9 @@ class LaneConnection(Connection):
             and self.lane.answer(self, data)
         ):
             return
+        if not self.is_started and self.transport is not None:
+            self.is_started = True
+            web.RequestHandler.connection_made(self, self.transport)
         super().data_received(data)
 
 
