@@ -125,8 +125,13 @@ def _cpu_seconds(server: Server) -> float:
 
 
 def take_turns(setting: Setting, loads: Mapping[str, tuple[Server, Path]]) -> dict[str, list[Sample]]:
-    """Samples of each server under its traffic, taken in turns: what disturbs the machine disturbs all of them."""
+    """Samples of each server under its traffic, taken in turns: what disturbs the machine disturbs all of them.
+
+    One more sample of each comes before and does not count, lest a server that has just started meets one that runs.
+    """
     taken: dict[str, list[Sample]] = {name: [] for name in loads}
+    for server, traffic in loads.values():
+        sample(setting, server, traffic)
     for _ in range(setting.rounds):
         for name, (server, traffic) in loads.items():
             taken[name].append(sample(setting, server, traffic))
