@@ -363,9 +363,9 @@ class Config:
             "--page-pool",
             "MB",
             whole(1, 65_536),
-            "upper limit of the orders that one worker keeps for the next answers",
+            "upper limit of the line-ups that one worker keeps for the next answers",
             unit="megabytes",
-            reason="Fedora's size needs half of it",
+            reason="Fedora's size fills most of it",
         ),
     )
     newest_s: float = _option(

@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeVar
 
 from redirector.answer.answer import Answer
@@ -34,6 +33,9 @@ MAX_BATCHES = 250
 
 MAX_QUEUED_BYTES = 32 << 20
 """How much the supervisor keeps while the file or pipe does not take it."""
+
+MAX_ASKED = 4096
+"""Repositories whose part of MirrorManager's line is kept."""
 
 CLOSE_S = 2.0
 """How long the last lines may take; a blocked pipe must not keep the server from ending."""
@@ -75,6 +77,14 @@ class Moment:
         self.day = time.strftime("%Y-%m-%d", time.gmtime(now))
         self.common = f"{clock.tm_mday:02d}/{_MONTHS[clock.tm_mon - 1]}/{time.strftime('%Y:%H:%M:%S %z', clock)}"
         self.iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+        self._places: dict[str | None, str] = {}
+
+    def place(self, country: str | None) -> str:
+        """The middle of MirrorManager's line, whose days are those of UTC."""
+        place = self._places.get(country)
+        if place is None:
+            place = self._places[country] = f"; DATE: {self.day}; COUNTRY: {country or 'N/A'}; "
+        return place
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -82,17 +92,13 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def render_mirrormanager(entry: Entry, moment: Moment) -> str:
-    """MirrorManager's line, for answers about `repo` and `arch`; "" for others. Its days are those of UTC."""
+    """MirrorManager's line, for answers about `repo` and `arch`; "" for others."""
     answer = entry.answer
-    return mirrormanager_line(entry.client, answer.country, answer.asked, moment) if answer.asked else ""
+    if not answer.asked:
+        return ""
+    return f"IP: {address_text(entry.client, 'N/A')}{moment.place(answer.country)}{_asked_text(answer.asked)}"
 
 
-def mirrormanager_line(client: bytes | None, country: str | None, asked: tuple[str, str], moment: Moment) -> str:
-    """MirrorManager's line from its facts alone. cost: 0.8 µs"""
-    return f"IP: {address_text(client, 'N/A')}; DATE: {moment.day}; COUNTRY: {country or 'N/A'}; {_asked_text(asked)}"
-
-
-@lru_cache(maxsize=4096)
 def _asked_text(asked: tuple[str, str]) -> str:
     return f"REPO: {_plain(asked[0])}; ARCH: {_plain(asked[1])}"
 
@@ -178,7 +184,7 @@ class AccessLog:
     sink    datagram socket that does not block
     lost    called with the number of lines that were dropped
     moment  refreshed by the owner once a second
-    is_mirrormanager  lines are `mirrormanager_line`'s, and may be added as such
+    is_mirrormanager  lines are MirrorManager's, and may be added by their facts
     """
 
     def __init__(self, render: Render, sink: socket.socket, lost: Callable[[int], None]) -> None:
@@ -186,29 +192,39 @@ class AccessLog:
         self.is_mirrormanager = render is render_mirrormanager
         self._sink = sink
         self._lost = lost
-        self._lines: list[str] = []
+        self._parts: list[str] = []
         self._characters = 0
+        self._asked: dict[tuple[str, str], str] = {}
         self._batches: deque[bytes] = deque()
         self.moment = Moment(time.time())
 
     def add(self, entry: Entry) -> None:
         """Keep the line of *entry* for the next batch."""
-        self.add_line(self._render(entry, self.moment))
-
-    def add_line(self, line: str) -> None:
-        """Keep *line*, unless it is empty."""
+        line = self._render(entry, self.moment)
         if line:
-            self._lines.append(line)
+            self._parts += (line, "\n")
             self._characters += len(line) + 1
             if self._characters > BATCH_BYTES:
                 self.flush()
 
+    def add_mirrormanager(self, client: bytes | None, country: str | None, asked: tuple[str, str]) -> None:
+        """Keep MirrorManager's line, of which all but the address is made once and kept. cost: 1 µs"""
+        address, place = address_text(client, "N/A"), self.moment.place(country)
+        words = self._asked.get(asked)
+        if words is None:
+            if len(self._asked) >= MAX_ASKED:
+                self._asked.clear()
+            words = self._asked[asked] = _asked_text(asked) + "\n"
+        self._parts += ("IP: ", address, place, words)
+        self._characters += len(address) + len(place) + len(words) + 4
+        if self._characters > BATCH_BYTES:
+            self.flush()
+
     def flush(self) -> bool:
         """Send what is kept as far as the socket takes it; True when nothing is left."""
-        if self._lines:
-            self._lines.append("")
-            self._batches.append("\n".join(self._lines).encode("utf-8", "replace"))
-            self._lines = []
+        if self._parts:
+            self._batches.append("".join(self._parts).encode("utf-8", "replace"))
+            self._parts = []
             self._characters = 0
         while self._batches:
             try:

@@ -25,7 +25,7 @@ from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.seed import client_seed
 from redirector.answer.serve import compose
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address
-from redirector.server.access_log import Entry, mirrormanager_line
+from redirector.server.access_log import Entry
 from redirector.server.app import Service, header_fields
 from redirector.server.connection import END_OF_HEADERS, Connection
 from redirector.server.counters import BOUNDS_S, DURATION_SUM
@@ -131,7 +131,8 @@ class Lane:
     def answer(self, connection: LaneConnection, data: bytes) -> bool:
         """Answer the request *data*; False: nothing was done, and it must go the general way.
 
-        cost  6 µs for a mirrorlist of 60 URLs, 9 µs for a metalink of 150, the system call not counted
+        cost  12 µs for a mirrorlist of 65 URLs, 20 µs for a metalink of 140, the system call not counted; half as much
+              again when a hundred other clients came before
         """
         began = time.perf_counter()
         end = data.find(_VERSION, 5)
@@ -179,8 +180,8 @@ class Lane:
         cells[duration_cells + DURATION_SUM] += int(duration_s * 1e9)
         log = self._service.access_log
         if log is not None and log.is_mirrormanager:
-            asked, country = frame.listing.asked, self._audiences.country(audience)
-            log.add_line(mirrormanager_line(address, country, asked, log.moment) if asked else "")
+            if asked := frame.listing.asked:
+                log.add_mirrormanager(address, self._audiences.country(audience), asked)
         elif log is not None:
             kind = Kind.METALINK if form is Form.METALINK else Kind.MIRRORLIST
             country = self._audiences.country(audience)

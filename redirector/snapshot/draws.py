@@ -1,12 +1,12 @@
-"""Weighted orders that need no shared state: a stable exponential variate per host name, slot and tail.
+"""Weighted orders that need no shared state: stable exponential variates per host name.
 
 A host's key in a draw is its variate divided by its weight; the smallest key comes first. That is a weighted draw
 without replacement (Efraimidis and Spirakis, 2006), and since each host's variates hang on its name alone, a host
 that comes or goes leaves the relative order of all others as it was, on every server.
 
 An order has two parts, drawn independently: its *head*, by one of `SLOTS` slots, and its *tail*, the order of all the
-others, by one of `TAILS` orders. Heads carry the load, so their shares are made exact to 1 / SLOTS; a plain
-draw from 1,024 orders would be off by 1.6 points.
+others, which is the same for everybody. Heads carry the load, so their shares are made exact to 1 / SLOTS; a plain draw
+from 1,024 orders would be off by 1.6 points.
 """
 
 from __future__ import annotations
