@@ -95,12 +95,12 @@ def fill_table(setting: Setting) -> Iterator[tuple[str, Row]]:
             rates[name] = float(str(row.detail.get("rate", 0)))
             yield name, row
         yield "private", _private(setting, inputs, server, rates)
-        yield "log", _against_log(setting, inputs, server)
-        for name, larger in (
-            ("directories", replace(setting.scale, directories=10 * setting.scale.directories)),
-            ("as_lines", replace(setting.scale, as_lines=3 * setting.scale.as_lines)),
-        ):
-            yield name, _against_larger(setting, inputs, server, make_inputs(setting, name, larger))
+    yield "log", _against_log(setting, inputs)
+    for name, larger in (
+        ("directories", replace(setting.scale, directories=10 * setting.scale.directories)),
+        ("as_lines", replace(setting.scale, as_lines=3 * setting.scale.as_lines)),
+    ):
+        yield name, _against_larger(setting, inputs, make_inputs(setting, name, larger))
     yield "reload", _reload(setting, inputs)
     yield "workers", _two_workers(setting, inputs)
     yield "tree", _tree(setting)
@@ -168,11 +168,15 @@ def _private(setting: Setting, inputs: Inputs, server: Server, rates: dict[str, 
     return Row(round(worker.private_bytes / _MB, 1), detail)
 
 
-def _against_log(setting: Setting, inputs: Inputs, server: Server) -> Row:
-    log = setting.folder / "access.log"
-    with run_redirector([*inputs.options(setting), "--access-log", str(log)], setting.cores.server) as logging:
+def _against_log(setting: Setting, inputs: Inputs) -> Row:
+    """Two servers of the same age: one that has answered millions knows more line-ups than one that has just begun."""
+    log, options, cores = setting.folder / "access.log", inputs.options(setting), setting.cores.server
+    with (
+        run_redirector(options, cores) as silent,
+        run_redirector([*options, "--access-log", str(log)], cores) as logging,
+    ):
         traffic = inputs.traffic[MIRRORLIST]
-        taken = take_turns(setting, {"off": (server, traffic), "on": (logging, traffic)})
+        taken = take_turns(setting, {"off": (silent, traffic), "on": (logging, traffic)})
     row = _compare(taken["on"], taken["off"])
     row.detail["lines"] = log.read_bytes().count(b"\n")
     row.detail["answers"] = sum(sampled.throughput.requests for sampled in taken["on"])
@@ -180,9 +184,13 @@ def _against_log(setting: Setting, inputs: Inputs, server: Server) -> Row:
     return row
 
 
-def _against_larger(setting: Setting, inputs: Inputs, server: Server, larger: Inputs) -> Row:
-    """The lower of the two kinds."""
-    with run_redirector(larger.options(setting), setting.cores.server) as other:
+def _against_larger(setting: Setting, inputs: Inputs, larger: Inputs) -> Row:
+    """The lower of the two kinds; both servers have just begun."""
+    cores = setting.cores.server
+    with (
+        run_redirector(inputs.options(setting), cores) as server,
+        run_redirector(larger.options(setting), cores) as other,
+    ):
         rows = []
         for kind in (MIRRORLIST, METALINK):
             loads = {"base": (server, inputs.traffic[kind]), "larger": (other, larger.traffic[kind])}
