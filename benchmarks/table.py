@@ -178,6 +178,7 @@ def _against_log(setting: Setting, inputs: Inputs) -> Row:
         traffic = inputs.traffic[MIRRORLIST]
         taken = take_turns(setting, {"off": (silent, traffic), "on": (logging, traffic)})
     row = _compare(taken["on"], taken["off"])
+    # The log has the answers before the first round too.
     row.detail["lines"] = log.read_bytes().count(b"\n")
     row.detail["answers"] = sum(sampled.throughput.requests for sampled in taken["on"])
     log.unlink()
