@@ -52,7 +52,10 @@ _ENOUGH = 0.15
 """Share of a tier's weight that must be present for its table to be used: four of five clients find their head then."""
 
 _LINEUP_BYTES = 900
-"""About what a line-up weighs besides 10 bytes for each host, the order included."""
+"""About what a line-up weighs besides 10 bytes for each host."""
+
+_LINE_BYTES = 500
+"""About what a line weighs besides 20 bytes for each host, or 150 if each has a weight of its own."""
 
 MAX_WARM = 12_000
 """How many line-ups are made beforehand."""
@@ -88,7 +91,6 @@ class Line:
         "_draws",
         "_find_heads",
         "_heads",
-        "_is_even",
         "_weights",
         "_whole",
         "hosts",
@@ -100,25 +102,30 @@ class Line:
     def __init__(self, group: Group, draws: NDArray[np.float32], find_heads: HeadFinder) -> None:
         self.tier = group.tier
         self.hosts = group.hosts
-        self._weights = dict(zip(map(chr, group.hosts), group.weights or (), strict=False))
+        self.is_drawn = group.weights is not None and len(group.hosts) > 1
         self._draws = draws
         self._find_heads = find_heads
         self._whole = group.whole
-        self._is_even = group.weights is not None and set(group.weights) == {1}
         self._heads: Heads | None = None
-        self.is_drawn = len(self._weights) > 1
+        self._weights: dict[str, int] = {}
         hosts = group.hosts
-        if self.is_drawn:
-            hosts = tuple(hosts[n] for n in tail_of(draws, hosts, [*self._weights.values()]))
+        if group.weights is not None and self.is_drawn:
+            if set(group.weights) != {1}:
+                self._weights.update(zip(map(chr, hosts), group.weights, strict=True))
+            hosts = tuple(hosts[n] for n in tail_of(draws, hosts, group.weights))
         self.tail = _reader(hosts)
+
+    def _weigh(self, present: str) -> list[int]:
+        return [self._weights[host] for host in present] if self._weights else [1] * len(present)
 
     def heads(self, present: str) -> str:
         """A table of heads for those *present*: that of the whole tier, unless most draws from it would be in vain."""
+        is_even = not self._weights
         if self._heads is None:
-            self._heads = self._find_heads(self._whole, self._is_even)
-        if sum([self._weights[host] for host in present]) > self._heads.weight * _ENOUGH:
+            self._heads = self._find_heads(self._whole, is_even)
+        if sum(self._weigh(present)) > self._heads.weight * _ENOUGH:
             return self._heads.slots
-        return self._find_heads(tuple(HostId(ord(host)) for host in sorted(present)), self._is_even).slots
+        return self._find_heads(tuple(HostId(ord(host)) for host in sorted(present)), is_even).slots
 
     def draw_head(self, heads: str, present: str, seed: int) -> str:
         """Who of those *present*, one at least, comes first, if the first draws from *heads* were in vain.
@@ -129,8 +136,7 @@ class Line:
             head = heads[(seed >> shift) % SLOTS]
             if head in present:
                 return head
-        hosts, weights = [*map(ord, present)], [self._weights[host] for host in present]
-        return present[lone_head_of(self._draws, hosts, weights, seed)]
+        return present[lone_head_of(self._draws, [*map(ord, present)], self._weigh(present), seed)]
 
 
 def _reader(hosts: Sequence[HostId]) -> Reader:
@@ -170,11 +176,24 @@ class Lineup:
     size_bytes  about what it weighs
     """
 
-    __slots__ = ("_hosts", "_order", "_sheet", "_spans", "_tail", "comment", "is_short", "marked", "size_bytes", "tier")
+    __slots__ = (
+        "_hosts",
+        "_length",
+        "_origin",
+        "_sheet",
+        "_spans",
+        "_tail",
+        "comment",
+        "is_short",
+        "marked",
+        "size_bytes",
+        "tier",
+    )
 
     def __init__(self, order: Order, sheet: Sheet) -> None:
         """Line up *sheet* as *order* says. cost: 18 µs for 70 hosts"""
-        self._order = order
+        self._length = order.length
+        self._origin = order.origin
         self._sheet = sheet
         self.comment = order.comment.encode()
         self.marked = sheet.marked
@@ -205,6 +224,8 @@ class Lineup:
         self._tail = tuple(entries)
         self._spans = tuple(spans)
         self.size_bytes = _LINEUP_BYTES + len(self.comment) + 10 * len(hosts)
+        if self.is_short:  # there are so many places that its lines are nobody else's
+            self.size_bytes += sum(_LINE_BYTES + 20 * len(line.hosts) for *_, line in spans)
 
     def read(self, seed: int) -> tuple[list[Any], HostId | None]:
         """The entries in the order of *seed*, as a new list, and who comes first; None: nobody has anything to show.
@@ -240,12 +261,11 @@ class Lineup:
 
     def _end(self, entries: list[Any], first: str) -> tuple[list[Any], HostId | None]:
         """Cut *entries* to their length, and append the origin's."""
-        length, origin = self._order.length, self._order.origin
-        if length is not None:
-            del entries[length:]
-        if origin is not None and (entry := self._sheet.entries[origin]) is not None:
+        if self._length is not None:
+            del entries[self._length :]
+        if self._origin is not None and (entry := self._sheet.entries[self._origin]) is not None:
             entries.append(entry)
-            first = first or chr(origin)
+            first = first or chr(self._origin)
         return entries, HostId(ord(first)) if first else None
 
 
@@ -270,7 +290,7 @@ class Orders:
         self._fields: dict[tuple[HostSetId, int], tuple[Field, HostId | None]] = {}
         self._words: Pool[str] = Pool(limit // 16, lambda words: 200 + len(words))
         self._places: dict[str | None, _Places] = {}
-        self._lines: Pool[Line] = Pool(limit // 8, lambda line: 300 + 100 * len(line.hosts))
+        self._lines: Pool[Line] = Pool(limit // 8, lambda line: _LINE_BYTES + 150 * len(line.hosts))
         self._heads: Pool[Heads] = Pool(limit // 16, lambda heads: 2 * len(heads.slots) + 300)
 
     def warm(self, asked: Mapping[tuple[HostSetId, Form], int]) -> None:
