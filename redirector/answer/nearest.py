@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -56,17 +56,18 @@ class Field:
         km: NDArray[np.float64] = EARTH_RADIUS_KM * np.arccos(np.clip(self._vectors @ vector_of(place), -1.0, 1.0))
         return km
 
-    def home(self, audience: Audience) -> list[int]:
-        """Positions of the hosts in the client's country."""
-        return self._homes.get(audience.country, []) if audience.country else []
+    def rank(
+        self, audience: Audience, km: NDArray[np.float64] | None, room: int, taken: Set[HostId] = frozenset()
+    ) -> tuple[list[Group], str]:
+        """Groups A to D of the rule until *room* hosts are listed, hosts that cannot be placed last; and the comment.
 
-    def rank(self, audience: Audience, km: NDArray[np.float64] | None, room: int) -> list[Group]:
-        """Groups A to D of the rule until *room* hosts are listed; hosts that cannot be placed come last.
-
-        km    from `measure`
-        cost  25 µs for 530 hosts
+        km     from `measure`
+        taken  hosts that are in the list already
+        cost   25 µs for 530 hosts
         """
-        home, listing = self.home(audience), _Listing(self.hosts, room)
+        home = self._homes.get(audience.country, []) if audience.country else []
+        listing = _Listing(self.hosts, room, taken)
+        comment = "" if listing.has(home) else f"country = {audience.country} "
         if audience.place is None:
             listing.draw(Tier.COUNTRY, home)
         if km is not None:
@@ -78,17 +79,21 @@ class Field:
             listing.add_nearest(Tier.GLOBAL, nearest, km, self._near_km if audience.place else -1.0)
         if listing.room > 0:
             listing.draw(Tier.GLOBAL, range(len(self.hosts)))
-        return listing.groups
+        return listing.groups, comment
 
 
 class _Listing:
     """Groups in the making."""
 
-    def __init__(self, hosts: Sequence[HostId], room: int) -> None:
+    def __init__(self, hosts: Sequence[HostId], room: int, taken: Set[HostId]) -> None:
         self.groups: list[Group] = []
         self.room = room
         self._hosts = hosts
-        self._taken: set[int] = set()
+        self._taken = {position for position, host in enumerate(hosts) if host in taken} if taken else set()
+
+    def has(self, positions: Iterable[int]) -> bool:
+        """All of them are taken."""
+        return self._taken.issuperset(positions)
 
     def draw(self, tier: Tier, positions: Sequence[int]) -> None:
         """Add those that are not taken, in an order that is drawn evenly."""

@@ -28,6 +28,7 @@ from redirector.answer.rank import (
     Reason,
     is_disallowed,
     network_words,
+    networks_of,
     place_words,
     rank,
     strangers_of,
@@ -341,10 +342,9 @@ class Orders:
         location, override, netblocks, asn = snapshot.audiences.combinations[audience]
         if not (netblocks or asn) or not (snapshot.policy.relax and host_set in snapshot.regular):
             return audience
-        carriers, who = snapshot.host_sets[host_set].urls, snapshot.audiences.audience(audience)
-        for hosts in (who.asn_hosts, *(hosts for _, hosts in who.netblocks)):
-            if not carriers.keys().isdisjoint(hosts):
-                return audience
+        who = snapshot.audiences.audience(audience)
+        if any(hosts for _, hosts in networks_of(who, snapshot.host_sets[host_set].urls)):
+            return audience
         return self._numbers.get((location, override, 0, 0), audience)
 
     def of(self, ranking: Ranking) -> Order:
@@ -373,8 +373,7 @@ class Orders:
             field = Field(snapshot, hosts)
             self._fields[host_set, family] = field, origin
         length = min(snapshot.list_length, snapshot.counts.hosts)
-        groups = field.rank(audience, field.measure(audience), length)
-        comment = f"country = {audience.country} " if field.home(audience) else ""
+        groups, comment = field.rank(audience, field.measure(audience), length)
         return Order(tuple(map(self._line, groups)), length=length, origin=origin, comment=comment)
 
     def _find_places(self, country: str | None) -> _Places:
@@ -407,8 +406,7 @@ class Orders:
             comment = self._words.keep(key, place_words(snapshot, carriers, audience.country))
         near: list[Line] = []
         if audience.netblocks or audience.asn_hosts:
-            around = [(Tier.NETBLOCK, hosts) for _, hosts in audience.netblocks] + [(Tier.ASN, audience.asn_hosts)]
-            carrying = [(tier, tuple(host for host in hosts if host in carriers.urls)) for tier, hosts in around]
+            carrying = networks_of(audience, carriers.urls)
             comment = network_words(snapshot, audience, carrying) + comment
             near = [self._line(Group(tier, hosts, (1,) * len(hosts), hosts)) for tier, hosts in carrying if hosts]
         present = {host for line in near for host in line.hosts}

@@ -29,7 +29,7 @@ class Pool(Generic[T]):
 
     @property
     def is_half_full(self) -> bool:
-        """One more entry may push others out."""
+        """Nearly half of the limit is used: soon others will be pushed out."""
         return self._young_bytes > self._half_bytes * 3 // 4
 
     def find(self, key: Hashable) -> T | None:

@@ -178,17 +178,15 @@ class _Draft:
         names = self.snapshot.url_names
         return frozenset().union(*(names.get(name, ()) for name in self.wishes.exclude_hosts))
 
-    def on_network(self) -> list[tuple[Tier, list[HostId]]]:
+    def on_network(self) -> list[tuple[Tier, tuple[HostId, ...]]]:
         """The hosts around the client that carry the content, longest netblock first, then its AS."""
         wishes, facts = self.wishes, self.snapshot.hosts
         if not wishes.networks:
             return []
-        around = [(Tier.NETBLOCK, hosts) for _, hosts in self.audience.netblocks]
-        around.append((Tier.ASN, self.audience.asn_hosts))
         shown: Container[HostId] = self.host_set.urls
         if not wishes.private:
             shown = set(self.host_set.public) | {host for host in self.host_set.urls if facts[host].local}
-        return [(tier, [host for host in hosts if host in shown]) for tier, hosts in around]
+        return networks_of(self.audience, shown)
 
     def serves(self, schemes: Iterable[str]) -> Callable[[HostId], bool]:
         """Whether a host has a URL of one of *schemes*."""
@@ -262,6 +260,13 @@ def _add_networks(draft: _Draft) -> None:
     draft.comment.append(network_words(draft.snapshot, draft.audience, around))
     for tier, hosts in around:
         draft.add(tier, hosts, _evenly, hosts)
+
+
+def networks_of(audience: Audience, shown: Container[HostId]) -> list[tuple[Tier, tuple[HostId, ...]]]:
+    """Those of *shown* on the networks of *audience*: longest netblock first, then its AS; () where there are none."""
+    around = [(Tier.NETBLOCK, hosts) for _, hosts in audience.netblocks]
+    around.append((Tier.ASN, audience.asn_hosts))
+    return [(tier, tuple([host for host in hosts if host in shown])) for tier, hosts in around]
 
 
 def network_words(snapshot: Snapshot, audience: Audience, around: Iterable[tuple[Tier, Sequence[HostId]]]) -> str:
@@ -398,8 +403,7 @@ def _by_distance(draft: _Draft) -> Ranking:
     tiers = {host: tier for tier, hosts in reversed(draft.on_network()) for host in hosts}
     monopoly = [host for host in tiers if snapshot.hosts[host].monopoly and snapshot.hosts[host].up]
     draft.drop(host_set.urls.keys() - monopoly if monopoly else (), Reason.MONOPOLY)
-    origin = snapshot.origin if snapshot.origin in draft.open(host_set.urls) else None
-    hosts = _candidates(draft, tiers, origin)
+    hosts, origin = _candidates(draft, tiers)
     if origin is not None and hosts and origin in draft.excluded():
         draft.drop([origin], Reason.EXCLUDED)
         origin = None
@@ -412,10 +416,9 @@ def _by_distance(draft: _Draft) -> Ranking:
     length = min(max(snapshot.list_length, len(near)), limit or snapshot.counts.hosts)
     field = Field(snapshot, hosts)
     km = field.measure(draft.audience)
-    others = Field(snapshot, draft.open(hosts)) if near else field
-    if others.home(draft.audience):
-        draft.comment.append(f"country = {draft.audience.country} ")
-    draft.append(others.rank(draft.audience, others.measure(draft.audience), length - len(draft.taken)))
+    by_distance, words = field.rank(draft.audience, km, length - len(draft.taken), draft.taken)
+    draft.comment.append(words)
+    draft.append(by_distance)
     if limit and len(draft.taken) >= limit:
         origin = None
     draft.drop((host for host in host_set.urls if host != origin), Reason.FAR)
@@ -426,14 +429,14 @@ def _by_distance(draft: _Draft) -> Ranking:
 
 def strangers_of(snapshot: Snapshot, host_set: HostSet, family: int | None) -> tuple[list[HostId], HostId | None]:
     """The hosts that clients get by distance who are on no host's network and wish nothing; and the origin."""
-    draft = _Draft(snapshot, host_set, STRANGER, NO_WISHES, family)
-    origin = snapshot.origin if snapshot.origin in draft.open(host_set.urls) else None
-    return _candidates(draft, (), origin), origin
+    return _candidates(_Draft(snapshot, host_set, STRANGER, NO_WISHES, family), ())
 
 
-def _candidates(draft: _Draft, tiers: Container[HostId], origin: HostId | None) -> list[HostId]:
-    """All but the *origin* that the client may have, narrowed by health and wishes; *tiers* are on its network."""
+def _candidates(draft: _Draft, tiers: Container[HostId]) -> tuple[list[HostId], HostId | None]:
+    """What the client may have, narrowed by health and wishes; and the origin, if it may have that. *tiers* are on its
+    network."""
     facts, host_set, wishes = draft.snapshot.hosts, draft.host_set, draft.wishes
+    origin = draft.snapshot.origin if draft.snapshot.origin in draft.open(host_set.urls) else None
     strange = [host for host in host_set.urls if host not in tiers]
     draft.drop((host for host in strange if facts[host].private), Reason.PRIVATE)
     draft.drop((host for host in strange if facts[host].local), Reason.LOCAL)
@@ -443,7 +446,7 @@ def _candidates(draft: _Draft, tiers: Container[HostId], origin: HostId | None) 
     hosts = _of_requested_countries(draft, hosts)
     if wishes.protocols:
         hosts = draft.narrow(hosts, draft.serves(wishes.protocols), Reason.PROTOCOL, "protocol")
-    return hosts
+    return hosts, origin
 
 
 def _of_requested_countries(draft: _Draft, hosts: list[HostId]) -> list[HostId]:

@@ -62,18 +62,12 @@ class RangeTable:
 
     def find(self, address: bytes) -> int:
         """Number of *address*: 4 or 16 bytes, network order, IPv4-mapped already unwrapped."""
-        if len(address) == 4:  # `find_v4`, without a call
+        if len(address) == 4:
             number, slots = int.from_bytes(address), self.v4_slots
             slot = number >> (32 - V4_SLOT_BITS)
             return self.v4_values[bisect_right(self.v4_starts, number, slots[slot], slots[slot + 1]) - 1]
         upper, lower = _HALVES(address)
         return self.find_v6(upper, lower)
-
-    def find_v4(self, number: int) -> int:
-        """Number of an IPv4 address below 2**32."""
-        slots = self.v4_slots
-        slot = number >> (32 - V4_SLOT_BITS)
-        return self.v4_values[bisect_right(self.v4_starts, number, slots[slot], slots[slot + 1]) - 1]
 
     def find_v6(self, upper: int, lower: int) -> int:
         """Number of an IPv6 address, given as two halves below 2**64."""

@@ -206,7 +206,7 @@ def test_equal_answers_share_one_number() -> None:
     table = netblocks("192.0.2.0/25 198.51.100.0/25 2001:db8::/32", "203.0.113.0/24")
     assert set(table.answers) == {(), ((25, (0,)),), ((24, (1,)),), ((32, (0,)),)}
     assert len(table.answers) == 4
-    assert table.table.find_v4(0xC0000201) == table.table.find_v4(0xC6336401)
+    assert table.table.find(bytes.fromhex("C0000201")) == table.table.find(bytes.fromhex("C6336401"))
 
 
 def test_netblocks_of_mapped_addresses_mean_ipv4() -> None:

@@ -191,5 +191,5 @@ def test_layers_with_large_numbers_do_not_collide() -> None:
     """Three layers of 32-bit numbers do not fit one key of 64 bits side by side."""
     layers = [table_with([DEEP - 1, 1, DEEP - 1]), table_with([DEEP - 1, 2, 1]), table_with([DEEP - 1, 3, DEEP - 1])]
     merged, combinations = merge(layers)
-    found = [combinations[merged.find_v4(i << 8)] for i in range(4)]
+    found = [combinations[merged.find((i << 8).to_bytes(4))] for i in range(4)]
     assert found == [(DEEP - 1,) * 3, (1, 2, 3), (DEEP - 1, 1, DEEP - 1), (0, 0, 0)]
