@@ -232,6 +232,11 @@ class Apt:
         """Put *text* where `/etc/apt/sources.list.d` would be; where it names a key, ours is meant."""
         (self.home / "etc" / "sources.list.d" / "test.list").write_text(re.sub(r"/\S+\.gpg", str(self.key), text))
 
+    def download_from(self, uri: str) -> Reading:
+        """`download` with one signed source."""
+        self.write_sources(f"deb [signed-by=/key.gpg] {uri} stable main\n")
+        return self.download()
+
     def download(self) -> Reading:
         """Update, and download the package into *home*."""
         environment = {"APT_CONFIG": str(self.home / "apt.conf")}

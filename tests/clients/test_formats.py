@@ -30,8 +30,7 @@ def test_apt_fetches_the_list_and_then_the_package(
     tap = tap_near(services[flavour], first)
     apt = Apt(home, trees.new / RELEASE / DEBIAN / KEY)
     uri = f"mirror+{tap.url}/mirrorlist?path={tree_path(flavour, DEBIAN)}&format=apt"
-    apt.write_sources(f"deb [signed-by=/key.gpg] {uri} stable main\n")
-    reading = apt.download()
+    reading = apt.download_from(uri)
     requests = len(tap.exchanges())
     note(
         f"apt     mirror+http {flavour.value:13} first mirror {first:10} rc {reading.code:<2} "
@@ -57,8 +56,7 @@ def test_apt_reads_a_list_that_was_fetched_before(
     apt = Apt(home, trees.new / RELEASE / DEBIAN / KEY)
     url = f"{tap.url}/mirrorlist?path={tree_path(flavour, DEBIAN)}&format=apt"
     assert run("curl", "--fail", "--silent", "--output", home / "mirrors.list", url).code == 0
-    apt.write_sources(f"deb [signed-by=/key.gpg] mirror+file:{home}/mirrors.list stable main\n")
-    reading = apt.download()
+    reading = apt.download_from(f"mirror+file:{home}/mirrors.list")
     note(
         f"apt     mirror+file {flavour.value:13} first mirror {first:10} rc {reading.code:<2} "
         f"{reading.version or 'nothing':7} {len(tap.exchanges())} request, mirrors: {' '.join(fleet.used())}"

@@ -9,10 +9,15 @@ import pytest
 from tests.clients.conftest import OWN, Note, Services, TapNear, each_first, each_flavour
 from tests.clients.mirrors import Fleet
 from tests.clients.other_trees import ARCHLINUX, DEBIAN, KEY
-from tests.clients.programs import Apt, Aria2, Dnf, Pacman, Reading, run
+from tests.clients.programs import Apt, Aria2, Dnf, Outcome, Pacman, Reading, run
 from tests.clients.service import Flavour
 from tests.clients.sources import PUBLIC, is_served, tree_path
 from tests.clients.trees import BASEOS, NEW, RELEASE, Trees, directory, package_name
+
+
+def download(url: str, file: Path, *more: str) -> Outcome:
+    """What curl does that is to follow redirects."""
+    return run("curl", "--fail", "--silent", "--location", "--output", file, *more, url)
 
 
 @each_flavour()
@@ -29,7 +34,7 @@ def test_curl_follows_the_redirect_to_the_best_mirror(
 ) -> None:
     tap = tap_near(services[flavour], PUBLIC[0])
     target = f"/mirrorlist?path={tree_path(flavour, f'{BASEOS}/x86_64/os/{name}')}&redirect=1"
-    done = run("curl", "--fail", "--silent", "--location", "--output", tmp_path / "file", tap.url + target)
+    done = download(tap.url + target, tmp_path / "file")
     note(f"curl    redirect   {flavour.value:13} {name}: rc {done.code}, from {fleet.used()}")
     assert done.code == 0
     assert (tmp_path / "file").read_bytes() == (trees.new / directory(BASEOS) / name).read_bytes()
@@ -46,8 +51,7 @@ def test_curl_resumes_a_download_through_the_redirect(
     whole = (trees.new / directory(BASEOS) / name).read_bytes()
     (tmp_path / "file").write_bytes(whole[:1000])
     target = f"/mirrorlist?path={tree_path(flavour, f'{BASEOS}/x86_64/os/{name}')}&redirect=1"
-    resume = ("--continue-at", "-", "--output", tmp_path / "file")
-    done = run("curl", "--fail", "--silent", "--location", *resume, tap.url + target)
+    done = download(tap.url + target, tmp_path / "file", "--continue-at", "-")
     note(f"curl    redirect   {flavour.value:13} resumed at byte 1000: rc {done.code}")
     assert done.code == 0
     assert (tmp_path / "file").read_bytes() == whole
@@ -67,7 +71,7 @@ def test_curl_is_redirected_from_the_path_of_the_file(
 ) -> None:
     tap = tap_near(services[flavour], PUBLIC[0])
     url = f"{tap.url}/{tree_path(flavour, f'{BASEOS}/x86_64/os/{name}')}"
-    done = run("curl", "--fail", "--silent", "--location", "--output", tmp_path / "file", url)
+    done = download(url, tmp_path / "file")
     note(f"curl    path       {flavour.value:13} {name}: rc {done.code}, from {fleet.used()}")
     assert done.code == 0
     assert (tmp_path / "file").read_bytes() == (trees.new / directory(BASEOS) / name).read_bytes()
@@ -123,8 +127,7 @@ def test_apt_follows_redirects(
 ) -> None:
     tap = tap_near(services[flavour], PUBLIC[0])
     apt = Apt(home, trees.new / RELEASE / DEBIAN / KEY)
-    apt.write_sources(f"deb [signed-by=/key.gpg] {tap.url}/{tree_path(flavour, DEBIAN)} stable main\n")
-    reading = apt.download()
+    reading = apt.download_from(f"{tap.url}/{tree_path(flavour, DEBIAN)}")
     note(f"apt     path       {flavour.value:13} rc {reading.code}, {reading.version}, redirected")
     assert (reading, fleet.used()) == (Reading(0, NEW), [PUBLIC[0]])
 
