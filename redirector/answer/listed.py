@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redirector.answer.answer import Tier
-from redirector.answer.orders import Lineup, Order
+from redirector.answer.lineup import Lineup, Order
 from redirector.answer.rank import Ranking
 from redirector.answer.sheets import Sheet
 from redirector.model import HostId

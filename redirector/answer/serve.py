@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
 from redirector.answer.files import resolve_file, vault_directories
 from redirector.answer.formats import LINES, TABLES
+from redirector.answer.lineup import Lineup
 from redirector.answer.metalink import (
     METALINK_END,
     METALINK_TYPE,
@@ -21,7 +22,7 @@ from redirector.answer.metalink import (
     preference_of,
 )
 from redirector.answer.mirrorlist import MARK, mirrorlist_seam
-from redirector.answer.orders import Lineup, Orders
+from redirector.answer.orders import Orders
 from redirector.answer.page import answer_page, compile_page
 from redirector.answer.query import UNKNOWN_PAGE, Query, kind_of, parse_query
 from redirector.answer.rank import Ranking, rank

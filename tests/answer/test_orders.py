@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from redirector.answer.answer import Form, Tier
-from redirector.answer.orders import Lineup
+from redirector.answer.lineup import Lineup
 from redirector.answer.rank import rank
 from redirector.answer.serve import Responder
 from redirector.locate.geoip import Location

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from redirector.answer.answer import Form, Tier
-from redirector.answer.orders import Lineup
+from redirector.answer.lineup import Lineup
 from redirector.answer.seed import client_seed
 from redirector.answer.sheets import Sheet
 from redirector.model import Catalog, HostId, HostSetId
