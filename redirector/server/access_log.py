@@ -16,19 +16,23 @@ import stat
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import Any, TypeVar
 
 from redirector.answer.answer import Answer
 
 _log = logging.getLogger("redirector.server")
 
-BATCH_BYTES = 32_000
-"""How much is sent at once: half of what certainly fits into a datagram, since the last line comes on top."""
+BATCH_BYTES = 64_000
+"""How much is sent at once: little enough that the last lines, which come on top, fit into the datagram too."""
 
-MAX_BATCHES = 250
+MAX_DATAGRAM_BYTES = 200_000
+"""More than a batch can have: the longest line takes some 130 kB. Larger ones do not fit into the socket's buffer."""
+
+MAX_BATCHES = 125
 """How many batches a worker keeps while the supervisor does not read: 8 MB."""
 
 MAX_QUEUED_BYTES = 32 << 20
@@ -36,6 +40,9 @@ MAX_QUEUED_BYTES = 32 << 20
 
 MAX_ASKED = 4096
 """Repositories whose part of MirrorManager's line is kept."""
+
+MAX_FACTS = 256
+"""How many of MirrorManager's lines wait to be spelled: together that is quicker, since code and words are at hand."""
 
 CLOSE_S = 2.0
 """How long the last lines may take; a blocked pipe must not keep the server from ending."""
@@ -77,18 +84,47 @@ class Moment:
         self.day = time.strftime("%Y-%m-%d", time.gmtime(now))
         self.common = f"{clock.tm_mday:02d}/{_MONTHS[clock.tm_mon - 1]}/{time.strftime('%Y:%H:%M:%S %z', clock)}"
         self.iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-        self._places: dict[str | None, str] = {}
-
-    def place(self, country: str | None) -> str:
-        """The middle of MirrorManager's line, whose days are those of UTC."""
-        place = self._places.get(country)
-        if place is None:
-            place = self._places[country] = f"; DATE: {self.day}; COUNTRY: {country or 'N/A'}; "
-        return place
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Not `%b`, which speaks the operator's language."""
+
+
+Facts = tuple[bytes | None, str | None, tuple[str, str]]
+"""What MirrorManager's line tells of a request: the client's address, its country, and what it asked for."""
+
+
+def spell_facts(facts: Iterable[Facts], day: str, words: dict[tuple[str, str], str]) -> list[str]:
+    """MirrorManager's lines, whose days are those of UTC. cost: 0.6 µs each
+
+    words  the ends of lines spelled before, by what was asked for
+    """
+    places = _Places(day)
+    lines = []
+    for client, country, asked in facts:
+        end = words.get(asked)
+        if end is None:
+            if len(words) >= MAX_ASKED:
+                words.clear()
+            end = words[asked] = f"REPO: {_plain(asked[0])}; ARCH: {_plain(asked[1])}\n"
+        if client is None:
+            address = "N/A"
+        else:  # `address_text`, without a call for each line
+            address = inet_ntop(AF_INET if len(client) == 4 else AF_INET6, client)
+        lines.append(f"IP: {address}{places[country]}{end}")
+    return lines
+
+
+class _Places(dict[str | None, str]):
+    """The middles of one day's lines, by country."""
+
+    def __init__(self, day: str) -> None:
+        super().__init__()
+        self._day = day
+
+    def __missing__(self, country: str | None) -> str:
+        place = self[country] = f"; DATE: {self._day}; COUNTRY: {country or 'N/A'}; "
+        return place
 
 
 def render_mirrormanager(entry: Entry, moment: Moment) -> str:
@@ -96,11 +132,8 @@ def render_mirrormanager(entry: Entry, moment: Moment) -> str:
     answer = entry.answer
     if not answer.asked:
         return ""
-    return f"IP: {address_text(entry.client, 'N/A')}{moment.place(answer.country)}{_asked_text(answer.asked)}"
-
-
-def _asked_text(asked: tuple[str, str]) -> str:
-    return f"REPO: {_plain(asked[0])}; ARCH: {_plain(asked[1])}"
+    (line,) = spell_facts([(entry.client, answer.country, answer.asked)], moment.day, {})
+    return line.rstrip()
 
 
 def render_combined(entry: Entry, moment: Moment) -> str:
@@ -149,7 +182,7 @@ def address_text(address: bytes | None, absent: Absent) -> str | Absent:
     """*address* as people write it."""
     if address is None:
         return absent
-    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
+    return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
 
 
 def _plain(text: str) -> str:
@@ -192,36 +225,45 @@ class AccessLog:
         self.is_mirrormanager = render is render_mirrormanager
         self._sink = sink
         self._lost = lost
+        self._facts: list[Any] = []
+        self._words: dict[tuple[str, str], str] = {}
         self._parts: list[str] = []
         self._characters = 0
-        self._asked: dict[tuple[str, str], str] = {}
         self._batches: deque[bytes] = deque()
         self.moment = Moment(time.time())
 
     def add(self, entry: Entry) -> None:
         """Keep the line of *entry* for the next batch."""
-        line = self._render(entry, self.moment)
-        if line:
-            self._parts += (line, "\n")
-            self._characters += len(line) + 1
-            if self._characters > BATCH_BYTES:
-                self.flush()
+        if not self.is_mirrormanager:
+            if line := self._render(entry, self.moment):
+                self._keep(line + "\n")
+        elif entry.answer.asked:
+            self.add_facts(entry.client, entry.answer.country, entry.answer.asked)
 
-    def add_mirrormanager(self, client: bytes | None, country: str | None, asked: tuple[str, str]) -> None:
-        """Keep MirrorManager's line, of which all but the address is made once and kept. cost: 1 µs"""
-        address, place = address_text(client, "N/A"), self.moment.place(country)
-        words = self._asked.get(asked)
-        if words is None:
-            if len(self._asked) >= MAX_ASKED:
-                self._asked.clear()
-            words = self._asked[asked] = _asked_text(asked) + "\n"
-        self._parts += ("IP: ", address, place, words)
-        self._characters += len(address) + len(place) + len(words) + 4
+    def add_facts(self, client: bytes | None, country: str | None, asked: tuple[str, str]) -> None:
+        """Keep what MirrorManager's line will say. cost: 0.15 µs, and 0.7 µs to spell it later"""
+        self._facts += (client, country, asked)  # three items: a tuple of them would cost as much again
+        if len(self._facts) >= 3 * MAX_FACTS:
+            self._spell()
+
+    def _spell(self) -> None:
+        facts = iter(self._facts)
+        self._facts = []
+        lines = spell_facts(zip(facts, facts, facts, strict=True), self.moment.day, self._words)
+        text = "".join(lines)
+        for part in [text] if len(text) <= BATCH_BYTES else lines:
+            self._keep(part)
+
+    def _keep(self, part: str) -> None:
+        self._parts.append(part)
+        self._characters += len(part)
         if self._characters > BATCH_BYTES:
             self.flush()
 
     def flush(self) -> bool:
         """Send what is kept as far as the socket takes it; True when nothing is left."""
+        if self._facts:
+            self._spell()
         if self._parts:
             self._batches.append("".join(self._parts).encode("utf-8", "replace"))
             self._parts = []
@@ -325,6 +367,7 @@ class LogReceiver:
 
     def __init__(self, source: socket.socket) -> None:
         self._source = source
+        self._buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))  # allocated for each it would be mapped anew each time
         self._path: str | None = None
         self._writer: LogWriter | None = None
         self._lost_before = 0
@@ -346,7 +389,7 @@ class LogReceiver:
         """Take all that waits; to be called when *source* is readable."""
         with suppress(BlockingIOError):
             while True:
-                batch = self._source.recv(1 << 18)
+                batch = bytes(self._buffer[: self._source.recv_into(self._buffer)])
                 if self._writer is not None:
                     self._writer.put(batch)
 

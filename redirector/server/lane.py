@@ -105,13 +105,14 @@ class Lane:
         self._read = service.responder.read_plain
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
-        self._audiences = snapshot.audiences
         self._find_audience = snapshot.audiences.table.find
         self._window_s = snapshot.order_window_s
         self._families = snapshot.families_known
         self._cells = service.counters.cells
-        codes = [layout.country_cell(code or None) for code in snapshot.audiences.countries]
-        self._country_cells = array("H", (codes[number] for number in snapshot.audiences.country_of))
+        countries, country_of = [code or None for code in snapshot.audiences.countries], snapshot.audiences.country_of
+        codes = [*map(layout.country_cell, countries)]
+        self._countries = [countries[number] for number in country_of]
+        self._country_cells = array("H", (codes[number] for number in country_of))
         self._tier_cells = {tier: layout.tier_cell(tier) for tier in Tier}
         self._host_cell = layout.host_cell(0)
         self._kinds = {
@@ -181,10 +182,10 @@ class Lane:
         log = self._service.access_log
         if log is not None and log.is_mirrormanager:
             if asked := frame.listing.asked:
-                log.add_mirrormanager(address, self._audiences.country(audience), asked)
+                log.add_facts(address, self._countries[audience], asked)
         elif log is not None:
             kind = Kind.METALINK if form is Form.METALINK else Kind.MIRRORLIST
-            country = self._audiences.country(audience)
+            country = self._countries[audience]
             answer = Answer(200, kind, body, tier=lineup.tier, first=first, country=country, asked=frame.listing.asked)
             self._log(answer, address, target, shape, duration_s)
         return True
