@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from random import getrandbits
+from time import perf_counter_ns
+from time import time as clock
 from typing import cast
 
 from aiohttp import web
@@ -29,6 +30,8 @@ from redirector.server.access_log import Entry
 from redirector.server.app import Service, header_fields
 from redirector.server.connection import END_OF_HEADERS, Connection
 from redirector.server.counters import BOUNDS_S, DURATION_SUM
+
+_BOUNDS_NS = tuple(round(bound * 1e9) for bound in BOUNDS_S)
 
 MAX_SHAPES = 1024
 """Shapes that are remembered; there are about as many as there are kinds and versions of clients and proxies."""
@@ -126,8 +129,7 @@ class Lane:
                 (Form.MIRRORLIST, Kind.MIRRORLIST, "text/plain"),
             )
         }
-        self._second = 0
-        self._date = b""
+        self._tick(0)
 
     def answer(self, connection: LaneConnection, data: bytes) -> bool:
         """Answer the request *data*; False: nothing was done, and it must go the general way.
@@ -135,7 +137,7 @@ class Lane:
         cost  12 µs for a mirrorlist of 65 URLs, 20 µs for a metalink of 140, the system call not counted; half as much
               again when a hundred other clients came before
         """
-        began = time.perf_counter()
+        began = perf_counter_ns()
         end = data.find(_VERSION, 5)
         target = data[4:end]
         address, forwarded = connection.address, None
@@ -158,7 +160,7 @@ class Lane:
         if frame is None or address is None:
             return self._answer_any(connection, target, forwarded, shape, began)
 
-        now = int(time.time())
+        now = int(clock())
         audience = self._find_audience(address)
         seed = client_seed(address, now, self._window_s) if self._window_s else getrandbits(64)
         family = (4 if len(address) == 4 else 6) if self._families else 0
@@ -167,7 +169,8 @@ class Lane:
         if not pieces:
             return self._answer_any(connection, target, forwarded, shape, began)
         body = compose(frame, pieces, lineup.marked, now, lineup.comment)
-        self._tick(now)
+        if now != self._second:
+            self._tick(now)
         request_cell, duration_cells, head = self._kinds[form]
         cells = self._cells  # counted before it is sent: whoever has the answer finds it in the metrics
         cells[request_cell] += 1
@@ -176,9 +179,9 @@ class Lane:
         if first is not None:
             cells[self._host_cell + first] += 1
         self._write(connection, head, body, shape.last)
-        duration_s = time.perf_counter() - began
-        cells[duration_cells + bisect_left(BOUNDS_S, duration_s)] += 1
-        cells[duration_cells + DURATION_SUM] += int(duration_s * 1e9)
+        duration_ns = perf_counter_ns() - began
+        cells[duration_cells + bisect_left(_BOUNDS_NS, duration_ns)] += 1
+        cells[duration_cells + DURATION_SUM] += duration_ns
         log = self._service.access_log
         if log is not None and log.is_mirrormanager:
             if asked := frame.listing.asked:
@@ -187,11 +190,11 @@ class Lane:
             kind = Kind.METALINK if form is Form.METALINK else Kind.MIRRORLIST
             country = self._countries[audience]
             answer = Answer(200, kind, body, tier=lineup.tier, first=first, country=country, asked=frame.listing.asked)
-            self._log(answer, address, target, shape, duration_s)
+            self._log(answer, address, target, shape, duration_ns / 1e9)
         return True
 
     def _answer_any(
-        self, connection: LaneConnection, target: bytes, forwarded: bytes | None, shape: Shape, began: float
+        self, connection: LaneConnection, target: bytes, forwarded: bytes | None, shape: Shape, began: int
     ) -> bool:
         """Answer a target that is not known beforehand, just as the general way would.
 
@@ -201,33 +204,32 @@ class Lane:
             return False
         lines = () if forwarded is None else (forwarded.decode("latin-1"),)
         client = find_client(connection.peer, lines, self._service.trusted)
-        now = time.time()
+        now = clock()
         try:
             question = Request(target, client, now, getrandbits(64), shape.accept, shape.host, shape.scheme)
             answer = self._service.responder.answer(question)
         except Exception:
             return False  # the general way meets it too, and says so
-        self._tick(int(now))
+        if int(now) != self._second:
+            self._tick(int(now))
         self._write(connection, _head(answer), answer.body, shape.last)
-        duration_s = time.perf_counter() - began
+        duration_s = (perf_counter_ns() - began) / 1e9
         self._service.counters.count(answer, duration_s)
         if self._service.access_log is not None:
             self._log(answer, client.address, target, shape, duration_s)
         return True
 
     def _tick(self, now: int) -> None:
-        """Spell the second *now*, unless it is the one that was spelled last."""
-        if now != self._second:
-            self._second, self._date = now, f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
+        """Spell the second *now*: what stands behind the length."""
+        date = f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
+        self._second, self._end, self._last = now, date + END_OF_HEADERS, date + _LAST
 
     def _write(self, connection: LaneConnection, head: bytes, body: bytes, last: bool) -> None:
         transport = connection.transport
         assert transport is not None
+        transport.write(b"%b%d%b%b" % (head, len(body), self._last if last else self._end, body))
         if last:
-            transport.write(b"%b%d%b%b%b" % (head, len(body), self._date, _LAST, body))
             transport.close()
-        else:
-            transport.write(b"%b%d%b%b%b" % (head, len(body), self._date, END_OF_HEADERS, body))
         connection.deadline = self._service.idle_deadline
 
     def _log(self, answer: Answer, address: bytes | None, target: bytes, shape: Shape, duration_s: float) -> None:
