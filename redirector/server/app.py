@@ -21,6 +21,7 @@ from redirector.locate.proxies import Client, find_client, trusted_proxies_of
 from redirector.server.access_log import AccessLog, Entry
 from redirector.server.connection import Connection, Stall
 from redirector.server.counters import Counters
+from redirector.server.outbox import Outbox
 
 _log = logging.getLogger("redirector.server")
 
@@ -60,6 +61,7 @@ class Service:
         self.counters = counters
         self.access_log = access_log
         self.loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self.loop)
         self.connections: set[Connection] = set()
         self.stalled: dict[Connection, Stall] = {}
         self.draining = False
@@ -73,6 +75,7 @@ class Service:
 
     def tick(self) -> None:
         """Once a second: read the clock and cut what is overdue."""
+        self.outbox.send()
         self.now = self.loop.time()
         self.idle_deadline = self.now + self._keep_alive_s + TICK_S
         self.counters.cells[self.counters.layout.beat] = int(time.monotonic())

@@ -37,10 +37,6 @@ MAX_HEADER_BYTES = 65_536
 _REQUEST_LINE = re.compile(r"b'[A-Z-]+ ([!-~]+) HTTP/1\.[01]'")
 """A request line as aiohttp repeats it in the message about a method that its parser does not know."""
 
-WRITE_AT_ONCE_BYTES = 16_384
-"""A longer answer is written at once; shorter ones at the end of the loop's turn, together. While sixty metalinks wait
-for that, the first of them leaves the cache: writing at once is a twentieth faster."""
-
 LINGER_S = 5.0
 """How long a body that was refused is still read, so that the client sees the answer and not a reset."""
 
@@ -94,7 +90,6 @@ class Connection(RequestHandler):
         name = transport.get_extra_info("peername")
         self.peer = name[0] if isinstance(name, tuple) else None
         self.deadline = self.service.idle_deadline
-        cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=WRITE_AT_ONCE_BYTES)
         self.service.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:

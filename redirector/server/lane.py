@@ -93,6 +93,7 @@ class LaneConnection(Connection):
             and self.lane.answer(self, data)
         ):
             return
+        self.service.outbox.send()
         if not self.is_started and self.transport is not None:
             self.is_started = True
             web.RequestHandler.connection_made(self, self.transport)
@@ -225,11 +226,9 @@ class Lane:
         self._second, self._end, self._last = now, date + END_OF_HEADERS, date + _LAST
 
     def _write(self, connection: LaneConnection, head: bytes, body: bytes, last: bool) -> None:
-        transport = connection.transport
-        assert transport is not None
-        transport.write(b"%b%d%b%b" % (head, len(body), self._last if last else self._end, body))
-        if last:
-            transport.close()
+        assert connection.transport is not None
+        answer = b"%b%d%b%b" % (head, len(body), self._last if last else self._end, body)
+        self._service.outbox.put(connection.transport, answer, last)
         connection.deadline = self._service.idle_deadline
 
     def _log(self, answer: Answer, address: bytes | None, target: bytes, shape: Shape, duration_s: float) -> None:

@@ -193,6 +193,7 @@ class Worker:
 
     def _hand_over(self, successor: Channel) -> bool:
         """Send the quiet connections to *successor*; False when it is gone."""
+        self._service.outbox.send()
         quiet = [connection for connection in self._service.connections if connection.idle]
         for begin in range(0, len(quiet), MAX_DESCRIPTORS):
             batch = quiet[begin : begin + MAX_DESCRIPTORS]
@@ -214,6 +215,7 @@ class Worker:
     async def _say_goodbye(self) -> None:
         """End what is left, and send the last lines of the access log."""
         self._close_doors()
+        self._service.outbox.send()
         for connection in list(self._service.connections):
             connection.abort()
         log = self._service.access_log

@@ -133,13 +133,9 @@ async def test_both_ways_give_the_same_bytes_to_a_stranger(service: Service, raw
     await assert_same(service, [raw], peer="10.1.2.9")
 
 
-async def test_the_lane_answers_at_once(service: Service) -> None:
-    connection = LaneConnection(web.Server(service.handle), service, Lane(service))
-    wire = Wire()
-    connection.connection_made(wire)
-    connection.data_received(REQUESTS["list"])
-    assert wire.written.startswith(b"HTTP/1.1 200 OK\r\n")
-    connection.connection_lost(None)
+@pytest.mark.parametrize("raw", REQUESTS.values(), ids=REQUESTS)
+async def test_an_answer_that_is_held_comes_before_all_that_follows(service: Service, raw: bytes) -> None:
+    await assert_same(service, [REQUESTS["list"], raw, REQUESTS["metalink"]])
 
 
 @pytest.mark.parametrize("name", ["list", "two requests", "close"])
