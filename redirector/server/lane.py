@@ -33,6 +33,9 @@ from redirector.server.counters import BOUNDS_S, DURATION_SUM
 
 _BOUNDS_NS = tuple(round(bound * 1e9) for bound in BOUNDS_S)
 
+LONG_BYTES = 12_000
+"""From here on to have the kernel gather headers and body costs less than to copy them together."""
+
 MAX_SHAPES = 1024
 """Shapes that are remembered; there are about as many as there are kinds and versions of clients and proxies."""
 
@@ -227,8 +230,11 @@ class Lane:
 
     def _write(self, connection: LaneConnection, head: bytes, body: bytes, last: bool) -> None:
         assert connection.transport is not None
-        answer = b"%b%d%b%b" % (head, len(body), self._last if last else self._end, body)
-        self._service.outbox.put(connection.transport, answer, last)
+        end = self._last if last else self._end
+        if len(body) < LONG_BYTES:
+            self._service.outbox.put(connection.transport, (b"%b%d%b%b" % (head, len(body), end, body),), last)
+        else:
+            self._service.outbox.put(connection.transport, (b"%b%d%b" % (head, len(body), end), body), last)
         connection.deadline = self._service.idle_deadline
 
     def _log(self, answer: Answer, address: bytes | None, target: bytes, shape: Shape, duration_s: float) -> None:

@@ -17,16 +17,16 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._answers: list[tuple[asyncio.Transport, bytes, bool]] = []
+        self._answers: list[tuple[asyncio.Transport, tuple[bytes, ...], bool]] = []
         self._held_bytes = 0
 
-    def put(self, transport: asyncio.Transport, answer: bytes, last: bool) -> None:
-        """Hold *answer*; *last*: the connection is closed behind it."""
+    def put(self, transport: asyncio.Transport, answer: tuple[bytes, ...], last: bool) -> None:
+        """Hold *answer*, of which all but the last part are short; *last*: the connection is closed behind it."""
         answers = self._answers
         if not answers:
             self._loop.call_soon(self.send)
         answers.append((transport, answer, last))
-        self._held_bytes += len(answer)
+        self._held_bytes += len(answer[-1])
         if self._held_bytes > MAX_HELD_BYTES:
             self.send()
 
@@ -35,6 +35,6 @@ class Outbox:
         answers, self._answers, self._held_bytes = self._answers, [], 0
         for transport, answer, last in answers:
             if not transport.is_closing():
-                transport.write(answer)
+                transport.writelines(answer)
                 if last:
                     transport.close()

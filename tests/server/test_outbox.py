@@ -17,7 +17,7 @@ __all__ = ["service"]
 async def test_answers_are_sent_when_the_turn_ends() -> None:
     outbox, wires = Outbox(asyncio.get_running_loop()), [Wire(), Wire()]
     for number, wire in enumerate([*wires, *wires]):
-        outbox.put(wire, b"%d" % number, last=number == 2)
+        outbox.put(wire, (b"%d" % number,), last=number == 2)
     assert [wire.written for wire in wires] == [b"", b""]
     await asyncio.sleep(0)
     assert [(wire.written, wire.closed) for wire in wires] == [(b"02", True), (b"13", False)]
@@ -26,25 +26,25 @@ async def test_answers_are_sent_when_the_turn_ends() -> None:
 async def test_each_turn_has_its_own_end() -> None:
     outbox, wire = Outbox(asyncio.get_running_loop()), Wire()
     for number in range(3):
-        outbox.put(wire, b"%d" % number, last=False)
+        outbox.put(wire, (b"%d" % number,), last=False)
         await asyncio.sleep(0)
         assert len(wire.written) == number + 1
 
 
 async def test_much_is_sent_at_once() -> None:
     outbox, wire = Outbox(asyncio.get_running_loop()), Wire()
-    outbox.put(wire, bytes(MAX_HELD_BYTES), last=False)
+    outbox.put(wire, (b"x", bytes(MAX_HELD_BYTES)), last=False)
     assert wire.written == b""
-    outbox.put(wire, b"x", last=False)
-    assert len(wire.written) == MAX_HELD_BYTES + 1
+    outbox.put(wire, (b"x",), last=False)
+    assert len(wire.written) == MAX_HELD_BYTES + 2
     await asyncio.sleep(0)
-    assert len(wire.written) == MAX_HELD_BYTES + 1
+    assert len(wire.written) == MAX_HELD_BYTES + 2
 
 
 async def test_who_has_gone_gets_nothing() -> None:
     outbox, gone, there = Outbox(asyncio.get_running_loop()), Wire(), Wire()
     for wire in (gone, there):
-        outbox.put(wire, b"x", last=False)
+        outbox.put(wire, (b"x",), last=False)
     gone.close()
     await asyncio.sleep(0)
     assert (gone.written, there.written) == (b"", b"x")
