@@ -58,6 +58,7 @@ class Entry:
     client      4 or 16 bytes; None when unknown
     target      as it stood in the request line
     sent_bytes  of the body
+    duration_s  from the last byte read until the answer is made, or written if aiohttp does it
     """
 
     client: bytes | None

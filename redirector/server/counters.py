@@ -27,6 +27,8 @@ STATUSES = (
 BOUNDS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds of the buckets of a request's duration; the last bucket has none."""
 
+BOUNDS_NS = tuple(round(bound * 1e9) for bound in BOUNDS_S)
+
 WISHES = ("country", "protocol", "ipv4", "ipv6", "other")
 """What a client may ask for and not get."""
 
@@ -141,11 +143,16 @@ class Counters:
 
     def count(self, answer: Answer, duration_s: float) -> None:
         """Count one answer that took *duration_s* from the last byte read to the answer written."""
+        self.count_answer(answer)
+        duration_ns = int(duration_s * 1e9)
+        first = self.layout.duration_cells(answer.kind)
+        self.cells[first + bisect_left(BOUNDS_NS, duration_ns)] += 1
+        self.cells[first + DURATION_SUM] += duration_ns
+
+    def count_answer(self, answer: Answer) -> None:
+        """Count one answer, but not how long it took."""
         layout, cells = self.layout, self.cells
         cells[layout.request_cell(answer.kind, answer.status)] += 1
-        first = layout.duration_cells(answer.kind)
-        cells[first + bisect_left(BOUNDS_S, duration_s)] += 1
-        cells[first + DURATION_SUM] += int(duration_s * 1e9)
         if answer.status < 400 and answer.kind is not Kind.PAGE:
             cells[layout.country_cell(answer.country)] += 1
             cells[layout.tier_cell(answer.tier)] += 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from bisect import bisect_left
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -29,9 +28,6 @@ from redirector.locate.proxies import find_client, find_forwarded, find_peer, is
 from redirector.server.access_log import Entry
 from redirector.server.app import Service, header_fields
 from redirector.server.connection import END_OF_HEADERS, Connection
-from redirector.server.counters import BOUNDS_S, DURATION_SUM
-
-_BOUNDS_NS = tuple(round(bound * 1e9) for bound in BOUNDS_S)
 
 LONG_BYTES = 12_000
 """From here on to have the kernel gather headers and body costs less than to copy them together."""
@@ -182,10 +178,7 @@ class Lane:
         cells[self._tier_cells[lineup.tier]] += 1
         if first is not None:
             cells[self._host_cell + first] += 1
-        self._write(connection, head, body, shape.last)
-        duration_ns = perf_counter_ns() - began
-        cells[duration_cells + bisect_left(_BOUNDS_NS, duration_ns)] += 1
-        cells[duration_cells + DURATION_SUM] += duration_ns
+        self._write(connection, head, body, shape.last, began, duration_cells)
         log = self._service.access_log
         if log is not None and log.is_mirrormanager:
             if asked := frame.listing.asked:
@@ -194,7 +187,7 @@ class Lane:
             kind = Kind.METALINK if form is Form.METALINK else Kind.MIRRORLIST
             country = self._countries[audience]
             answer = Answer(200, kind, body, tier=lineup.tier, first=first, country=country, asked=frame.listing.asked)
-            self._log(answer, address, target, shape, duration_ns / 1e9)
+            self._log(answer, address, target, shape, began)
         return True
 
     def _answer_any(
@@ -216,11 +209,12 @@ class Lane:
             return False  # the general way meets it too, and says so
         if int(now) != self._second:
             self._tick(int(now))
-        self._write(connection, _head(answer), answer.body, shape.last)
-        duration_s = (perf_counter_ns() - began) / 1e9
-        self._service.counters.count(answer, duration_s)
+        counters = self._service.counters
+        counters.count_answer(answer)
+        duration_cells = counters.layout.duration_cells(answer.kind)
+        self._write(connection, _head(answer), answer.body, shape.last, began, duration_cells)
         if self._service.access_log is not None:
-            self._log(answer, client.address, target, shape, duration_s)
+            self._log(answer, client.address, target, shape, began)
         return True
 
     def _tick(self, now: int) -> None:
@@ -228,16 +222,20 @@ class Lane:
         date = f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
         self._second, self._end, self._last = now, date + END_OF_HEADERS, date + _LAST
 
-    def _write(self, connection: LaneConnection, head: bytes, body: bytes, last: bool) -> None:
+    def _write(
+        self, connection: LaneConnection, head: bytes, body: bytes, last: bool, began: int, duration_cells: int
+    ) -> None:
+        """Have an answer sent, and its duration counted then."""
         assert connection.transport is not None
         end = self._last if last else self._end
         if len(body) < LONG_BYTES:
-            self._service.outbox.put(connection.transport, (b"%b%d%b%b" % (head, len(body), end, body),), last)
+            answer: tuple[bytes, ...] = (b"%b%d%b%b" % (head, len(body), end, body),)
         else:
-            self._service.outbox.put(connection.transport, (b"%b%d%b" % (head, len(body), end), body), last)
+            answer = (b"%b%d%b" % (head, len(body), end), body)
+        self._service.outbox.put(connection.transport, answer, last, began, duration_cells)
         connection.deadline = self._service.idle_deadline
 
-    def _log(self, answer: Answer, address: bytes | None, target: bytes, shape: Shape, duration_s: float) -> None:
+    def _log(self, answer: Answer, address: bytes | None, target: bytes, shape: Shape, began: int) -> None:
         log, first = self._service.access_log, answer.first
         assert log is not None
         log.add(
@@ -248,7 +246,7 @@ class Lane:
                 version="HTTP/1.1",
                 answer=answer,
                 sent_bytes=len(answer.body),
-                duration_s=duration_s,
+                duration_s=(perf_counter_ns() - began) / 1e9,
                 first=None if first is None else self._service.snapshot.hosts[first].name,
                 referer=shape.referer,
                 agent=shape.agent,
