@@ -35,7 +35,7 @@ from redirector.answer.urls import plain_url
 from redirector.answer.wishes import NO_WISHES, Wishes, check_demands
 from redirector.errors import QueryError
 from redirector.locate.proxies import parse_address
-from redirector.model import HostId, HostSetId
+from redirector.model import HostId
 from redirector.snapshot.listing import Listing
 from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Snapshot
@@ -240,7 +240,7 @@ class Responder:
         family = (4 if len(address) == 4 else 6) if address and snapshot.families_known else 0
         seed = request.chance
         if address and snapshot.order_window_s:
-            seed = client_seed(address, request.now, snapshot.order_window_s)
+            seed = client_seed(address, int(request.now), snapshot.order_window_s)
         return Seat(audience, family, seed, snapshot.audiences.country(audience), wishes)
 
     def read(self, listing: Listing, seat: Seat, form: Form) -> Reading:
@@ -249,28 +249,17 @@ class Responder:
         raises  QueryError 404 when a demand cannot be met
         """
         if seat.wishes == NO_WISHES:
-            pieces, lineup, first = self.read_plain(listing.host_set, form, seat.audience, seat.family, seat.seed)
-            if pieces:
+            lineup = self.orders.line_up(listing.host_set, form, seat.audience, seat.family)
+            pieces, first = _read(lineup, seat.seed, form)
+            if pieces:  # nothing where only odd URLs are left
                 return Reading(pieces, lineup.marked, first, lineup.tier, lineup.comment)
         ranking, shown = self.rank(listing, seat, form)
         check_demands(seat.wishes, ranking.relaxed)
         order = self.orders.of(ranking)
         sheet = sheet_of(self.snapshot, self.snapshot.host_sets[listing.host_set], shown, form)
         lineup = Lineup(order, sheet)
-        entries, first = lineup.read(seat.seed)
-        pieces = pieces_of(entries) if form is Form.METALINK else entries
+        pieces, first = _read(lineup, seat.seed, form)
         return Reading(pieces, sheet.marked, first, lineup.tier, lineup.comment, order.relaxed)
-
-    def read_plain(
-        self, host_set: HostSetId, form: Form, audience: int, family: int, seed: int
-    ) -> tuple[list[bytes], Lineup, HostId | None]:
-        """What a client without wishes is shown, of whom, and who comes first; nothing where only odd URLs are left.
-
-        cost  see `Orders.line_up` and `Lineup.read`
-        """
-        lineup = self.orders.line_up(host_set, form, audience, family)
-        entries, first = lineup.read(seed)
-        return pieces_of(entries) if form is Form.METALINK else entries, lineup, first
 
     def rank(self, listing: Listing, seat: Seat, form: Form) -> tuple[Ranking, dict[HostId, tuple[str, ...]]]:
         """The ranking for a seat, and the base URLs that the hosts in it show in *form*."""
@@ -400,6 +389,11 @@ class Responder:
         if kind is Kind.METALINK and error.text not in (DANGLING, UNKNOWN_PAGE):
             return Answer(error.status, kind, failure_document(error.text, int(request.now)), METALINK_TYPE)
         return Answer(error.status, kind, error.text.encode(), content_type="")
+
+
+def _read(lineup: Lineup, seed: int, form: Form) -> tuple[list[bytes], HostId | None]:
+    entries, first = lineup.read(seed)
+    return pieces_of(entries) if form is Form.METALINK else entries, first
 
 
 def _missing(path: str) -> QueryError:

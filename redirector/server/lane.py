@@ -24,6 +24,7 @@ from redirector.answer.answer import Answer, Form, Kind, Request, Tier
 from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.seed import client_seed
 from redirector.answer.serve import compose
+from redirector.answer.sheets import pieces_of
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address
 from redirector.server.access_log import Entry
 from redirector.server.app import Service, header_fields
@@ -105,7 +106,7 @@ class Lane:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._frames = service.responder.frames
-        self._read = service.responder.read_plain
+        self._line_up = service.responder.orders.line_up
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
         self._find_audience = snapshot.audiences.table.find
@@ -165,9 +166,12 @@ class Lane:
         seed = client_seed(address, now, self._window_s) if self._window_s else getrandbits(64)
         family = (4 if len(address) == 4 else 6) if self._families else 0
         form = frame.form
-        pieces, lineup, first = self._read(frame.listing.host_set, form, audience, family, seed)
+        lineup = self._line_up(frame.listing.host_set, form, audience, family)
+        pieces, first = lineup.read(seed)
         if not pieces:
             return self._answer_any(connection, target, forwarded, shape, began)
+        if form is Form.METALINK:
+            pieces = pieces_of(pieces)
         body = compose(frame, pieces, lineup.marked, now, lineup.comment)
         if now != self._second:
             self._tick(now)
