@@ -143,9 +143,6 @@ def _reload(row: Row) -> Figure:
     rates = [(after - before) / (last - first) for (first, before), (last, after) in steps]
     axes.axvspan(0, float(str(row.detail["reload_s"])), color=_YARDSTICK, alpha=0.35, linewidth=0)
     axes.annotate(" reload", (0, 0), xytext=(0, 3), textcoords="offset points")
-    if busy_s := float(str(row.detail["busy_s"])):
-        axes.axvspan(-busy_s, 0, color=_YARDSTICK, alpha=0.15, linewidth=0)
-        axes.annotate(" as busy", (-busy_s, 0), xytext=(0, 3), textcoords="offset points")
     axes.plot(times, rates, color=_OURS, linewidth=1.8)
     axes.axhline(0, linewidth=0)
     axes.yaxis.set_major_formatter("{x:,.0f}")

@@ -41,19 +41,6 @@ def pinned(cores: Sequence[int], command: Sequence[str]) -> list[str]:
     return ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]
 
 
-@contextmanager
-def kept_busy(cores: Sequence[int]) -> Iterator[None]:
-    """Something runs on each of *cores* that gives way to everything else."""
-    spin = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
-    spinning = [subprocess.Popen(pinned((core,), spin)) for core in cores]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
-
-
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running server.

@@ -17,7 +17,7 @@ from benchmarks.make_as_table import write_as_table
 from benchmarks.make_city_database import write_city_database
 from benchmarks.make_tree import write_tree
 from benchmarks.open_loop import read_requests
-from benchmarks.processes import Cores, Server, family, kept_busy, run_nginx, run_redirector, workers
+from benchmarks.processes import Cores, Server, family, run_nginx, run_redirector, workers
 from benchmarks.setting import (
     CLOSE,
     METALINK,
@@ -207,8 +207,7 @@ def _reload(setting: Setting, inputs: Inputs) -> Row:
     """Answers a second while a new age loads and takes over, against the seconds before.
 
     Workers are kept on the server's core; the rest, the loading nursery too, runs elsewhere. With two cores that is
-    where the load comes from: the loader is then nice to it, and takes its time. But to wake a client on a core that is
-    busy costs the server more than on an idle one, whatever keeps it busy: so something does in the seconds before too.
+    where the load comes from: the loader is then nice to it, and takes its time.
     """
     cores = setting.cores
     elsewhere = cores.load[-1:]
@@ -220,10 +219,6 @@ def _reload(setting: Setting, inputs: Inputs) -> Row:
             _wait_for_answers(server)
             with _answers_recorded(server) as record:
                 sleep(setting.seconds)
-                busy_s = setting.seconds if len(cores.load) == 1 else 0.0
-                if busy_s:
-                    with kept_busy(elsewhere):
-                        sleep(busy_s)
                 start = perf_counter()
                 _ask_admin(server, "POST", "/-/reload")
                 end = perf_counter()
@@ -232,16 +227,13 @@ def _reload(setting: Setting, inputs: Inputs) -> Row:
         _rate_between(record, *span)
         for span in ((start - setting.seconds, start), (start, end), (end, end + setting.seconds))
     )
-    alone = _rate_between(record, record[0][0], record[0][0] + setting.seconds)
     return Row(
         round(during / before, 3),
         {
             "before": round(before),
-            "before_alone": round(alone),
             "during": round(during),
             "after": round(after),
             "reload_s": round(end - start, 1),
-            "busy_s": busy_s,
             "timeline": [(round(at - start, 2), answered) for at, answered in record],
         },
     )
@@ -250,12 +242,12 @@ def _reload(setting: Setting, inputs: Inputs) -> Row:
 @contextmanager
 def _answers_recorded(server: Server) -> Iterator[list[tuple[float, float]]]:
     """How many requests were answered so far, a few times a second, for as long as the context lasts."""
-    record = [(perf_counter(), _answered(server))]
+    record = [_count_now(server)]
     ended = threading.Event()
 
     def keep() -> None:
         while not ended.wait(0.25):
-            record.append((perf_counter(), _answered(server)))
+            record.append(_count_now(server))
 
     keeper = threading.Thread(target=keep)
     keeper.start()
@@ -264,7 +256,14 @@ def _answers_recorded(server: Server) -> Iterator[list[tuple[float, float]]]:
     finally:
         ended.set()
         keeper.join()
-        record.append((perf_counter(), _answered(server)))
+        record.append(_count_now(server))
+
+
+def _count_now(server: Server) -> tuple[float, float]:
+    """When the server said how many requests it has answered, and how many."""
+    asked = perf_counter()
+    answered = _answered(server)
+    return (asked + perf_counter()) / 2, answered
 
 
 def _rate_between(record: list[tuple[float, float]], start: float, end: float) -> float:
