@@ -204,7 +204,7 @@ def _against_larger(setting: Setting, inputs: Inputs, larger: Inputs) -> Row:
 
 
 def _reload(setting: Setting, inputs: Inputs) -> Row:
-    """Answers a second while a new age loads and takes over, against the seconds before.
+    """Answers a second while a new age loads and takes over, against the seconds before: the median of some reloads.
 
     Workers are kept on the server's core; the rest, the loading nursery too, runs elsewhere. With two cores that is
     where the load comes from: the loader is then nice to it, and takes its time.
@@ -215,17 +215,27 @@ def _reload(setting: Setting, inputs: Inputs) -> Row:
         if len(cores.load) == 1:
             os.setpriority(os.PRIO_PROCESS, server.pid, 19)
         load_cores = cores.load[:-1] or cores.load
-        with closed_loop_meanwhile(server.address, inputs.traffic[MIRRORLIST], load_cores, _RELOAD_S):
+        with closed_loop_meanwhile(server.address, inputs.traffic[MIRRORLIST], load_cores, setting.rounds * _RELOAD_S):
             _wait_for_answers(server)
             with _answers_recorded(server) as record:
+                spans = [_timed_reload(setting, server) for _ in range(setting.rounds)]
                 sleep(setting.seconds)
-                start = perf_counter()
-                _ask_admin(server, "POST", "/-/reload")
-                end = perf_counter()
-                sleep(setting.seconds)
+    rows = sorted((_around(record, *span, setting.seconds) for span in spans), key=lambda row: row.measured)
+    return rows[len(rows) // 2]
+
+
+def _timed_reload(setting: Setting, server: Server) -> tuple[float, float]:
+    """When a reload began, after some quiet seconds, and when it ended."""
+    sleep(setting.seconds)
+    start = perf_counter()
+    _ask_admin(server, "POST", "/-/reload")
+    return start, perf_counter()
+
+
+def _around(record: list[tuple[float, float]], start: float, end: float, seconds: float) -> Row:
+    """What one reload did to the rate."""
     before, during, after = (
-        _rate_between(record, *span)
-        for span in ((start - setting.seconds, start), (start, end), (end, end + setting.seconds))
+        _rate_between(record, *span) for span in ((start - seconds, start), (start, end), (end, end + seconds))
     )
     return Row(
         round(during / before, 3),
@@ -234,7 +244,9 @@ def _reload(setting: Setting, inputs: Inputs) -> Row:
             "during": round(during),
             "after": round(after),
             "reload_s": round(end - start, 1),
-            "timeline": [(round(at - start, 2), answered) for at, answered in record],
+            "timeline": [
+                (round(at - start, 2), answered) for at, answered in record if start - seconds <= at <= end + seconds
+            ],
         },
     )
 
