@@ -22,7 +22,7 @@ def serving(answer: Callable[[socket.socket], None]) -> Iterator[tuple[str, int]
             with suppress(OSError):
                 while True:
                     connection, _ = listener.accept()
-                    with connection:
+                    with connection, suppress(OSError):  # a request may come before the end that follows its answer
                         while connection.recv(65536):
                             answer(connection)
 
