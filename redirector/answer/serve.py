@@ -250,7 +250,7 @@ class Responder:
         """
         if seat.wishes == NO_WISHES:
             lineup = self.orders.line_up(listing.host_set, form, seat.audience, seat.family)
-            pieces, first = _read(lineup, seat.seed, form)
+            pieces, first = read_pieces(lineup, seat.seed, form)
             if pieces:  # nothing where only odd URLs are left
                 return Reading(pieces, lineup.marked, first, lineup.tier, lineup.comment)
         ranking, shown = self.rank(listing, seat, form)
@@ -258,7 +258,7 @@ class Responder:
         order = self.orders.of(ranking)
         sheet = sheet_of(self.snapshot, self.snapshot.host_sets[listing.host_set], shown, form)
         lineup = Lineup(order, sheet)
-        pieces, first = _read(lineup, seat.seed, form)
+        pieces, first = read_pieces(lineup, seat.seed, form)
         return Reading(pieces, sheet.marked, first, lineup.tier, lineup.comment, order.relaxed)
 
     def rank(self, listing: Listing, seat: Seat, form: Form) -> tuple[Ranking, dict[HostId, tuple[str, ...]]]:
@@ -391,7 +391,8 @@ class Responder:
         return Answer(error.status, kind, error.text.encode(), content_type="")
 
 
-def _read(lineup: Lineup, seed: int, form: Form) -> tuple[list[bytes], HostId | None]:
+def read_pieces(lineup: Lineup, seed: int, form: Form) -> tuple[list[bytes], HostId | None]:
+    """What `compose` joins, in the order of *seed*, and who comes first. cost: `Lineup.read` and `pieces_of`"""
     entries, first = lineup.read(seed)
     return pieces_of(entries) if form is Form.METALINK else entries, first
 

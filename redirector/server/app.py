@@ -61,7 +61,7 @@ class Service:
         self.counters = counters
         self.access_log = access_log
         self.loop = asyncio.get_running_loop()
-        self.outbox = Outbox(self.loop, counters.cells)
+        self.outbox = Outbox(self.loop, counters)
         self.connections: set[Connection] = set()
         self.stalled: dict[Connection, Stall] = {}
         self.draining = False

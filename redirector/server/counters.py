@@ -144,8 +144,10 @@ class Counters:
     def count(self, answer: Answer, duration_s: float) -> None:
         """Count one answer that took *duration_s* from the last byte read to the answer written."""
         self.count_answer(answer)
-        duration_ns = int(duration_s * 1e9)
-        first = self.layout.duration_cells(answer.kind)
+        self.count_duration(self.layout.duration_cells(answer.kind), int(duration_s * 1e9))
+
+    def count_duration(self, first: int, duration_ns: int) -> None:
+        """Count a duration in the cells from *first* on, see `Layout.duration_cells`."""
         self.cells[first + bisect_left(BOUNDS_NS, duration_ns)] += 1
         self.cells[first + DURATION_SUM] += duration_ns
 

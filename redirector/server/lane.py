@@ -23,8 +23,7 @@ from aiohttp import web
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier
 from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.seed import client_seed
-from redirector.answer.serve import compose
-from redirector.answer.sheets import pieces_of
+from redirector.answer.serve import compose, read_pieces
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address
 from redirector.server.access_log import Entry
 from redirector.server.app import Service, header_fields
@@ -130,6 +129,7 @@ class Lane:
                 (Form.MIRRORLIST, Kind.MIRRORLIST, "text/plain"),
             )
         }
+        self._second = -1
         self._tick(0)
 
     def answer(self, connection: LaneConnection, data: bytes) -> bool:
@@ -167,14 +167,11 @@ class Lane:
         family = (4 if len(address) == 4 else 6) if self._families else 0
         form = frame.form
         lineup = self._line_up(frame.listing.host_set, form, audience, family)
-        pieces, first = lineup.read(seed)
+        pieces, first = read_pieces(lineup, seed, form)
         if not pieces:
             return self._answer_any(connection, target, forwarded, shape, began)
-        if form is Form.METALINK:
-            pieces = pieces_of(pieces)
         body = compose(frame, pieces, lineup.marked, now, lineup.comment)
-        if now != self._second:
-            self._tick(now)
+        self._tick(now)
         request_cell, duration_cells, head = self._kinds[form]
         cells = self._cells  # counted before it is sent: whoever has the answer finds it in the metrics
         cells[request_cell] += 1
@@ -211,8 +208,7 @@ class Lane:
             answer = self._service.responder.answer(question)
         except Exception:
             return False  # the general way meets it too, and says so
-        if int(now) != self._second:
-            self._tick(int(now))
+        self._tick(int(now))
         counters = self._service.counters
         counters.count_answer(answer)
         duration_cells = counters.layout.duration_cells(answer.kind)
@@ -222,9 +218,10 @@ class Lane:
         return True
 
     def _tick(self, now: int) -> None:
-        """Spell the second *now*: what stands behind the length."""
-        date = f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
-        self._second, self._end, self._last = now, date + END_OF_HEADERS, date + _LAST
+        """Spell what stands behind the length in the second *now*, unless it was the last one to be spelled."""
+        if now != self._second:
+            date = f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
+            self._second, self._end, self._last = now, date + END_OF_HEADERS, date + _LAST
 
     def _write(
         self, connection: LaneConnection, head: bytes, body: bytes, last: bool, began: int, duration_cells: int

@@ -7,50 +7,50 @@ import time
 
 from aiohttp import web
 
+from redirector.answer.answer import Kind
 from redirector.server.app import Service
 from redirector.server.counters import BOUNDS_S, DURATION_SUM
 from redirector.server.lane import Lane, LaneConnection
-from redirector.server.outbox import MAX_HELD_BYTES, Outbox
+from redirector.server.outbox import MAX_HELD_BYTES
 from tests.server.test_connection import LIST, Wire, service
 
 __all__ = ["service"]
 
+CELLS = 0
+"""Where durations are counted that nobody looks at."""
 
-def outbox_of() -> Outbox:
-    return Outbox(asyncio.get_running_loop(), memoryview(bytearray(8 * (DURATION_SUM + 1))).cast("Q"))
 
-
-async def test_answers_are_sent_when_the_turn_ends() -> None:
-    outbox, wires = outbox_of(), [Wire(), Wire()]
+async def test_answers_are_sent_when_the_turn_ends(service: Service) -> None:
+    outbox, wires = service.outbox, [Wire(), Wire()]
     for number, wire in enumerate([*wires, *wires]):
-        outbox.put(wire, (b"%d" % number,), number == 2, 0, 0)
+        outbox.put(wire, (b"%d" % number,), number == 2, 0, CELLS)
     assert [wire.written for wire in wires] == [b"", b""]
     await asyncio.sleep(0)
     assert [(wire.written, wire.closed) for wire in wires] == [(b"02", True), (b"13", False)]
 
 
-async def test_each_turn_has_its_own_end() -> None:
-    outbox, wire = outbox_of(), Wire()
+async def test_each_turn_has_its_own_end(service: Service) -> None:
+    outbox, wire = service.outbox, Wire()
     for number in range(3):
-        outbox.put(wire, (b"%d" % number,), False, 0, 0)
+        outbox.put(wire, (b"%d" % number,), False, 0, CELLS)
         await asyncio.sleep(0)
         assert len(wire.written) == number + 1
 
 
-async def test_much_is_sent_at_once() -> None:
-    outbox, wire = outbox_of(), Wire()
-    outbox.put(wire, (b"x", bytes(MAX_HELD_BYTES)), False, 0, 0)
+async def test_much_is_sent_at_once(service: Service) -> None:
+    outbox, wire = service.outbox, Wire()
+    outbox.put(wire, (b"x", bytes(MAX_HELD_BYTES)), False, 0, CELLS)
     assert wire.written == b""
-    outbox.put(wire, (b"x",), False, 0, 0)
+    outbox.put(wire, (b"x",), False, 0, CELLS)
     assert len(wire.written) == MAX_HELD_BYTES + 2
     await asyncio.sleep(0)
     assert len(wire.written) == MAX_HELD_BYTES + 2
 
 
-async def test_who_has_gone_gets_nothing() -> None:
-    outbox, gone, there = outbox_of(), Wire(), Wire()
+async def test_who_has_gone_gets_nothing(service: Service) -> None:
+    outbox, gone, there = service.outbox, Wire(), Wire()
     for wire in (gone, there):
-        outbox.put(wire, (b"x",), False, 0, 0)
+        outbox.put(wire, (b"x",), False, 0, CELLS)
     gone.close()
     await asyncio.sleep(0)
     assert (gone.written, there.written) == (b"", b"x")
@@ -70,10 +70,10 @@ async def test_the_lane_holds_its_answers_and_a_tick_sends_them(service: Service
     await asyncio.sleep(0)
 
 
-async def test_a_duration_ends_when_the_answer_is_sent() -> None:
-    cells = memoryview(bytearray(8 * (DURATION_SUM + 1))).cast("Q")
-    outbox = Outbox(asyncio.get_running_loop(), cells)
-    outbox.put(Wire(), (b"x",), False, time.perf_counter_ns(), 0)
+async def test_a_duration_ends_when_the_answer_is_sent(service: Service) -> None:
+    first = service.counters.layout.duration_cells(Kind.MIRRORLIST)
+    cells = service.counters.cells[first : first + DURATION_SUM + 1]
+    service.outbox.put(Wire(), (b"x",), False, time.perf_counter_ns(), first)
     assert not any(cells)
     time.sleep(BOUNDS_S[4])
     await asyncio.sleep(0)
