@@ -70,6 +70,7 @@ class Line:
         "_draws",
         "_find_heads",
         "_heads",
+        "_is_even",
         "_weights",
         "_whole",
         "hosts",
@@ -85,26 +86,26 @@ class Line:
         self._draws = draws
         self._find_heads = find_heads
         self._whole = group.whole
+        self._is_even = group.is_even
         self._heads: Heads | None = None
         self._weights: dict[str, int] = {}
         hosts = group.hosts
         if group.weights is not None and self.is_drawn:
-            if set(group.weights) != {1}:
+            if not group.is_even:
                 self._weights.update(zip(map(chr, hosts), group.weights, strict=True))
             hosts = tuple(hosts[n] for n in tail_of(draws, hosts, group.weights))
         self.tail = _reader(hosts)
 
     def _weigh(self, present: str) -> list[int]:
-        return [self._weights[host] for host in present] if self._weights else [1] * len(present)
+        return [1] * len(present) if self._is_even else [self._weights[host] for host in present]
 
     def heads(self, present: str) -> str:
         """A table of heads for those *present*: that of the whole tier, unless most draws from it would be in vain."""
-        is_even = not self._weights
         if self._heads is None:
-            self._heads = self._find_heads(self._whole, is_even)
+            self._heads = self._find_heads(self._whole, self._is_even)
         if sum(self._weigh(present)) > self._heads.weight * _ENOUGH:
             return self._heads.slots
-        return self._find_heads(tuple(HostId(ord(host)) for host in sorted(present)), is_even).slots
+        return self._find_heads(tuple(HostId(ord(host)) for host in sorted(present)), self._is_even).slots
 
     def draw_head(self, heads: str, present: str, seed: int) -> str:
         """Who of those *present*, one at least, comes first; the first two draws from *heads* were in vain.

@@ -22,6 +22,7 @@ class Group:
     """Hosts of one tier that stand together.
 
     weights  one a host: drawn without replacement by weight; None: they stand in this order
+    is_even  all weights are 1, whatever the hosts' bandwidths
     whole    hosts among which their head is drawn, theirs and others, whatever the directory and the wishes: so one
              client sees one order everywhere, and what is drawn from does not grow with what is asked for
     """
@@ -30,6 +31,7 @@ class Group:
     hosts: tuple[HostId, ...]
     weights: tuple[int, ...] | None
     whole: tuple[HostId, ...]
+    is_even: bool = False
 
 
 class Field:
@@ -121,6 +123,6 @@ class _Listing:
     def _add(self, tier: Tier, positions: Sequence[int], *, is_drawn: bool) -> None:
         if positions:
             hosts = tuple([self._hosts[position] for position in positions])
-            self.groups.append(Group(tier, hosts, (1,) * len(hosts) if is_drawn else None, hosts))
+            self.groups.append(Group(tier, hosts, (1,) * len(hosts) if is_drawn else None, hosts, is_even=is_drawn))
             self._taken.update(positions)
             self.room -= len(hosts)

@@ -119,7 +119,9 @@ class Orders:
     def _near(self, audience: Audience, carriers: HostSet) -> tuple[list[Line], str]:
         """The lines of *carriers* on the networks of an audience, and what the comment says of them."""
         carrying = networks_of(audience, carriers.urls)
-        lines = [self._line(Group(tier, hosts, (1,) * len(hosts), hosts)) for tier, hosts in carrying if hosts]
+        lines = [
+            self._line(Group(tier, hosts, (1,) * len(hosts), hosts, is_even=True)) for tier, hosts in carrying if hosts
+        ]
         return lines, network_words(self._snapshot, audience, carrying)
 
     def of(self, ranking: Ranking) -> Order:
@@ -193,8 +195,7 @@ class Orders:
 
     def _line(self, group: Group) -> Line:
         """The line of a group, shared by all audiences that have it."""
-        key = (group.tier, group.hosts, group.weights, group.whole)
-        return self._lines.find(key) or self._lines.keep(key, Line(group, self._snapshot.draws, self._find_heads))
+        return self._lines.find(group) or self._lines.keep(group, Line(group, self._snapshot.draws, self._find_heads))
 
     def _find_heads(self, hosts: tuple[HostId, ...], is_even: bool) -> Heads:
         key = (hosts, is_even)

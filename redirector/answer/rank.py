@@ -89,7 +89,8 @@ def kept_hosts(groups: Sequence[Group], kept: Container[HostId]) -> Iterator[Gro
             yield group
         elif places:
             weights = group.weights and tuple(group.weights[place] for place in places)
-            yield Group(group.tier, tuple(group.hosts[place] for place in places), weights, group.whole)
+            hosts = tuple(group.hosts[place] for place in places)
+            yield Group(group.tier, hosts, weights, group.whole, group.is_even)
 
 
 @dataclass(slots=True)
@@ -128,7 +129,7 @@ class _Draft:
         chosen = tuple(self.open(hosts))
         if chosen:
             weights = tuple(map(weigh, chosen)) if weigh else None
-            self.groups.append(Group(tier, chosen, weights, tuple(whole) or chosen))
+            self.groups.append(Group(tier, chosen, weights, tuple(whole) or chosen, weigh is _evenly))
             self.taken.update(chosen)
 
     def append(self, groups: Sequence[Group]) -> None:

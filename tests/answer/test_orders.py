@@ -57,6 +57,13 @@ def test_a_tree_s_orders_are_those_of_its_rankings(catalog: Catalog) -> None:
             assert kept == anew
 
 
+def test_hosts_of_one_bandwidth_are_weighed_as_those_that_left_them_behind() -> None:
+    mirrors = [mirror("a.example", bandwidth_mbit=1), mirror("b.example", bandwidth_mbit=1)]
+    mirrors.append(mirror("c.example", bandwidth_mbit=10, asns=(64496,)))
+    for kept, anew in lists(rig(*mirrors).responder, Form.METALINK):
+        assert kept == anew
+
+
 def mirrors_of(count: int) -> list[Mirror]:
     return [mirror(f"m{n}.example", "DE FR US".split()[n % 3], bandwidth_mbit=10 + n) for n in range(count)]
 
