@@ -7,7 +7,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from xml.sax.saxutils import escape, quoteattr
 
-from redirector.answer.mirrorlist import MARK
+from redirector.answer.join import MARK, PREFERENCE
 from redirector.errors import QueryError
 from redirector.model import FileDetail
 from redirector.snapshot.listing import Listing
@@ -16,6 +16,9 @@ from redirector.snapshot.policy import Policy
 METALINK_TYPE = "application/metalink+xml"
 
 METALINK_END = b"   </resources>\n  </file>\n </files>\n</metalink>\n"
+
+PREFERENCES = tuple(b"%d" % preference for preference in range(100, 0, -1))
+"""Of the first host of a list, and of each next one; the last for all that follow."""
 
 
 @lru_cache(maxsize=2)
@@ -59,26 +62,20 @@ def _detail(detail: FileDetail, indent: str) -> str:
     return "".join(f"{indent}{line}\n" for line in lines)
 
 
-def metalink_entry(urls: Sequence[str], country: str | None, private: bool, policy: Policy) -> tuple[bytes, ...]:
-    """What one host shows on a sheet, to be joined by its preference."""
+def metalink_entry(urls: Sequence[str], country: str | None, private: bool, policy: Policy) -> bytes:
+    """What one host shows on a sheet."""
     location = "" if country is None and policy.escape else f' location="{country or ""}"'
     mark = ' mm0:private="True"' if private else ""
-    parts = [b""]
+    parts = []
     for url in urls:
-        scheme = url.partition(":")[0]
-        parts[-1] += f'    <url protocol="{scheme}" type="{scheme}"{location} preference="'.encode()
-        parts.append(f'"{mark}>{escape(url) if policy.escape else url}'.encode() + MARK)
-    parts[-1] = parts[-1].removesuffix(MARK)
-    return tuple(parts)
-
-
-def preference_of(place: int) -> bytes:
-    """100 for the first host of a list (*place* 0) and one less for each next, never below 1."""
-    return b"%d" % max(100 - place, 1)
+        scheme, base = url.partition(":")[0], escape(url) if policy.escape else url
+        start = f'    <url protocol="{scheme}" type="{scheme}"{location} preference="'
+        parts.append(start.encode() + PREFERENCE + f'"{mark}>{base}'.encode())
+    return MARK.join(parts)
 
 
 def metalink_seam(listing: Listing, policy: Policy) -> bytes:
-    """What stands between two URLs, and after the last one."""
+    """What stands behind each base URL: the subpath, and the end of the element."""
     ending = escape(listing.ending) if policy.escape else listing.ending
     return f"{ending}</url>\n".encode()
 

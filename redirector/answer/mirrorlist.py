@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redirector.answer.answer import Form
+from redirector.answer.join import MARK
 from redirector.snapshot.listing import Listing
-
-MARK = b"\0"
-"""Where a seam goes inside an entry; no URL holds a control character."""
 
 
 def choose_urls(urls: Sequence[str], protocols: Sequence[str], form: Form) -> tuple[str, ...]:
@@ -36,5 +34,5 @@ def mirrorlist_entry(urls: Sequence[str]) -> bytes:
 
 
 def mirrorlist_seam(listing: Listing) -> bytes:
-    """What stands between two URLs, and after the last one."""
+    """What stands behind each base URL: the subpath, and the end of the line."""
     return f"{listing.ending}\n".encode()

@@ -1,18 +1,16 @@
 """What each host has to show for one host set in one form: a list by host id, ready to be read in any order.
 
-An entry holds the URLs of its host up to where the subpath goes; further URLs of the same host follow behind a `MARK`,
-which a seam replaces at last. Sheets depend on neither client nor directory, so there are few of them.
+Sheets depend on neither client nor directory, so there are few of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any
 
 from redirector.answer.answer import Form
-from redirector.answer.metalink import metalink_entry, preference_of
+from redirector.answer.metalink import metalink_entry
 from redirector.answer.mirrorlist import choose_urls, mirrorlist_entry
 from redirector.answer.rank import Ranking, Reason, kept_hosts
 from redirector.answer.wishes import Wishes
@@ -24,13 +22,11 @@ from redirector.snapshot.snapshot import Snapshot
 class Sheet:
     """What hosts show, in one form.
 
-    entries  by host id; None: nothing. Bytes, or for a metalink what `metalink_entry` returns; nothing empty
-    marked   some entry holds a `MARK`
+    entries  by host id; None: nothing. See `join`
     present  by host id; the host as a character where there is an entry, "" elsewhere
     """
 
     entries: list[Any]
-    marked: bool = False
     present: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,11 +53,7 @@ class Sheets:
         carriers = self._snapshot.host_sets[host_set]
         shown = {host: choose_urls(urls, (), form) for host, urls in carriers.urls.items()}
         sheet = self._sheets[key] = sheet_of(self._snapshot, carriers, shown, form)
-        for host, entry in enumerate(sheet.entries):
-            if isinstance(entry, tuple):
-                entry = tuple([self._known.setdefault(part, part) for part in entry])
-            if entry is not None:
-                sheet.entries[host] = self._known.setdefault(entry, entry)
+        sheet.entries = [entry and self._known.setdefault(entry, entry) for entry in sheet.entries]
         return sheet
 
 
@@ -69,24 +61,13 @@ def sheet_of(snapshot: Snapshot, carriers: HostSet, shown: Mapping[HostId, Seque
     """The sheet on which the hosts of *shown*, and no others, have their URLs there."""
     entries: list[Any] = [None] * len(snapshot.hosts)
     public = frozenset(carriers.public) if form is Form.METALINK else frozenset()
-    marked = False
     for host, urls in shown.items():
         if urls:
-            marked = marked or len(urls) > 1
             if form is Form.METALINK:
                 entries[host] = metalink_entry(urls, snapshot.hosts[host].country, host not in public, snapshot.policy)
             else:
                 entries[host] = mirrorlist_entry(urls)
-    return Sheet(entries, marked)
-
-
-def pieces_of(entries: Sequence[tuple[bytes, ...]]) -> list[bytes]:
-    """The entries of a whole metalink with their preferences. cost: 60 ns a host"""
-    preferences = _PREFERENCES if len(entries) <= len(_PREFERENCES) else map(preference_of, count())
-    return [*map(bytes.join, preferences, entries)]
-
-
-_PREFERENCES = [preference_of(place) for place in range(1000)]
+    return Sheet(entries)
 
 
 def visible(

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
 from redirector.answer.formats import Entry, LineFormat, Table, TableFormat
+from redirector.answer.join import MARK
 from redirector.answer.listed import Listed, list_hosts
-from redirector.answer.mirrorlist import MARK
 from redirector.answer.wishes import check_demands
 from redirector.snapshot.listing import Listing
 
@@ -25,9 +25,9 @@ def answer_lines(responder: Responder, listing: Listing, seat: Seat, layout: Lin
         body = layout.render([listing.only_url])
         return Answer(200, Kind.MIRRORLIST, body, tier=Tier.GLOBAL, country=seat.country, asked=listing.asked)
     reading = responder.read(listing, seat, layout.form)
-    if not reading.pieces:
+    if not reading.entries:
         reading = responder.read(listing, seat, Form.MIRRORLIST)
-    urls = [base.decode() + listing.ending for piece in reading.pieces for base in piece.split(MARK)]
+    urls = [base.decode() + listing.ending for entry in reading.entries for base in entry.split(MARK)]
     return Answer(
         status=200,
         kind=Kind.MIRRORLIST,

@@ -23,7 +23,7 @@ from aiohttp import web
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier
 from redirector.answer.metalink import METALINK_TYPE
 from redirector.answer.seed import client_seed
-from redirector.answer.serve import compose, read_pieces
+from redirector.answer.serve import compose
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address
 from redirector.server.access_log import Entry
 from redirector.server.app import Service, header_fields
@@ -167,10 +167,10 @@ class Lane:
         family = (4 if len(address) == 4 else 6) if self._families else 0
         form = frame.form
         lineup = self._line_up(frame.listing.host_set, form, audience, family)
-        pieces, first = read_pieces(lineup, seed, form)
-        if not pieces:
+        entries, first = lineup.read(seed)
+        if not entries:
             return self._answer_any(connection, target, forwarded, shape, began)
-        body = compose(frame, pieces, lineup.marked, now, lineup.comment)
+        body = compose(frame, entries, now, lineup.comment)
         self._tick(now)
         request_cell, duration_cells, head = self._kinds[form]
         cells = self._cells  # counted before it is sent: whoever has the answer finds it in the metrics

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
+from redirector.answer.draw import draw, draw_plainly
 from redirector.answer.explain import explain
 from redirector.answer.serve import Responder
 from redirector.config import Config
@@ -47,6 +48,11 @@ from redirector.snapshot.snapshot import Snapshot
 from redirector.sources.remembered import keep_remembered, render_remembered
 
 _log = logging.getLogger("redirector.server")
+
+NOT_COMPILED = (
+    "the part in C was not compiled when redirector was installed: every answer takes longer; "
+    "to mend it, have a C compiler and Python's headers there, and install again"
+)
 
 
 def main() -> None:
@@ -80,6 +86,8 @@ def main() -> None:
         except ConfigError as error:
             control.send(Failed(option=(error.path, error.key, error.value, error.way_out)))
             return
+        if draw is draw_plainly:
+            _log.warning("%s", NOT_COMPILED)
         responder.warm()
         _freeze()
         control.send(Loaded(_report(responder.snapshot, time.monotonic() - began)))

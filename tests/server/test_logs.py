@@ -7,10 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import pytest
 
+import redirector
 from redirector.server.logs import LIMIT_LINES, JsonFormatter, RateLimit, StandardError, TextFormatter
+from tests.server.running import serving, write_snapshot
 
 
 def record(message: str, *values: object, level: int = logging.WARNING, failed: bool = False) -> logging.LogRecord:
@@ -76,3 +80,12 @@ def test_nobody_waits_for_whoever_should_read_the_log(blocked_standard_error: No
     handler = StandardError()
     handler.setFormatter(TextFormatter())
     handler.emit(record("unheard"))
+
+
+def test_a_server_whose_part_in_c_was_not_compiled_says_so_and_answers(tmp_path: Path) -> None:
+    package = Path(redirector.__file__).parent
+    copytree(package, tmp_path / "redirector", ignore=ignore_patterns("*.so", "__pycache__"))
+    source = write_snapshot(tmp_path / "snapshot.proto")
+    with serving(source, starter=("env", "-C", str(tmp_path))) as server:
+        server.wait_for("the part in C was not compiled")
+        assert server.ask().status == 200

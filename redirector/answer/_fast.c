@@ -1,0 +1,280 @@
+/*
+ * What is done for every host of every list: its place is drawn, and its text is joined to the body. `draw_plainly` in
+ * `draw.py` and `join_plainly` in `join.py` say the same in Python, and stand in where there was no compiler.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <string.h>
+
+#define SLOTS 1024
+#define SEAM_MARK '\0'
+#define PREFERENCE_MARK '\1'
+
+/* Bytes under construction: `object` has room up to `stop`, and is filled up to `at`. */
+typedef struct {
+    PyObject *object;
+    char *at, *stop;
+} Body;
+
+static int
+start(Body *body, Py_ssize_t room)
+{
+    body->object = PyBytes_FromStringAndSize(NULL, room);
+    if (body->object == NULL) {
+        return -1;
+    }
+    body->at = PyBytes_AS_STRING(body->object);
+    body->stop = body->at + room;
+    return 0;
+}
+
+/* Set how much room there is. -1: an error is set, and the object is gone. */
+static int
+resize(Body *body, Py_ssize_t room)
+{
+    Py_ssize_t filled = body->at - PyBytes_AS_STRING(body->object);
+    if (_PyBytes_Resize(&body->object, room) < 0) {
+        return -1;
+    }
+    body->at = PyBytes_AS_STRING(body->object) + filled;
+    body->stop = PyBytes_AS_STRING(body->object) + room;
+    return 0;
+}
+
+static inline int
+put(Body *body, const char *text, Py_ssize_t size)
+{
+    if (size > body->stop - body->at
+        && resize(body, 2 * PyBytes_GET_SIZE(body->object) + size) < 0) {
+        return -1;
+    }
+    memcpy(body->at, text, (size_t)size);
+    body->at += size;
+    return 0;
+}
+
+static inline int
+put_bytes(Body *body, PyObject *bytes)
+{
+    return put(body, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+}
+
+/* One entry, with `seam` for each of its marks and behind it, and `preference`, if any, where those go. */
+static inline int
+put_entry(Body *body, PyObject *entry, PyObject *seam, PyObject *preference)
+{
+    const char *text = PyBytes_AS_STRING(entry), *end = text + PyBytes_GET_SIZE(entry), *mark, *gap;
+    do {
+        mark = memchr(text, SEAM_MARK, (size_t)(end - text));
+        const char *stop = mark != NULL ? mark : end;
+        while (preference != NULL && (gap = memchr(text, PREFERENCE_MARK, (size_t)(stop - text))) != NULL) {
+            if (put(body, text, gap - text) < 0 || put_bytes(body, preference) < 0) {
+                return -1;
+            }
+            text = gap + 1;
+        }
+        if (put(body, text, stop - text) < 0 || put_bytes(body, seam) < 0) {
+            return -1;
+        }
+        text = stop + 1;
+    } while (mark != NULL);
+    return 0;
+}
+
+static int
+are_all_bytes(PyObject *const *items, Py_ssize_t count)
+{
+    for (Py_ssize_t n = 0; n < count; n++) {
+        if (!PyBytes_CheckExact(items[n])) {
+            PyErr_Format(PyExc_TypeError, "bytes are joined, not %.100s", Py_TYPE(items[n])->tp_name);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static PyObject *
+join(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 5 || !PyList_CheckExact(args[1]) || !PyTuple_CheckExact(args[4])) {
+        PyErr_SetString(PyExc_TypeError, "join(top, [entry, ...], seam, end, (preference, ...))");
+        return NULL;
+    }
+    PyObject *top = args[0], *seam = args[2], *end = args[3];
+    PyObject **entries = ((PyListObject *)args[1])->ob_item, **preferences = ((PyTupleObject *)args[4])->ob_item;
+    Py_ssize_t length = PyList_GET_SIZE(args[1]), ranks = PyTuple_GET_SIZE(args[4]);
+    if (!are_all_bytes(&top, 1) || !are_all_bytes(entries, length) || !are_all_bytes(&seam, 1)
+        || !are_all_bytes(&end, 1) || !are_all_bytes(preferences, ranks)) {
+        return NULL;
+    }
+
+    Py_ssize_t room = PyBytes_GET_SIZE(top) + PyBytes_GET_SIZE(end) + 2 * length * PyBytes_GET_SIZE(seam);
+    for (Py_ssize_t n = 0; n < length; n++) {
+        room += PyBytes_GET_SIZE(entries[n]);
+    }
+    Body body;
+    if (start(&body, room) < 0) {
+        return NULL;
+    }
+    if (put_bytes(&body, top) < 0) {
+        return NULL;
+    }
+    for (Py_ssize_t n = 0; n < length; n++) {
+        PyObject *preference = ranks > 0 ? preferences[n < ranks ? n : ranks - 1] : NULL;
+        if (put_entry(&body, entries[n], seam, preference) < 0) {
+            return NULL;
+        }
+    }
+    if (put_bytes(&body, end) < 0 || resize(&body, body.at - PyBytes_AS_STRING(body.object)) < 0) {
+        return NULL;
+    }
+    return body.object;
+}
+
+/* See `draw.py`. */
+typedef struct {
+    Py_ssize_t start, stop;
+    PyObject *heads, *alone;
+} Span;
+
+static int
+read_span(Span *span, PyObject *item, Py_ssize_t length)
+{
+    if (!PyTuple_CheckExact(item) || PyTuple_GET_SIZE(item) != 4 || !PyLong_CheckExact(PyTuple_GET_ITEM(item, 0))
+        || !PyLong_CheckExact(PyTuple_GET_ITEM(item, 1)) || !PyUnicode_CheckExact(PyTuple_GET_ITEM(item, 2))) {
+        PyErr_SetString(PyExc_TypeError, "a span is (start, stop, heads, alone)");
+        return -1;
+    }
+    span->start = PyLong_AsSsize_t(PyTuple_GET_ITEM(item, 0));
+    span->stop = PyLong_AsSsize_t(PyTuple_GET_ITEM(item, 1));
+    span->heads = PyTuple_GET_ITEM(item, 2);
+    span->alone = PyTuple_GET_ITEM(item, 3);
+    if (span->start < 0 || span->start >= span->stop || span->stop > length
+        || PyUnicode_GET_LENGTH(span->heads) != SLOTS) {
+        PyErr_SetString(PyExc_ValueError, "a span lies outside of its hosts, or has not as many heads as slots");
+        return -1;
+    }
+    return 0;
+}
+
+/* Where the host of a slot stands; -1: nowhere, or an error is set. */
+static inline Py_ssize_t
+find_slot(PyObject *hosts, const Span *span, unsigned long long bits)
+{
+    Py_UCS4 head = PyUnicode_READ_CHAR(span->heads, (Py_ssize_t)(bits % SLOTS));
+    return PyUnicode_FindChar(hosts, head, span->start, span->stop, 1);
+}
+
+/* Where the host stands that comes first; -1: an error is set. */
+static Py_ssize_t
+find_head(PyObject *hosts, const Span *span, unsigned long long seed)
+{
+    static const int tries[] = {0, 10, 20, 30, 40, 5, 15, 25, 35, 45};
+    const unsigned long long rounds[] = {seed, (seed * 0x9E3779B97F4A7C15ULL) >> 9};
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t n = 0; n < sizeof(tries) / sizeof(*tries); n++) {
+            Py_ssize_t at = find_slot(hosts, span, rounds[round] >> tries[n]);
+            if (at >= 0) {
+                return at;
+            }
+        }
+    }
+    PyObject *present = PyUnicode_Substring(hosts, span->start, span->stop);
+    PyObject *head = present == NULL ? NULL : PyObject_CallMethod(span->alone, "draw_alone", "NK", present, seed);
+    if (head == NULL) {
+        return -1;
+    }
+    Py_ssize_t at = PyUnicode_Check(head) ? PyUnicode_Find(hosts, head, span->start, span->stop, 1) : -1;
+    Py_DECREF(head);
+    if (at < 0 && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "the host that was drawn is not there");
+    }
+    return at;
+}
+
+static inline void
+move(PyObject **entries, Py_ssize_t from, Py_ssize_t to)
+{
+    PyObject *entry = entries[from];
+    memmove(entries + to + 1, entries + to, (size_t)(from - to) * sizeof(*entries));
+    entries[to] = entry;
+}
+
+/* Move the heads of all spans to their starts. Returns where the list's first host stood; -1: an error is set. */
+static Py_ssize_t
+move_heads(PyObject **entries, PyObject *hosts, PyObject *spans, unsigned long long seed)
+{
+    Py_ssize_t first = 0;
+    for (Py_ssize_t n = 0; n < PyTuple_GET_SIZE(spans); n++) {
+        Span span;
+        if (read_span(&span, PyTuple_GET_ITEM(spans, n), PyUnicode_GET_LENGTH(hosts)) < 0) {
+            return -1;
+        }
+        Py_ssize_t at = find_head(hosts, &span, seed);
+        if (at < 0) {
+            return -1;
+        }
+        move(entries, at, span.start);
+        if (span.start > 0) {
+            continue;
+        }
+        first = at;
+        /* Clients that fetch from several hosts at once use the second one as much. */
+        Py_ssize_t second = find_slot(hosts, &span, seed >> 20);
+        if (second == at) {
+            second = find_slot(hosts, &span, seed >> 30);
+        }
+        if (second >= 0 && second != at) {
+            move(entries, second < at ? second + 1 : second, 1);
+        }
+    }
+    return first;
+}
+
+static PyObject *
+draw(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyTuple_CheckExact(args[0]) || !PyUnicode_CheckExact(args[1]) || !PyTuple_CheckExact(args[2])
+        || !PyLong_CheckExact(args[3]) || PyTuple_GET_SIZE(args[0]) != PyUnicode_GET_LENGTH(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "draw((entry, ...), hosts, (span, ...), seed): as many entries as hosts");
+        return NULL;
+    }
+    PyObject *hosts = args[1], *entries = PySequence_List(args[0]), *number = NULL, *drawn = NULL;
+    if (entries == NULL) {
+        return NULL;
+    }
+    unsigned long long seed = PyLong_AsUnsignedLongLongMask(args[3]);
+    Py_ssize_t first = move_heads(((PyListObject *)entries)->ob_item, hosts, args[2], seed);
+    if (first >= 0) {
+        number = PyUnicode_GET_LENGTH(hosts) > 0 ? PyLong_FromUnsignedLong(PyUnicode_READ_CHAR(hosts, first))
+                                                 : Py_NewRef(Py_None);
+    }
+    if (number != NULL) {
+        drawn = PyTuple_Pack(2, entries, number);
+        Py_DECREF(number);
+    }
+    Py_DECREF(entries);
+    return drawn;
+}
+
+static PyMethodDef methods[] = {
+    {"draw", (PyCFunction)(void (*)(void))draw, METH_FASTCALL, "See redirector.answer.draw.draw_plainly."},
+    {"join", (PyCFunction)(void (*)(void))join, METH_FASTCALL, "See redirector.answer.join.join_plainly."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {{0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "redirector.answer._fast",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__fast(void)
+{
+    return PyModuleDef_Init(&definition);
+}
