@@ -4,7 +4,7 @@
 
 Gaps between requests are exponential. A request's time runs from when it fell due, not from when a connection was free
 to send it, so a server that stalls is charged for everybody who waited (no coordinated omission). The program never
-sleeps: give it a core of its own. What it adds itself is small, some 10 µs a request, and is charged to the server.
+sleeps: give it a core of its own. What it adds itself, some 20 µs a request, is charged to the server.
 """
 
 from __future__ import annotations
