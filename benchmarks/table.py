@@ -149,7 +149,7 @@ def _latency(setting: Setting, inputs: Inputs, server: Server, rates: dict[str, 
 
 
 def _middle_round(setting: Setting, inputs: Inputs, server: Server, kind: str, rate: float) -> Latencies:
-    """Latencies at *rate*. A machine that is stopped by its neighbours for some milliseconds shows that in some rounds."""
+    """Latencies at *rate*; on a machine that its neighbours stop for milliseconds, some rounds show little else."""
     rounds = [
         open_loop(server.address, inputs.traffic[kind], rate=rate, seconds=setting.seconds, cores=setting.cores.load)
         for _ in range(setting.rounds)
