@@ -4,12 +4,13 @@ An *entry* is what one host shows: its URLs up to where the subpath goes, with a
 metalink, a `PREFERENCE` in each. The *seam* replaces each mark and stands behind each entry.
 
 `join` is in C where a compiler was there at the installation: 4 µs for 140 URLs of a metalink, where `join_plainly`,
-which says the same, takes 12.
+which says the same, takes 17.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 MARK = b"\0"
 """Where a seam goes inside an entry; no URL holds a control character."""
@@ -26,8 +27,8 @@ def join_plainly(
     preferences  by place, the last one for all places behind it; none: entries hold no `PREFERENCE`
     """
     if preferences:
-        last = len(preferences) - 1
-        entries = [entry.replace(PREFERENCE, preferences[min(n, last)]) for n, entry in enumerate(entries)]
+        places = chain(preferences, repeat(preferences[-1]))
+        entries = [*map(bytes.replace, entries, repeat(PREFERENCE), places)]
     return top + MARK.join([*entries, b""]).replace(MARK, seam) + end
 
 
