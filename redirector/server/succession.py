@@ -8,6 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 
@@ -28,6 +29,8 @@ _log = logging.getLogger("redirector.server")
 SHOWN_PROBLEMS = 20
 """How many problems of a load are logged; `check` and `/snapshot` show all."""
 
+STOP_TIMEOUT_S = 2.0
+"""How long a reload waits until the old workers accept no more; they take milliseconds, but one may hang."""
 
 WATCH_AGAIN_S = 5.0
 """How often a server that watches nothing looks whether a reload told it to."""
@@ -183,12 +186,16 @@ class Succession:
         except BaseException:
             await self._discard(age)
             raise
+        old = self.current
         known = set(self.current.report.problems)
         log_problems(problem for problem in report.problems if problem not in known)
         self.config = config
         self.fallback = False
         self._promote(age)
         await self._look(config, report)
+        with suppress(TimeoutError):  # whoever connects once a reload is said to be done gets the new data
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await old.stopped()
         return report
 
     def _read_config(self) -> Config:

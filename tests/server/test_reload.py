@@ -26,6 +26,14 @@ async def test_reloads_under_load_fail_no_request_and_lose_no_count(source: Path
         assert server.requests() == tally.count
 
 
+def test_whoever_connects_after_a_reload_gets_the_new_data(source: Path) -> None:
+    with serving(source) as server:
+        for hosts in range(5, 11):
+            write_snapshot(source, hosts)
+            assert server.reload().status == 200
+            assert server.ask().body.count(b"https://") == hosts
+
+
 async def test_connections_without_a_request_are_handed_over(source: Path) -> None:
     with serving(source) as server:
         quiet = [await asyncio.open_connection(*server.address) for _ in range(600)]
