@@ -152,7 +152,6 @@ class Lineup:
 
     __slots__ = (
         "_hosts",
-        "_is_short",
         "_length",
         "_origin",
         "_sheet",
@@ -171,7 +170,6 @@ class Lineup:
         self._sheet = sheet
         self.comment = order.comment.encode()
         self.has_reserve = order.has_reserve
-        self._is_short = order.length is not None or order.origin is not None
         spans: list[_Span] = []
         hosts, near = "", ""
         entries: list[Any] = []
@@ -198,7 +196,9 @@ class Lineup:
         self._tail = tuple(entries)
         self._spans = tuple(spans)
         self.size_bytes = _LINEUP_BYTES + len(self.comment) + 10 * len(hosts)
-        if self._is_short:  # there are so many places that its lines are nobody else's
+        if (
+            order.length is not None or order.origin is not None
+        ):  # there are so many places that its lines are nobody else's
             self.size_bytes += sum(LINE_BYTES + 20 * len(line.hosts) for *_, line in spans)
 
     def behind(self, near: Sequence[Line], words: str) -> Lineup:
@@ -230,12 +230,11 @@ class Lineup:
         cost  0.5 µs for two lines with 70 hosts, in C
         """
         entries, first = draw(self._tail, self._hosts, self._spans, seed)
-        if self._is_short:
-            if self._length is not None:
-                del entries[self._length :]
-            if self._origin is not None and (entry := self._sheet.entries[self._origin]) is not None:
-                entries.append(entry)
-                first = self._origin if first is None else first
+        if self._length is not None:
+            del entries[self._length :]
+        if self._origin is not None and (entry := self._sheet.entries[self._origin]) is not None:
+            entries.append(entry)
+            first = self._origin if first is None else first
         return entries, first
 
 
