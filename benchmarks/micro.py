@@ -12,14 +12,16 @@ from typing import Any
 from benchmarks.open_loop import read_requests
 from benchmarks.setting import METALINK, MIRRORLIST, Inputs, Setting
 from redirector.answer.answer import Request
+from redirector.answer.lineup import Lineup
 from redirector.answer.query import parse_query
 from redirector.answer.seed import client_seed
-from redirector.answer.serve import Responder
+from redirector.answer.serve import Responder, compose
 from redirector.config import Config
 from redirector.locate.proxies import Client, find_forwarded, parse_address, trusted_proxies_of
 from redirector.snapshot.load import load_snapshot
 
 _CALLS = 100_000
+_LISTS = 20_000
 _WISHES = 5_000
 _NOW = 1_760_000_000
 _WINDOW_S = 3_600
@@ -82,6 +84,17 @@ def _measure(inputs: Inputs, setting: Setting) -> Functions:
     misses = responder.orders.pool.misses - misses
     microseconds["mirrorlist, spelled unusually"] = _time(responder.answer, asked(mirrorlists, b"&countme=1"))
     microseconds["mirrorlist, with wishes"] = _time(responder.answer, asked(mirrorlists[:_WISHES], b"&country=us,de"))
+    line_up = responder.orders.line_up
+    for kind, targets in (("mirrorlist", mirrorlists), ("metalink", metalinks)):
+        reads, bodies = [], []
+        for (target, _), address in zip(targets[:_LISTS], packed, strict=False):
+            frame = responder.frames[target]
+            lineup = line_up(frame.listing.host_set, frame.form, find(address), 0)
+            seed = client_seed(address, _NOW, _WINDOW_S)
+            reads.append((lineup, seed))
+            bodies.append((frame, lineup.read(seed)[0], _NOW, lineup.comment))
+        microseconds[f"{kind}, hosts drawn"] = _time(Lineup.read, reads)
+        microseconds[f"{kind}, body joined"] = _time(compose, bodies)
     return Functions(microseconds, hit_rate=round(1 - misses / (len(mirrorlists) + len(metalinks)), 4))
 
 
