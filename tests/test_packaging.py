@@ -45,8 +45,13 @@ def test_every_package_is_pinned_to_one_version() -> None:
 
 def test_the_readme_says_why_each_package_is_there() -> None:
     readme = (ROOT / "README.md").read_text()
-    missing = [name for name in map(canonical_name, PROJECT["dependencies"]) if f"| {name} |" not in readme]
-    assert missing == []
+    extras = PROJECT["optional-dependencies"]
+    installed = [*PROJECT["dependencies"], *extras["network"], *extras["postgresql"]]
+    assert [name for name in map(canonical_name, installed) if f"| {name} |" not in readme] == []
+    section = readme.partition("\nFor development: ")[2].lower().replace("pyyaml", "types-pyyaml")
+    section = section.replace("protobuf", "types-protobuf").replace("_", "-")
+    developing = [canonical_name(each) for each in (*extras["dev"], *extras["bench"])]
+    assert [name for name in developing if not re.search(rf"\b{name}\b", section)] == []
 
 
 def canonical_name(requirement: str) -> str:
