@@ -17,7 +17,10 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 
-ORDER = "model errors option config locate sources config_file snapshot answer place server cli __main__".split()
+ORDER = (
+    "model errors option config locate sources config_file snapshot answer place server"
+    " store master health registry stats kit web cli __main__"
+).split()
 """A room may import its own modules and those of the rooms before it."""
 
 EDGE = {"place", "server", "cli"}
