@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.rig import SHARED
+from tests.real import unpack_tree
 
 # An example that takes long on a busy machine is no failure. Examples are new on every run but in CI, where a landing
 # must not hang on what another landing left unfound.
@@ -17,8 +17,6 @@ settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """Real data and grammars, which lie beside the repository; without them a test fails in CI, and skips elsewhere."""
-    if not SHARED.is_dir() and not os.environ.get("CI"):
-        pytest.skip(f"{SHARED} is not there")
-    return SHARED
+def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real tree of 530 mirrors, unpacked; tests only read it."""
+    return unpack_tree(tmp_path_factory.mktemp("real"))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 
 from redirector.answer.answer import Answer, Request
 from redirector.answer.serve import Responder
@@ -18,9 +17,6 @@ from redirector.model import Catalog, Dialect, Directory, FileDetail, Host, Host
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-REAL = SHARED / "real"
 
 NOW = 1_790_000_000
 

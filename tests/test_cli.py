@@ -16,6 +16,7 @@ import pytest
 from redirector import cli
 from redirector.cli import Exit, main, make_parser
 from redirector.config import options
+from tests.real import GEOIP
 
 MIRROR = """\
 name: {name}
@@ -25,7 +26,7 @@ sponsor: Example
 sponsor_url: https://example.org
 geolocation: {{country: {country}}}
 """
-COUNTRY = str(Path(__file__).resolve().parents[2] / "shared/real/geoip/GeoLite2-Country-Test.mmdb")
+COUNTRY = str(GEOIP / "GeoLite2-Country-Test.mmdb")
 LONDON = "81.2.69.142"
 FREE_PORTS = ("--listen", "127.0.0.1:0", "--admin", "none")
 

@@ -14,11 +14,11 @@ from redirector.errors import ConfigError, SnapshotError
 from redirector.place import Resolver, place_mirrors, resolve
 from redirector.sources.files import parse_yaml
 from redirector.sources.mirrors_d import load_tree
+from tests.real import GEOIP
 
 NOW = 1_790_000_000
-REAL = Path(__file__).resolve().parents[2] / "shared/real"
-CITY = str(REAL / "geoip/GeoLite2-City-Test.mmdb")
-COUNTRY = str(REAL / "geoip/GeoLite2-Country-Test.mmdb")
+CITY = str(GEOIP / "GeoLite2-City-Test.mmdb")
+COUNTRY = str(GEOIP / "GeoLite2-Country-Test.mmdb")
 
 LONDON, LINKOEPING, NOWHERE = "81.2.69.142", "89.160.20.112", "192.0.2.1"
 

@@ -16,7 +16,8 @@ from redirector.locate.geoip import Location, load_geoip
 from redirector.locate.places import distance_km, place_of_country
 from redirector.model import Host, HostId, HostSetId, Place
 from tests.answer.trees import RELEASES, tree_of
-from tests.rig import REAL, Mirror, Rig, mirror, rig_of, snapshot_of
+from tests.real import GEOIP
+from tests.rig import Mirror, Rig, mirror, rig_of, snapshot_of
 
 NET, ASN, COUNTRY, GLOBAL = Tier.NETBLOCK, Tier.ASN, Tier.COUNTRY, Tier.GLOBAL
 
@@ -418,7 +419,7 @@ CITY = [
 
 @pytest.mark.parametrize(("client", "country", "latitude", "longitude"), CITY)
 def test_distances_from_the_city_database(client: str, country: str, latitude: float, longitude: float) -> None:
-    database = load_geoip(str(REAL / "geoip/GeoIP2-City-Test.mmdb"))
+    database = load_geoip(str(GEOIP / "GeoIP2-City-Test.mmdb"))
     where = database.find(ip_address(client).packed)
     assert (where.country, where.latitude, where.longitude) == (country, latitude, longitude)
     geo = {f"{client}/{32 if '.' in client else 128}": where}

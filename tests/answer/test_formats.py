@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +19,7 @@ from redirector.model import Catalog, Dialect, FileDetail, Place
 from tests.answer.catalogs import CLIENTS, catalogs
 from tests.answer.forms import check_form
 from tests.answer.trees import DETAILS, tree_of, tree_rig
+from tests.real import METALINK4
 from tests.rig import DETAIL, NOW, Rig, catalog_of, mirror, rig, rig_of
 
 LIST = "/mirrorlist?repo=fedora-40&arch=x86_64"
@@ -57,8 +57,8 @@ SPELLINGS = {
 
 
 @pytest.fixture(scope="module")
-def grammar(shared: Path) -> etree.RelaxNG:
-    return etree.RelaxNG(etree.parse(shared / "reference/grammar/metalink4.rng"))
+def grammar() -> etree.RelaxNG:
+    return etree.RelaxNG(etree.parse(METALINK4))
 
 
 def lines(answer: Answer) -> list[str]:

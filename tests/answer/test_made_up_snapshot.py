@@ -18,6 +18,7 @@ from redirector.answer.sheets import visible
 from redirector.config import Config
 from redirector.snapshot.load import load_snapshot
 from tests.answer.forms import check_form
+from tests.real import COUNTRIES
 from tests.rig import NOW, Rig
 
 STRANGERS = ("194.25.0.1", "8.8.8.8", "2.80.0.1", "133.1.1.1", "2a02:d280::1")
@@ -31,10 +32,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=[None, "mirrormanager"], ids=["ours", "today"])
-def served(request: pytest.FixtureRequest, folder: Path, shared: Path) -> Rig:
+def served(request: pytest.FixtureRequest, folder: Path) -> Rig:
     config = Config(
         source=str(folder / SNAPSHOT),
-        geoip=str(shared / "real/geoip/country-real.mmdb"),
+        geoip=str(COUNTRIES),
         asn=str(folder / AS_TABLE),
         continents=str(folder / CONTINENTS),
         compatibility=request.param,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
@@ -14,6 +13,7 @@ from lxml import etree  # type: ignore[import-untyped]  # it has neither annotat
 from redirector.model import Catalog, FileDetail
 from tests.answer.catalogs import CLIENTS, catalogs
 from tests.answer.trees import tree_rig
+from tests.real import METALINK3
 from tests.rig import DETAIL, OLDER, Rig, catalog_of, mirror, rig, rig_of
 
 TARGET = "/metalink?repo=fedora-40&arch=x86_64"
@@ -21,8 +21,8 @@ NAMES = {"m": "http://www.metalinker.org/", "mm0": "http://fedorahosted.org/mirr
 
 
 @pytest.fixture(scope="module")
-def grammar(shared: Path) -> etree.RelaxNG:
-    return etree.RelaxNG(etree.parse(shared / "reference/grammar/metalink3-mm0.rng"))
+def grammar() -> etree.RelaxNG:
+    return etree.RelaxNG(etree.parse(METALINK3))
 
 
 def document(served: Rig, target: str = TARGET, client: str | None = "10.1.0.1") -> etree._Element:

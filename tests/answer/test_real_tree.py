@@ -11,19 +11,15 @@ from redirector.answer.explain import explain
 from redirector.answer.serve import Responder
 from redirector.config import Config
 from redirector.snapshot.load import load_snapshot
+from tests.real import ASNS, COUNTRIES
 from tests.rig import NOW, Rig
 
 TREE = "/mirrorlist/9/baseos"
 
 
 @pytest.fixture(scope="module")
-def real(shared: Path) -> Rig:
-    tables = shared / "real/geoip"
-    config = Config(
-        source=str(shared / "real/almalinux"),
-        geoip=str(tables / "country-real.mmdb"),
-        asn=str(tables / "asn-real.mmdb"),
-    )
+def real(real_tree: Path) -> Rig:
+    config = Config(source=str(real_tree), geoip=str(COUNTRIES), asn=str(ASNS))
     return Rig(Responder(load_snapshot(config, NOW)))
 
 

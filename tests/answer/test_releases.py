@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from redirector.answer.releases import (
 from redirector.errors import QueryError
 from redirector.model import HostSetId, Releases, TreeRepository
 from redirector.sources.mirrors_d import load_tree
-from tests.rig import NOW, REAL
+from tests.rig import NOW
 
 STANDARD, KITTEN, OLD = HostSetId(0), HostSetId(1), HostSetId(2)
 ARCHES = ("x86_64", "aarch64")
@@ -49,8 +50,8 @@ SMALL = Releases(
 
 
 @pytest.fixture(scope="module")
-def real() -> Releases:
-    releases = load_tree(str(REAL / "almalinux"), NOW).releases
+def real(real_tree: Path) -> Releases:
+    releases = load_tree(str(real_tree), NOW).releases
     assert releases is not None
     return releases
 

@@ -5,21 +5,17 @@ Runs last: the files of a folder run in the order of their names.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-import pytest
 
 from tests.clients.conftest import Note, Services
 from tests.clients.programs import ROOT, run
 from tests.clients.service import Flavour
 from tests.clients.tap import open_tap
-from tests.rig import SHARED
+from tests.real import METALINK3, METALINK4
 
-GRAMMAR = SHARED / "reference" / "grammar"
 GRAMMARS = {
-    b"http://www.metalinker.org/": GRAMMAR / "metalink3-mm0.rng",
-    b"urn:ietf:params:xml:ns:metalink": GRAMMAR / "metalink4.rng",
+    b"http://www.metalinker.org/": METALINK3,
+    b"urn:ietf:params:xml:ns:metalink": METALINK4,
 }
 TARGETS = (
     "/metalink?repo=baseos-9&arch=x86_64",
@@ -46,9 +42,6 @@ def write_documents(folder: Path, documents: dict[bytes, str]) -> dict[bytes, li
     return files
 
 
-@pytest.mark.skipif(
-    not GRAMMAR.exists() and os.environ.get("CI") != "true", reason="the grammars are not beside the repository"
-)
 def test_every_document_is_valid(services: Services, documents: dict[bytes, str], tmp_path: Path, note: Note) -> None:
     for flavour in Flavour:
         for source in NEAR:

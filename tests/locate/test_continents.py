@@ -6,11 +6,11 @@ import pytest
 
 from redirector.errors import SnapshotError
 from redirector.locate.continents import gazetteer_continents, load_continents
-from tests.rig import REAL
+from tests.real import CONTINENTS
 
 
 def test_the_real_file_and_the_gazetteer_agree_but_for_borders_of_continents() -> None:
-    real = load_continents(str(REAL / "mirrormanager" / "country_continent.csv"))
+    real = load_continents(str(CONTINENTS))
     gazetteer = gazetteer_continents()
     assert real.problems == gazetteer.problems == ()
     assert len(real.continents) == 249

@@ -17,12 +17,10 @@ from redirector.locate.geoip import NOWHERE, GeoDatabase, Location, load_geoip
 from redirector.locate.ranges import RangeTable
 from redirector.model import Severity
 from tests.locate.mmdb_writer import BUILD_EPOCH, Tree, Value, mmdb_bytes, tree_bytes
-from tests.rig import REAL
+from tests.real import ASNS, COUNTRIES, GEOIP
 
-GEOIP = REAL / "geoip"
-COUNTRY_FILES = ["country-real.mmdb", *(f"{kind}-Test.mmdb" for kind in (
-    "GeoIP2-City", "GeoIP2-Country", "GeoLite2-City", "GeoLite2-Country"))]  # fmt: skip
-OTHER_FILES = ["asn-real.mmdb", "GeoIP2-ISP-Test.mmdb", "GeoLite2-ASN-Test.mmdb"]
+COUNTRY_FILES = [f"{kind}-Test.mmdb" for kind in ("GeoIP2-City", "GeoIP2-Country", "GeoLite2-City", "GeoLite2-Country")]
+OTHER_FILES = [ASNS, GEOIP / "GeoIP2-ISP-Test.mmdb", GEOIP / "GeoLite2-ASN-Test.mmdb"]
 BROKEN_FILES = sorted(str(path.relative_to(GEOIP)) for path in GEOIP.glob("broken/**/*.mmdb"))
 
 COPIES_OF_IPV4 = [ip_network(text) for text in ("::/96", "::ffff:0:0/96", "2001::/32", "2002::/16")]
@@ -81,7 +79,7 @@ def assert_same(
         assert database.find(address.packed) == expected_location(reader, address), address
 
 
-@pytest.mark.parametrize("name", [name for name in COUNTRY_FILES if "Test" in name])
+@pytest.mark.parametrize("name", COUNTRY_FILES)
 def test_every_network_has_what_the_reader_finds(name: str) -> None:
     database = load_geoip(str(GEOIP / name))
     with maxminddb.open_database(GEOIP / name) as reader:
@@ -97,8 +95,7 @@ def test_every_network_has_what_the_reader_finds(name: str) -> None:
 
 
 def test_real_addresses_have_what_the_reader_finds() -> None:
-    path = GEOIP / "country-real.mmdb"
-    database = load_geoip(str(path))
+    database = load_geoip(str(COUNTRIES))
     chance = random.Random(2)
     table = database.table
     starts: list[IPv4Address | IPv6Address] = [
@@ -106,7 +103,7 @@ def test_real_addresses_have_what_the_reader_finds() -> None:
         *(IPv6Address(chance.choice(table.v6_starts) << 64) for _ in range(10_000)),
         *(IPv6Address(upper << 64 | start) for upper, (starts, _) in table.deep.items() for start in starts),
     ]
-    with maxminddb.open_database(path) as reader:
+    with maxminddb.open_database(COUNTRIES) as reader:
         assert_same(database, reader, random_addresses(50_000))
         assert_same(database, reader, starts)
         assert_same(database, reader, (start - 1 for start in starts if int(start)))
@@ -136,12 +133,11 @@ def assert_refused(error: SnapshotError, path: str) -> None:
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("name", OTHER_FILES)
-def test_database_without_countries_is_refused(name: str) -> None:
-    path = str(GEOIP / name)
+@pytest.mark.parametrize("path", OTHER_FILES, ids=lambda path: path.name)
+def test_database_without_countries_is_refused(path: Path) -> None:
     with pytest.raises(SnapshotError, match="names no country") as caught:
-        load_geoip(path)
-    assert_refused(caught.value, path)
+        load_geoip(str(path))
+    assert_refused(caught.value, str(path))
 
 
 @pytest.mark.parametrize(

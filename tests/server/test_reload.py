@@ -6,12 +6,12 @@ import asyncio
 import signal
 from pathlib import Path
 
-from tests.rig import REAL
+from tests.real import GEOIP
 from tests.server.load import Crowd
 from tests.server.running import METALINK, serving, write_snapshot
 from tests.sources.tree import mirror_files, write_tree
 
-COUNTRIES = REAL / "geoip" / "GeoLite2-Country-Test.mmdb"
+COUNTRIES = GEOIP / "GeoLite2-Country-Test.mmdb"
 
 
 async def test_reloads_under_load_fail_no_request_and_lose_no_count(source: Path) -> None:

@@ -12,6 +12,7 @@ from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Dialect, Severity
 from redirector.snapshot.load import load_snapshot
 from redirector.snapshot.snapshot import Snapshot
+from tests.real import CONTINENTS, GEOIP
 from tests.rig import NOW, Rig
 from tests.sources.snapshot_file import MirrorList
 from tests.sources.tree import mirror_files, mirror_text, write_tree
@@ -60,22 +61,21 @@ def test_a_directory_is_a_tree_and_a_file_a_snapshot(tmp_path: Path, tree: str) 
     assert (snapshot.built, snapshot.loaded, snapshot.path) == (NOW - 60, NOW, str(tmp_path / "mirrorlist_cache.proto"))
 
 
-def test_what_is_counted(tmp_path: Path, tree: str, shared: Path) -> None:
-    counts = load(source=tree, geoip=str(shared / "real/geoip/GeoIP2-City-Test.mmdb")).counts
+def test_what_is_counted(tmp_path: Path, tree: str) -> None:
+    counts = load(source=tree, geoip=str(GEOIP / "GeoIP2-City-Test.mmdb")).counts
     assert (counts.files, counts.hosts, counts.public_hosts, counts.private_hosts) == (3, 2, 2, 0)
     assert (counts.urls, counts.repositories, counts.netblocks, counts.asns) == (4, 3, 0, 0)
     assert counts.directories > 0
     assert counts.geoip_nodes > 0
 
 
-def test_all_inputs_travel_together(tmp_path: Path, shared: Path) -> None:
-    tables = shared / "real/geoip"
+def test_all_inputs_travel_together(tmp_path: Path) -> None:
     continents = tmp_path / "continents.csv"
     continents.write_text("Country,Continent\nGB,SA\n")
     snapshot = load(
         source=snapshot_file(tmp_path),
-        geoip=str(tables / "GeoIP2-City-Test.mmdb"),
-        asn=str(tables / "GeoLite2-ASN-Test.mmdb"),
+        geoip=str(GEOIP / "GeoIP2-City-Test.mmdb"),
+        asn=str(GEOIP / "GeoLite2-ASN-Test.mmdb"),
         continents=str(continents),
         minimum=3,
         order_window_s=60,
@@ -151,16 +151,16 @@ def test_a_tree_without_a_usable_mirror_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "file"),
     [
-        ("geoip", "real/geoip/GeoLite2-ASN-Test.mmdb"),
-        ("asn", "real/geoip/GeoLite2-Country-Test.mmdb"),
-        ("geoip", "real/mirrormanager/country_continent.csv"),
-        ("asn", "real/mirrormanager/country_continent.csv"),
-        ("continents", "real/geoip/GeoLite2-Country-Test.mmdb"),
+        ("geoip", GEOIP / "GeoLite2-ASN-Test.mmdb"),
+        ("asn", GEOIP / "GeoLite2-Country-Test.mmdb"),
+        ("geoip", CONTINENTS),
+        ("asn", CONTINENTS),
+        ("continents", GEOIP / "GeoLite2-Country-Test.mmdb"),
     ],
 )
-def test_a_table_of_the_wrong_kind_is_refused(tree: str, shared: Path, option: str, file: str) -> None:
-    error = refusal(source=tree, **{option: str(shared / file)})
-    assert [problem.path for problem in error.problems if problem.fatal] == [str(shared / file)]
+def test_a_table_of_the_wrong_kind_is_refused(tree: str, option: str, file: Path) -> None:
+    error = refusal(source=tree, **{option: str(file)})
+    assert [problem.path for problem in error.problems if problem.fatal] == [str(file)]
 
 
 def test_a_source_given_as_a_table_is_refused(tmp_path: Path, tree: str) -> None:
@@ -183,10 +183,10 @@ def test_trusted_proxies_are_checked_against_netblocks(tmp_path: Path) -> None:
     assert "netblock 127.0.0.0/16" in warnings(snapshot)
 
 
-def test_places_matter_only_where_the_database_has_coordinates(tree: str, tmp_path: Path, shared: Path) -> None:
-    city = load(source=tree, geoip=str(shared / "real/geoip/GeoIP2-City-Test.mmdb")).audiences
+def test_places_matter_only_where_the_database_has_coordinates(tree: str, tmp_path: Path) -> None:
+    city = load(source=tree, geoip=str(GEOIP / "GeoIP2-City-Test.mmdb")).audiences
     assert any(place for _, place in city.locations)
-    country = load(source=tree, geoip=str(shared / "real/geoip/GeoLite2-Country-Test.mmdb")).audiences
+    country = load(source=tree, geoip=str(GEOIP / "GeoLite2-Country-Test.mmdb")).audiences
     assert not any(place for _, place in country.locations)
-    manager = load(source=snapshot_file(tmp_path), geoip=str(shared / "real/geoip/GeoIP2-City-Test.mmdb")).audiences
+    manager = load(source=snapshot_file(tmp_path), geoip=str(GEOIP / "GeoIP2-City-Test.mmdb")).audiences
     assert not any(place for _, place in manager.locations)

@@ -14,13 +14,11 @@ from random import Random
 
 from benchmarks.make_snapshot import AS_TABLE, SNAPSHOT, write_snapshot
 from benchmarks.scale import SCALES
-from tests.rig import REAL
+from tests.real import COUNTRIES
 from tests.server.load import Crowd
 from tests.server.running import Server, serving, wait_until
 from tests.server.running import write_snapshot as write_small_snapshot
 from tests.soak.memory import Peak, memory_mb
-
-COUNTRIES = REAL / "geoip" / "country-real.mmdb"
 
 
 @dataclass(frozen=True, slots=True)

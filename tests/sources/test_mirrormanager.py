@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from redirector.errors import SnapshotError
 from redirector.model import Catalog, Dialect, FileDetail, Host, Severity
 from redirector.sources.mirrormanager import load_snapshot_file
+from tests.real import CONTINENTS, COUNTRIES
 from tests.sources.snapshot_file import MirrorList
-
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 def snapshot() -> Any:
@@ -350,12 +349,10 @@ def test_anything_else_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in problem.text
 
 
-@pytest.mark.parametrize(
-    "name", ["geoip/country-real.mmdb", "mirrormanager/country_continent.csv", "almalinux/config.yml"]
-)
-def test_real_file_of_another_kind_is_refused(name: str) -> None:
-    with pytest.raises(SnapshotError, match="not a MirrorManager snapshot"):
-        load_snapshot_file(str(SHARED / "real" / name))
+def test_real_file_of_another_kind_is_refused(real_tree: Path) -> None:
+    for path in (COUNTRIES, CONTINENTS, real_tree / "config.yml"):
+        with pytest.raises(SnapshotError, match="not a MirrorManager snapshot"):
+            load_snapshot_file(str(path))
 
 
 def test_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from redirector.errors import SnapshotError
 from redirector.locate.places import distance_km
 from redirector.model import Catalog, Dialect, HostId, Place
 from redirector.sources.mirrors_d import load_tree
-from tests.rig import REAL
 from tests.sources.tree import (
     CONFIG,
     DAY_S,
@@ -33,8 +32,8 @@ BERLIN = Place(52.52437, 13.41053)
 
 
 @pytest.fixture(scope="module")
-def real() -> Catalog:
-    return load_tree(str(REAL / "almalinux"), NOW)
+def real(real_tree: Path) -> Catalog:
+    return load_tree(str(real_tree), NOW)
 
 
 def test_a_small_tree_without_oddity_has_no_problem(tmp_path: Path) -> None:
