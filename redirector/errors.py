@@ -44,3 +44,20 @@ class SnapshotError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+@dataclass(eq=False)
+class StoreError(Exception):
+    """The operator must act: the database cannot be used. What was under way in it did not happen.
+
+    url      the database, without its password
+    reason   what is wrong: locked, full, not reached, of another version
+    way_out  what would be right
+    """
+
+    url: str
+    reason: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.reason}: {self.way_out}"

@@ -10,6 +10,8 @@ from hypothesis import settings
 
 from tests.real import unpack_tree
 
+pytest_plugins = ("tests.store.postgresql",)
+
 # An example that takes long on a busy machine is no failure. Examples are new on every run but in CI, where a landing
 # must not hang on what another landing left unfound.
 settings.register_profile("unhurried", deadline=None, derandomize=bool(os.environ.get("CI")))

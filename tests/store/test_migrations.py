@@ -1,0 +1,47 @@
+"""Migrations and models say the same, in both databases."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+import redirector.store.tables  # noqa: F401  fills the metadata
+from redirector.store import migrating
+from redirector.store.opening import Store
+from redirector.store.schema import metadata
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_models_and_migrated_tables_agree(store: Store) -> None:
+    async with store.read() as connection:
+        assert await connection.run_sync(differences) == []
+        names = set(await connection.run_sync(lambda each: inspect(each).get_table_names()))
+    assert names == {*metadata.tables, "alembic_version"}
+
+
+def constraint_names(connection: Connection) -> dict[str, object]:
+    looked = inspect(connection)
+    return {table: looked.get_pk_constraint(table)["name"] for table in metadata.tables}
+
+
+async def test_primary_keys_have_the_names_of_the_models(store: Store) -> None:
+    async with store.read() as connection:
+        found = await connection.run_sync(constraint_names)
+    assert found == {name: f"pk_{name}" for name in metadata.tables}
+
+
+def test_there_is_one_newest_migration() -> None:
+    script = ScriptDirectory(str(migrating._script().dir))
+    assert len(script.get_heads()) == 1 and len(script.get_bases()) == 1
+
+
+@pytest.mark.parametrize("name", sorted(metadata.tables))
+def test_every_table_has_a_primary_key(name: str) -> None:
+    assert list(metadata.tables[name].primary_key)
