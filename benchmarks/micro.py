@@ -12,12 +12,12 @@ from typing import Any
 from benchmarks.open_loop import read_requests
 from benchmarks.setting import METALINK, MIRRORLIST, Inputs, Setting
 from redirector.answer.answer import Request
-from redirector.answer.lineup import Lineup
-from redirector.answer.query import parse_query
-from redirector.answer.seed import client_seed
+from redirector.answer.ask.query import parse_query
+from redirector.answer.choose.lineup import Lineup
+from redirector.answer.choose.seed import client_seed
 from redirector.answer.serve import Responder, compose
-from redirector.config import Config
 from redirector.locate.proxies import Client, find_forwarded, parse_address, trusted_proxies_of
+from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 
 _CALLS = 100_000

@@ -16,7 +16,7 @@ from benchmarks.processes import Cores, Server, busy_seconds, family
 from benchmarks.scale import SCALES, Scale
 from benchmarks.traffic import CLIENTS, load_crowd, mirrormanager_targets, write_traffic
 from benchmarks.verify import SnapshotJudge, verify
-from redirector.sources.mirrormanager import load_snapshot_file
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 
 MIRRORLIST = "mirrorlist"
 METALINK = "metalink"

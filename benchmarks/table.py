@@ -35,7 +35,7 @@ from benchmarks.setting import (
 )
 from benchmarks.traffic import load_crowd, tree_targets, write_traffic
 from benchmarks.verify import TreeJudge, verify
-from redirector.sources.mirrors_d import load_tree
+from redirector.sources.mirrors_d.load import load_tree
 
 KINDS = (MIRRORLIST, METALINK, CLOSE)
 

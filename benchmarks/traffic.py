@@ -20,8 +20,8 @@ from socket import AF_INET, AF_INET6, inet_ntop
 
 from benchmarks.addresses import draw_v4, draw_v6
 from redirector.model import Catalog, Network
-from redirector.sources.mirrormanager import load_snapshot_file
-from redirector.sources.mirrors_d import load_tree
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
+from redirector.sources.mirrors_d.load import load_tree
 
 CLIENTS = 600_000
 """Different clients in one file: more than a server could sensibly remember."""

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from redirector.answer.answer import Answer, Request
     from redirector.answer.explain import explain
     from redirector.answer.serve import Responder
-    from redirector.config import Config
-    from redirector.config_file import load_config
     from redirector.locate.proxies import Client
+    from redirector.settings.file import load_config
+    from redirector.settings.serving import Config
     from redirector.snapshot.load import load_snapshot
 
 __version__ = "0.1.0"
@@ -31,11 +31,11 @@ __all__ = [
 _HOMES = {
     "Answer": "redirector.answer.answer",
     "Client": "redirector.locate.proxies",
-    "Config": "redirector.config",
+    "Config": "redirector.settings.serving",
     "Request": "redirector.answer.answer",
     "Responder": "redirector.answer.serve",
     "explain": "redirector.answer.explain",
-    "load_config": "redirector.config_file",
+    "load_config": "redirector.settings.file",
     "load_snapshot": "redirector.snapshot.load",
 }
 

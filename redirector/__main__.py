@@ -2,6 +2,6 @@
 
 import sys
 
-from redirector.cli import main
+from redirector.cli.main import main
 
 sys.exit(main())

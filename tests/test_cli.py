@@ -13,9 +13,12 @@ from typing import IO
 
 import pytest
 
-from redirector import cli
-from redirector.cli import Exit, main, make_parser
-from redirector.config import options
+from redirector.cli import check
+from redirector.cli.main import main
+from redirector.cli.output import Exit
+from redirector.cli.verbs import VERBS
+from redirector.settings.option import options_of
+from redirector.settings.serving import Config
 from tests.real import GEOIP
 
 MIRROR = """\
@@ -54,10 +57,27 @@ def run(arguments: Sequence[str | Path], stdout: int | IO[bytes] = subprocess.PI
 
 
 def test_help_lists_every_long_option_on_standard_output() -> None:
-    for arguments in (["--help"], ["serve", "--help"], ["check", "--help"], ["explain", "--help"], ["place", "--help"]):
+    for arguments in (["--help"], ["serve", "--help"]):
         ended = run(arguments)
         assert (ended.returncode, ended.stderr) == (0, "")
-        assert all(option.flag in ended.stdout for _, option in options())
+        assert all(option.flag in ended.stdout for _, option in options_of(Config))
+
+
+def test_help_names_the_commands_before_their_options() -> None:
+    shown = run(["--help"]).stdout
+    assert all(shown.index(f"  {verb.name} ") < shown.index("--source") for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("command", "used", "unused"), [("check", "--geoip", "--listen"), ("place", "--geoip", "--asn")]
+)
+def test_help_of_a_command_shows_only_what_it_uses(command: str, used: str, unused: str) -> None:
+    shown = run([command, "--help"]).stdout
+    assert used in shown and unused not in shown
+
+
+def test_an_option_that_is_not_used_is_accepted_all_the_same(tree: Path) -> None:
+    assert main(["check", "--source", str(tree), "--workers", "2"]) == Exit.DONE
 
 
 @pytest.mark.parametrize(
@@ -68,6 +88,7 @@ def test_help_lists_every_long_option_on_standard_output() -> None:
         pytest.param(["serve"], 2, "data/redirector.yml", id="no source"),
         pytest.param(["check"], 2, "data/redirector.yml", id="check without source"),
         pytest.param(["check", "--sourc", "x"], 2, "--sourc", id="no abbreviations"),
+        pytest.param(["serve", "--soruce", "x"], 2, "did you mean --source?", id="misspelt option"),
         pytest.param(["serve", "--source"], 2, "--source", id="no value"),
         pytest.param(["serve", "--source", "x", "--minimum", "many"], 2, "--minimum: 'many'", id="wrong value"),
         pytest.param(["serve", "--config", "absent.yml"], 2, "absent.yml", id="no such configuration"),
@@ -188,11 +209,10 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     def interrupt(_: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_check", interrupt)
+    monkeypatch.setattr(check, "run", interrupt)
     assert main(["check", "--source", "x"]) == Exit.INTERRUPTED
     assert capsys.readouterr() == ("", "")
 
 
-def test_options_may_stand_before_the_command_too() -> None:
-    arguments = make_parser().parse_args(["--source", "a", "check", "--minimum", "3"])
-    assert (arguments.source, arguments.minimum) == ("a", "3")
+def test_options_may_stand_before_the_command_too(tree: Path) -> None:
+    assert main(["--source", str(tree), "check", "--minimum", "3"]) == Exit.DONE

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redirector.config import Config, default_text, option_table, options, restart_keys, usable_cpus
-from redirector.config_file import MAX_FILE_BYTES, load_config, read_file
 from redirector.errors import ConfigError
-from redirector.option import Address
+from redirector.settings.cpus import usable_cpus
+from redirector.settings.file import MAX_FILE_BYTES, load_config, read_file
+from redirector.settings.option import Address, default_text, option_table, options_of
+from redirector.settings.serving import Config, restart_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,15 +35,15 @@ def refusal(flags: Mapping[str, str | list[str]]) -> ConfigError:
 
 
 def test_every_field_is_an_option_with_flag_and_help() -> None:
-    assert [key for key, _ in options()] == [each.name for each in fields(Config)]
-    assert len({option.flag for _, option in options()}) == len(fields(Config))
-    for key, option in options():
+    assert [key for key, _ in options_of(Config)] == [each.name for each in fields(Config)]
+    assert len({option.flag for _, option in options_of(Config)}) == len(fields(Config))
+    for key, option in options_of(Config):
         assert option.flag.startswith("--") and option.metavar and option.help, key
         assert (option.unit != "") == isinstance(getattr(Config(source="x"), key), int | float), key
 
 
 def test_the_readme_holds_the_table_of_options() -> None:
-    assert option_table() in (ROOT / "README.md").read_text(), "replace the README's table by option_table()"
+    assert option_table(Config) in (ROOT / "README.md").read_text(), "replace the README's table by this one"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_the_readme_holds_the_table_of_options() -> None:
     ],
 )
 def test_defaults_are_spelled_for_people(key: str, text: str) -> None:
-    assert default_text(key) == text
+    assert default_text(Config, key) == text
 
 
 def test_defaults_are_those_of_the_operators_contract() -> None:
@@ -128,7 +129,7 @@ def test_flag_values_are_parsed(key: str, text: str | list[str], value: object) 
 )
 def test_wrong_flag_values_are_refused_with_a_way_out(key: str, text: str, way_out: str) -> None:
     error = refusal({"source": "tree"} | {key: text})
-    assert (error.path, error.key) == ("command line", dict(options())[key].flag)
+    assert (error.path, error.key) == ("command line", dict(options_of(Config))[key].flag)
     assert way_out in error.way_out
     assert len(str(error)) < 500
 
@@ -175,7 +176,7 @@ def test_a_missing_source_names_an_example() -> None:
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
-    assert read_file(write(tmp_path, "# nothing yet\n")) == {}
+    assert read_file(write(tmp_path, "# nothing yet\n")).mapping == {}
 
 
 def test_words_that_yaml_takes_for_booleans_and_numbers_stay_text(tmp_path: Path) -> None:

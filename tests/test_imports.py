@@ -18,12 +18,12 @@ MODULES = {
 }
 
 ORDER = (
-    "model errors option config locate sources config_file snapshot answer place server"
+    "model errors files plain_yaml settings tree locate sources snapshot answer server"
     " store master health registry stats kit web cli __main__"
 ).split()
 """A room may import its own modules and those of the rooms before it."""
 
-EDGE = {"place", "server", "store.locks", "store.opening", "cli"}
+EDGE = {"server", "store.locks", "store.opening", "cli"}
 """Rooms, and in rooms that are pure otherwise single modules."""
 
 EDGE_ONLY = {"aiohttp", "asyncio", "logging", "random", "signal", "socket", "threading", "time", "uvloop"}

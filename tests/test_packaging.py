@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from redirector import Client, Request, Responder, __version__, load_config, load_snapshot
-from redirector.option import Address
+from redirector.settings.option import Address
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from redirector.cli import Exit, main
-from redirector.config import Config
+from redirector.cli.main import main
+from redirector.cli.output import Exit
+from redirector.cli.placing import Resolver, place_mirrors, resolve
 from redirector.errors import ConfigError, SnapshotError
-from redirector.place import Resolver, place_mirrors, resolve
-from redirector.sources.files import parse_yaml
-from redirector.sources.mirrors_d import load_tree
+from redirector.plain_yaml import parse_yaml
+from redirector.settings.serving import Config
+from redirector.sources.mirrors_d.load import load_tree
 from tests.real import GEOIP
 
 NOW = 1_790_000_000

@@ -1,6 +1,6 @@
 from typing import TypeVar
 
-from redirector.answer.draw import Span
+from redirector.answer.choose.draw import Span
 from redirector.model import HostId
 
 T = TypeVar("T")

@@ -9,17 +9,17 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from redirector.answer.answer import Answer, Form, Kind, Request
-from redirector.answer.formats import LINES, TABLES
-from redirector.answer.listed import list_hosts
-from redirector.answer.metalink import METALINK_TYPE
-from redirector.answer.query import Query, parse_query
-from redirector.answer.rank import Ranking
+from redirector.answer.ask.listing import Listing
+from redirector.answer.ask.query import Query, parse_query
+from redirector.answer.ask.wishes import describe_wishes
+from redirector.answer.choose.listed import list_hosts
+from redirector.answer.choose.rank import Ranking
 from redirector.answer.serve import Responder, Seat
-from redirector.answer.wishes import describe_wishes
+from redirector.answer.show.formats import LINES, TABLES
+from redirector.answer.show.metalink import METALINK_TYPE
 from redirector.errors import QueryError
 from redirector.locate.proxies import Client, parse_address
 from redirector.model import HostId
-from redirector.snapshot.listing import Listing
 from redirector.snapshot.snapshot import Snapshot
 
 LISTED = "listed"

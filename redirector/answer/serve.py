@@ -7,11 +7,19 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
-from redirector.answer.files import resolve_file, vault_directories
-from redirector.answer.formats import LINES, TABLES
-from redirector.answer.join import MARK, join
-from redirector.answer.lineup import Lineup
-from redirector.answer.metalink import (
+from redirector.answer.ask.files import resolve_file, vault_directories
+from redirector.answer.ask.listing import Listing
+from redirector.answer.ask.query import UNKNOWN_PAGE, Query, kind_of, parse_query
+from redirector.answer.ask.resolve import DANGLING, plain_queries, resolve, resolve_isos
+from redirector.answer.ask.wishes import NO_WISHES, Wishes, check_demands
+from redirector.answer.choose.lineup import Lineup
+from redirector.answer.choose.orders import Orders
+from redirector.answer.choose.rank import Ranking, rank
+from redirector.answer.choose.seed import client_seed
+from redirector.answer.choose.sheets import sheet_of, visible
+from redirector.answer.show.formats import LINES, TABLES
+from redirector.answer.show.join import MARK, join
+from redirector.answer.show.metalink import (
     METALINK_END,
     METALINK_TYPE,
     PREFERENCES,
@@ -22,22 +30,14 @@ from redirector.answer.metalink import (
     metalink_seam,
     no_details,
 )
-from redirector.answer.mirrorlist import mirrorlist_seam
-from redirector.answer.orders import Orders
-from redirector.answer.page import answer_page, compile_page
-from redirector.answer.query import UNKNOWN_PAGE, Query, kind_of, parse_query
-from redirector.answer.rank import Ranking, rank
-from redirector.answer.redirects import countries_of_urls, digest_headers, link_headers, wanted_metalink
-from redirector.answer.resolve import DANGLING, plain_queries, resolve, resolve_isos
-from redirector.answer.seed import client_seed
-from redirector.answer.sheets import sheet_of, visible
-from redirector.answer.tables import answer_lines, answer_table
-from redirector.answer.urls import plain_url
-from redirector.answer.wishes import NO_WISHES, Wishes, check_demands
+from redirector.answer.show.mirrorlist import mirrorlist_seam
+from redirector.answer.show.page import answer_page, compile_page
+from redirector.answer.show.redirects import countries_of_urls, digest_headers, link_headers, wanted_metalink
+from redirector.answer.show.tables import answer_lines, answer_table
+from redirector.answer.show.urls import plain_url
 from redirector.errors import QueryError
 from redirector.locate.proxies import parse_address
 from redirector.model import HostId
-from redirector.snapshot.listing import Listing
 from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Snapshot
 

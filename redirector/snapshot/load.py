@@ -6,20 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from redirector.config import Config
 from redirector.errors import ConfigError, SnapshotError
+from redirector.files import explain_failure
 from redirector.locate.continents import gazetteer_continents, load_continents
 from redirector.locate.geoip import load_geoip
 from redirector.locate.networks import load_asns
 from redirector.model import Catalog, Problem, Severity
+from redirector.settings.serving import Config
 from redirector.snapshot.check import check_catalog
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
-from redirector.sources.files import explain_failure
-from redirector.sources.mirrormanager import load_snapshot_file
-from redirector.sources.mirrors_d import load_tree
-from redirector.sources.remembered import FILE, NOTHING, Remembered, load_remembered
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
+from redirector.sources.mirrors_d.load import load_tree
+from redirector.sources.mirrors_d.remembered import FILE, NOTHING, Remembered, load_remembered
 
 T = TypeVar("T")
 

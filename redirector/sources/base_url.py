@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from ipaddress import IPv6Address
 
+from redirector.plain_yaml import Value
 from redirector.sources.fields import read_mapping, read_text
-from redirector.sources.files import Value
 from redirector.sources.problems import Report, show
 
 SCHEMES = ("http", "https", "ftp", "rsync")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ipaddress import IPv6Network, ip_network
 
 from redirector.model import Network, Place
-from redirector.sources.files import Value
+from redirector.plain_yaml import Value
 from redirector.sources.problems import Report, nearest_key, show
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from redirector.sources.files import YAML_LIMIT_BYTES, Parsed, explain_failure, parse_yaml, read_bytes
+from redirector.files import explain_failure, read_bytes
+from redirector.plain_yaml import YAML_LIMIT_BYTES, Parsed, parse_yaml
 from redirector.sources.problems import Report, list_some
 
 

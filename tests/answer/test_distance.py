@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Tier
-from redirector.answer.rank import rank
-from redirector.answer.wishes import NO_WISHES, Wishes
+from redirector.answer.ask.wishes import NO_WISHES, Wishes
+from redirector.answer.choose.rank import rank
 from redirector.locate.geoip import Location, load_geoip
 from redirector.locate.places import distance_km, place_of_country
 from redirector.model import Host, HostId, HostSetId, Place

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from redirector.answer.formats import JSON_TYPE, METALINK4_TYPE, TABLES
-from redirector.answer.metalink import METALINK_TYPE
-from redirector.answer.query import FORMATS
+from redirector.answer.ask.query import FORMATS
+from redirector.answer.ask.wishes import SCHEMES
 from redirector.answer.serve import Responder
-from redirector.answer.wishes import SCHEMES
-from redirector.config_file import load_config
+from redirector.answer.show.formats import JSON_TYPE, METALINK4_TYPE, TABLES
+from redirector.answer.show.metalink import METALINK_TYPE
+from redirector.settings.file import load_config
 from redirector.snapshot.load import load_snapshot
 from tests.rig import NOW, Rig
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.answer import draw as drawing
 from redirector.answer import serve
-from redirector.answer.draw import draw, draw_plainly
-from redirector.answer.join import MARK, PREFERENCE, join, join_plainly
+from redirector.answer.choose import draw as drawing
+from redirector.answer.choose.draw import draw, draw_plainly
+from redirector.answer.show.join import MARK, PREFERENCE, join, join_plainly
 from redirector.snapshot.draws import SLOTS
 from tests.rig import mirror, rig
 
@@ -177,7 +177,7 @@ def test_without_a_compiler_the_answers_are_the_same(monkeypatch: pytest.MonkeyP
     targets = ["/mirrorlist?repo=fedora-40&arch=x86_64", "/metalink?repo=fedora-40&arch=x86_64"]
     clients = [f"10.1.0.{n}" for n in range(1, 60)]
     fast = [served.get(target, client).body for target in targets for client in clients]
-    monkeypatch.setattr("redirector.answer.lineup.draw", draw_plainly)
+    monkeypatch.setattr("redirector.answer.choose.lineup.draw", draw_plainly)
     monkeypatch.setattr(serve, "join", join_plainly)
     assert [served.get(target, client).body for target in targets for client in clients] == fast
 
@@ -185,7 +185,7 @@ def test_without_a_compiler_the_answers_are_the_same(monkeypatch: pytest.MonkeyP
 def test_a_checkout_that_was_not_built_works() -> None:
     code = (
         "import sys; sys.modules['redirector.answer._fast'] = None\n"
-        "from redirector.answer import draw, join\n"
+        "from redirector.answer.choose import draw\nfrom redirector.answer.show import join\n"
         "assert draw.draw is draw.draw_plainly and join.join is join.join_plainly"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

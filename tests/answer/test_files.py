@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Answer, Kind, Tier
-from redirector.answer.redirects import MAX_LINKS, wanted_metalink
+from redirector.answer.show.redirects import MAX_LINKS, wanted_metalink
 from redirector.model import Catalog, Directory, FileDetail, FileIndex, HostSetId, path_key
 from tests.answer.catalogs import CLIENTS, catalogs
 from tests.answer.forms import check_form

@@ -13,8 +13,8 @@ from lxml import etree  # type: ignore[import-untyped]  # it has neither annotat
 
 from redirector import __version__
 from redirector.answer.answer import Answer, Kind
-from redirector.answer.query import FORMATS
-from redirector.answer.urls import plain_url
+from redirector.answer.ask.query import FORMATS
+from redirector.answer.show.urls import plain_url
 from redirector.model import Catalog, Dialect, FileDetail, Place
 from tests.answer.catalogs import CLIENTS, catalogs
 from tests.answer.forms import check_form

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Answer, Form, Tier
-from redirector.answer.query import parse_query
-from redirector.answer.rank import Ranking, rank
-from redirector.answer.resolve import resolve
-from redirector.answer.sheets import visible
+from redirector.answer.ask.query import parse_query
+from redirector.answer.ask.resolve import resolve
+from redirector.answer.choose.rank import Ranking, rank
+from redirector.answer.choose.sheets import visible
 from redirector.model import Catalog, Dialect, HostId, HostSet
 from tests.answer.catalogs import CLIENTS, catalogs
 from tests.answer.forms import check_form

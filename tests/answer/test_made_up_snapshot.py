@@ -10,12 +10,12 @@ import pytest
 from benchmarks.make_snapshot import AS_TABLE, CONTINENTS, SNAPSHOT, write_snapshot
 from benchmarks.scale import SCALES
 from redirector.answer.answer import Form
-from redirector.answer.query import parse_query
-from redirector.answer.rank import rank
-from redirector.answer.resolve import resolve
+from redirector.answer.ask.query import parse_query
+from redirector.answer.ask.resolve import resolve
+from redirector.answer.choose.rank import rank
+from redirector.answer.choose.sheets import visible
 from redirector.answer.serve import Responder
-from redirector.answer.sheets import visible
-from redirector.config import Config
+from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 from tests.answer.forms import check_form
 from tests.real import COUNTRIES

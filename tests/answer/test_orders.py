@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from redirector.answer.answer import Form, Tier
-from redirector.answer.lineup import Lineup
-from redirector.answer.rank import rank
+from redirector.answer.choose.lineup import Lineup
+from redirector.answer.choose.rank import rank
 from redirector.answer.serve import Responder
 from redirector.locate.geoip import Location
 from redirector.model import Catalog, Dialect, HostSetId

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Kind, Request
-from redirector.answer.samples import pick_sample
+from redirector.answer.show.samples import pick_sample
 from redirector.locate.proxies import Client
 from redirector.model import Catalog, Dialect, Directory, HostSetId
 from tests.answer.catalogs import catalogs

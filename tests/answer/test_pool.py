@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.answer.pool import Pool
+from redirector.answer.choose.pool import Pool
 from tests.answer.trees import tree_rig
 from tests.rig import Rig, mirror, rig
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Kind
-from redirector.answer.query import Query, kind_of, parse_query
-from redirector.answer.wishes import NO_WISHES, Wishes
+from redirector.answer.ask.query import Query, kind_of, parse_query
+from redirector.answer.ask.wishes import NO_WISHES, Wishes
 from redirector.errors import QueryError
 
 LIST, LINK, ISOS, PAGE, OTHER = Kind.MIRRORLIST, Kind.METALINK, Kind.ISOLIST, Kind.PAGE, Kind.OTHER

@@ -9,7 +9,7 @@ import pytest
 from redirector.answer.answer import Tier
 from redirector.answer.explain import explain
 from redirector.answer.serve import Responder
-from redirector.config import Config
+from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 from tests.real import ASNS, COUNTRIES
 from tests.rig import NOW, Rig

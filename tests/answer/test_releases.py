@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.answer.releases import (
+from redirector.errors import QueryError
+from redirector.model import HostSetId, Releases, TreeRepository
+from redirector.sources.mirrors_d.load import load_tree
+from redirector.tree.resolve import (
     Resolved,
     ResolvedVersion,
     plain_names,
@@ -18,9 +21,6 @@ from redirector.answer.releases import (
     resolve_repository,
     resolve_version,
 )
-from redirector.errors import QueryError
-from redirector.model import HostSetId, Releases, TreeRepository
-from redirector.sources.mirrors_d import load_tree
 from tests.rig import NOW
 
 STANDARD, KITTEN, OLD = HostSetId(0), HostSetId(1), HostSetId(2)

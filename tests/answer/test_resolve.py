@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redirector.answer.names import find_nearest
-from redirector.answer.query import parse_query
-from redirector.answer.releases import resolve_version
-from redirector.answer.resolve import resolve
+from redirector.answer.ask.listing import Listing
+from redirector.answer.ask.query import parse_query
+from redirector.answer.ask.resolve import resolve
 from redirector.errors import QueryError
 from redirector.model import Directory, HostSetId, TreeRepository
-from redirector.snapshot.listing import Listing
+from redirector.tree.names import find_nearest
+from redirector.tree.resolve import resolve_version
 from tests.answer.trees import RELEASES, tree_of, tree_rig
 from tests.rig import Rig, catalog_of, mirror, rig, rig_of
 

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 import pytest
 
 from redirector.answer.answer import Tier
-from redirector.answer.rank import Ranking, rank
-from redirector.answer.wishes import NO_WISHES, Wishes
+from redirector.answer.ask.wishes import NO_WISHES, Wishes
+from redirector.answer.choose.rank import Ranking, rank
 from redirector.model import Catalog, HostId
 from redirector.snapshot.snapshot import Snapshot
 from tests.answer.catalogs import part_of

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from redirector.answer.answer import Form, Tier
-from redirector.answer.lineup import Lineup
-from redirector.answer.seed import client_seed
-from redirector.answer.sheets import Sheet
+from redirector.answer.choose.lineup import Lineup
+from redirector.answer.choose.seed import client_seed
+from redirector.answer.choose.sheets import Sheet
 from redirector.model import Catalog, HostId, HostSetId
 from tests.answer.catalogs import part_of
 from tests.answer.trees import tree_rig

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from redirector.model import Catalog, Dialect, Directory, FileDetail, HostSetId, Releases, TreeRepository
-from redirector.sources.releases import list_spots
+from redirector.tree.releases import list_spots
 from tests.rig import DETAIL, OLDER, Mirror, Rig, catalog_of, rig_of
 
 RELEASES = Releases(

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.make_snapshot import AS_TABLE, CONTINENTS, SNAPSHOT, write_snapshot
 from benchmarks.scale import SCALES, Scale
-from redirector.sources.mirrormanager import load_snapshot_file
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 from tests.sources.snapshot_file import MirrorList
 
 

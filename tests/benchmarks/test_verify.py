@@ -17,8 +17,8 @@ from benchmarks.setting import METALINK, MIRRORLIST, Inputs, Setting
 from benchmarks.traffic import tree_targets, write_traffic
 from benchmarks.verify import Exchange, SnapshotJudge, TreeJudge, ask, verify
 from redirector.model import Catalog
-from redirector.sources.mirrormanager import load_snapshot_file
-from redirector.sources.mirrors_d import load_tree
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
+from redirector.sources.mirrors_d.load import load_tree
 
 CLIENT = b"8.8.8.8"
 """In the United States by every country table."""

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from redirector.config import Config
+from redirector.settings.serving import Config
 from tests.clients.service import open_service
 from tests.deploy.rig import DEPLOY, LIMIT_S, ROOT, run, write_tree
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from redirector.config import Config
-from redirector.config_file import load_config
+from redirector.settings.file import load_config
+from redirector.settings.serving import Config
 from tests.deploy.rig import DEPLOY, run
 
 VERSIONS = ("1.30", "1.33")

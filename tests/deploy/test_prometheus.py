@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from redirector.config_file import load_config
+from redirector.settings.file import load_config
 from tests.clients.service import open_service
 from tests.deploy.rig import DEPLOY, ROOT, run
 

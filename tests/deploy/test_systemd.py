@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.config_file import load_config
+from redirector.settings.file import load_config
 from tests.deploy.rig import DEPLOY, run
 
 SYSTEMD = DEPLOY / "systemd"

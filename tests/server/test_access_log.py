@@ -15,7 +15,7 @@ import pytest
 
 from redirector.answer.answer import Answer, Kind, Tier
 from redirector.model import HostId
-from redirector.server.access_log import (
+from redirector.server.between.access_log import (
     MAX_BATCHES,
     AccessLog,
     Entry,
@@ -26,7 +26,7 @@ from redirector.server.access_log import (
     render_json,
     render_mirrormanager,
 )
-from redirector.server.channel import make_pair
+from redirector.server.between.channel import make_pair
 from tests.server.load import Crowd
 from tests.server.running import METALINK, TARGET, serving, wait_until
 

@@ -6,7 +6,7 @@ import pytest
 
 from redirector.answer.answer import Answer, Kind, Request
 from redirector.model import HostId
-from redirector.server.canaries import check_canaries
+from redirector.server.nursery.canaries import check_canaries
 
 
 class Told:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from redirector.server.channel import MAX_DESCRIPTORS, Channel, make_pair
+from redirector.server.between.channel import MAX_DESCRIPTORS, Channel, make_pair
 
 
 def test_messages_keep_their_order_and_bounds_whatever_their_size() -> None:

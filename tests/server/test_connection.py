@@ -11,11 +11,11 @@ from itertools import combinations
 import pytest
 from aiohttp import web
 
-from redirector.config import Config
-from redirector.server.app import Service
-from redirector.server.connection import Connection
-from redirector.server.counters import CounterMemory, Counters, Layout, make_counter_file
-from redirector.server.lane import Lane, LaneConnection
+from redirector.server.between.counters import CounterMemory, Counters, Layout, make_counter_file
+from redirector.server.worker.app import Service
+from redirector.server.worker.connection import Connection
+from redirector.server.worker.lane import Lane, LaneConnection
+from redirector.settings.serving import Config
 from tests.rig import mirror, rig
 
 LIST = b"GET /mirrorlist?repo=fedora-40&arch=x86_64 HTTP/1.1\r\nHost: test\r\n\r\n"

@@ -9,7 +9,7 @@ import pytest
 
 from redirector.answer.answer import Answer, Kind, Tier
 from redirector.model import HostId
-from redirector.server.counters import (
+from redirector.server.between.counters import (
     BOUNDS_S,
     BUCKETS,
     COUNTRY,
@@ -25,7 +25,7 @@ from redirector.server.counters import (
     Layout,
     make_counter_file,
 )
-from redirector.server.metrics import MAX_LEFT_HOSTS, Totals
+from redirector.server.supervisor.metrics import MAX_LEFT_HOSTS, Totals
 
 HOSTS = ("a.example", "b.example")
 COUNTRIES = ("DE", "FR")

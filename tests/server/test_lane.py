@@ -12,11 +12,11 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redirector.config import Config
-from redirector.server.app import Service
-from redirector.server.connection import Connection
-from redirector.server.counters import CounterMemory, Counters, Layout, make_counter_file
-from redirector.server.lane import Lane, LaneConnection
+from redirector.server.between.counters import CounterMemory, Counters, Layout, make_counter_file
+from redirector.server.worker.app import Service
+from redirector.server.worker.connection import Connection
+from redirector.server.worker.lane import Lane, LaneConnection
+from redirector.settings.serving import Config
 from tests.rig import mirror, rig
 from tests.server.test_connection import Wire
 
@@ -40,7 +40,7 @@ _TURNS = 200
 @pytest.fixture(autouse=True)
 def no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways draw the same bits where an order hangs on chance."""
-    monkeypatch.setattr("redirector.server.lane.getrandbits", lambda bits: 12345)
+    monkeypatch.setattr("redirector.server.worker.lane.getrandbits", lambda bits: 12345)
     monkeypatch.setattr("random.getrandbits", lambda bits: 12345)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from redirector.option import Address
-from redirector.server.listeners import handed_over, open_listeners
+from redirector.server.between.listeners import handed_over, open_listeners
+from redirector.settings.option import Address
 from tests.server.running import ask, serving
 
 SYSTEMD = """

@@ -13,7 +13,7 @@ from shutil import copytree, ignore_patterns
 import pytest
 
 import redirector
-from redirector.server.logs import LIMIT_LINES, JsonFormatter, RateLimit, StandardError, TextFormatter
+from redirector.server.between.logs import LIMIT_LINES, JsonFormatter, RateLimit, StandardError, TextFormatter
 from tests.server.running import serving, write_snapshot
 
 
@@ -46,7 +46,7 @@ def test_json_holds_what_the_text_does() -> None:
 
 def test_repeated_lines_are_limited_and_different_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0] * 100 + [11.0] * 100)
-    monkeypatch.setattr("redirector.server.logs.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("redirector.server.between.logs.time.monotonic", lambda: next(clock))
     limit = RateLimit()
     passed = [limit.filter(record("request %s failed", number)) for number in range(50)]
     assert passed == [True] * LIMIT_LINES + [False] * (50 - LIMIT_LINES)

@@ -8,10 +8,10 @@ import time
 from aiohttp import web
 
 from redirector.answer.answer import Kind
-from redirector.server.app import Service
-from redirector.server.counters import BOUNDS_S, DURATION_SUM
-from redirector.server.lane import Lane, LaneConnection
-from redirector.server.outbox import MAX_HELD_BYTES
+from redirector.server.between.counters import BOUNDS_S, DURATION_SUM
+from redirector.server.worker.app import Service
+from redirector.server.worker.lane import Lane, LaneConnection
+from redirector.server.worker.outbox import MAX_HELD_BYTES
 from tests.server.test_connection import LIST, Wire, service
 
 __all__ = ["service"]

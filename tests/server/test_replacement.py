@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from redirector.server.messages import Extent, Report
-from redirector.server.replacement import check_replacement
+from redirector.server.between.messages import Extent, Report
+from redirector.server.supervisor.replacement import check_replacement
 
 COUNTS = {
     "hosts": 10,

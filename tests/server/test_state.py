@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from redirector.config import Config
-from redirector.server.messages import Extent, Report
-from redirector.server.state import find_kept, keep
+from redirector.server.between.messages import Extent, Report
+from redirector.server.supervisor.state import find_kept, keep
+from redirector.settings.serving import Config
 from tests.server.running import METALINK, Server, serving, write_snapshot
 from tests.sources.tree import mirror_files, write_tree
 

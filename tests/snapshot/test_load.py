@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from redirector.answer.serve import Responder
-from redirector.config import Config
 from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Dialect, Severity
+from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 from redirector.snapshot.snapshot import Snapshot
 from tests.real import CONTINENTS, GEOIP

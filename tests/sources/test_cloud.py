@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from redirector.sources.cloud import parse_ranges, pick_networks
+from redirector.sources.mirrors_d.cloud import parse_ranges, pick_networks
 
 LISTS = {
     "aws": {

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.model import Severity
-from redirector.sources.files import Value, parse_yaml
-from redirector.sources.mirror_file import Mirror, read_mirror
+from redirector.plain_yaml import Value, parse_yaml
+from redirector.sources.mirrors_d.mirror_file import Mirror, read_mirror
 from redirector.sources.problems import Report
 from tests.sources.tree import mirror_text
 

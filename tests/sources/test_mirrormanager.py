@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from redirector.errors import SnapshotError
 from redirector.model import Catalog, Dialect, FileDetail, Host, Severity
-from redirector.sources.mirrormanager import load_snapshot_file
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 from tests.real import CONTINENTS, COUNTRIES
 from tests.sources.snapshot_file import MirrorList
 

@@ -13,7 +13,7 @@ import pytest
 from redirector.errors import SnapshotError
 from redirector.locate.places import distance_km
 from redirector.model import Catalog, Dialect, HostId, Place
-from redirector.sources.mirrors_d import load_tree
+from redirector.sources.mirrors_d.load import load_tree
 from tests.sources.tree import (
     CONFIG,
     DAY_S,

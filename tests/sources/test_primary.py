@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from redirector.model import FileDetail
 from redirector.sources.inputs import Inputs
-from redirector.sources.primary import AlternatesRule, Metadata, find_pushes, find_tree, parse_repomd
+from redirector.sources.mirrors_d.primary import AlternatesRule, Metadata, find_pushes, find_tree, parse_repomd
 from redirector.sources.problems import Report
 from tests.sources.tree import DAY_S, NOW, repomd
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.model import FileIndex, path_key
-from redirector.sources import primary_files
-from redirector.sources.primary import MasterTree, find_tree, parse_names
-from redirector.sources.primary_files import index_files
+from redirector.sources.mirrors_d import primary_files
+from redirector.sources.mirrors_d.primary import MasterTree, find_tree, parse_names
+from redirector.sources.mirrors_d.primary_files import index_files
 from redirector.sources.problems import Report
 from tests.sources.tree import CONFIG, load, mirror_files, problems_of
 

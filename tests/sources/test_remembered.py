@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.config import Config
 from redirector.model import Catalog, Directory, FileDetail, HostSetId, Severity
+from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
-from redirector.sources.mirrors_d import load_tree
-from redirector.sources.remembered import (
+from redirector.sources.mirrors_d.load import load_tree
+from redirector.sources.mirrors_d.remembered import (
     FILE,
     keep_remembered,
     load_remembered,

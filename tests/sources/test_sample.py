@@ -8,7 +8,7 @@ import pytest
 
 from redirector.model import Catalog
 from redirector.snapshot.check import check_catalog
-from redirector.sources.mirrors_d import load_tree
+from redirector.sources.mirrors_d.load import load_tree
 from tests.rig import NOW
 from tests.sources.tree import DAY_S
 

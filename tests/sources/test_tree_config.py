@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.sources.files import Value, parse_yaml
+from redirector.plain_yaml import Value, parse_yaml
+from redirector.sources.mirrors_d.tree_config import TreeConfig, read_config
 from redirector.sources.problems import Report
-from redirector.sources.tree_config import TreeConfig, read_config
 from tests.sources.tree import CONFIG
 
 

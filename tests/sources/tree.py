@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from redirector.model import Catalog, Host
-from redirector.sources.mirrors_d import load_tree
+from redirector.sources.mirrors_d.load import load_tree
 
 NOW = 1_790_000_000.0
 DAY_S = 86_400

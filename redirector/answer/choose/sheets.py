@@ -1,0 +1,94 @@
+"""What each host has to show for one host set in one form: a list by host id, ready to be read in any order.
+
+Sheets depend on neither client nor directory, so there are few of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from redirector.answer.answer import Form
+from redirector.answer.ask.wishes import Wishes
+from redirector.answer.choose.rank import Ranking, Reason, kept_hosts
+from redirector.answer.show.metalink import metalink_entry
+from redirector.answer.show.mirrorlist import choose_urls, mirrorlist_entry
+from redirector.model import HostId, HostSet, HostSetId
+from redirector.snapshot.snapshot import Snapshot
+
+
+@dataclass(slots=True, eq=False)
+class Sheet:
+    """What hosts show, in one form.
+
+    entries  by host id; None: nothing. See `join`
+    present  by host id; the host as a character where there is an entry, "" elsewhere
+    """
+
+    entries: list[Any]
+    present: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.present = ["" if entry is None else chr(host) for host, entry in enumerate(self.entries)]
+
+
+class Sheets:
+    """The sheets of a snapshot for clients without wishes; made when first needed, never forgotten.
+
+    cost  10 kB for 700 hosts, the texts being shared; there are three for each host set at most
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._sheets: dict[int, Sheet] = {}
+        self._known: dict[object, Any] = {}
+
+    def find(self, host_set: HostSetId, form: Form) -> Sheet:
+        """The sheet of a host set, each host with the URLs that *form* shows by itself."""
+        key = host_set * 4 + form
+        return self._sheets.get(key) or self._make(key, host_set, form)
+
+    def _make(self, key: int, host_set: HostSetId, form: Form) -> Sheet:
+        carriers = self._snapshot.host_sets[host_set]
+        shown = {host: choose_urls(urls, (), form) for host, urls in carriers.urls.items()}
+        sheet = self._sheets[key] = sheet_of(self._snapshot, carriers, shown, form)
+        sheet.entries = [entry and self._known.setdefault(entry, entry) for entry in sheet.entries]
+        return sheet
+
+
+def sheet_of(snapshot: Snapshot, carriers: HostSet, shown: Mapping[HostId, Sequence[str]], form: Form) -> Sheet:
+    """The sheet on which the hosts of *shown*, and no others, have their URLs there."""
+    entries: list[Any] = [None] * len(snapshot.hosts)
+    public = frozenset(carriers.public) if form is Form.METALINK else frozenset()
+    for host, urls in shown.items():
+        if urls:
+            if form is Form.METALINK:
+                entries[host] = metalink_entry(urls, snapshot.hosts[host].country, host not in public, snapshot.policy)
+            else:
+                entries[host] = mirrorlist_entry(urls)
+    return Sheet(entries)
+
+
+def visible(
+    snapshot: Snapshot, carriers: HostSet, ranking: Ranking, wishes: Wishes, form: Form
+) -> tuple[Ranking, dict[HostId, tuple[str, ...]]]:
+    """The ranking without hosts that have no URL to show in *form*, unless that leaves nobody; and the base URLs."""
+    hosts = [host for group in ranking.groups for host in group.hosts]
+    if ranking.origin is not None:
+        hosts.append(ranking.origin)
+    relax = snapshot.policy.relax
+    is_unmet = "protocol" in ranking.relaxed and (relax or form is Form.REDIRECT)
+    protocols = () if is_unmet else wishes.protocols
+    chosen = {host: choose_urls(carriers.urls[host], protocols, form) for host in hosts}
+    if protocols and relax and not any(chosen.values()):  # a redirect to what browsers cannot read
+        ranking = replace(ranking, relaxed=(*ranking.relaxed, "protocol"))
+        chosen = {host: choose_urls(carriers.urls[host], (), form) for host in hosts}
+    shown = {host: urls for host, urls in chosen.items() if urls}
+    if not shown and form is not Form.REDIRECT:
+        shown = {host: carriers.urls[host] for host in hosts}
+    if len(shown) == len(hosts):
+        return ranking, shown
+    dropped = {**ranking.dropped, **{host: Reason.PROTOCOL for host in hosts if host not in shown}}
+    origin = ranking.origin if ranking.origin in shown else None
+    return replace(ranking, groups=tuple(kept_hosts(ranking.groups, shown)), dropped=dropped, origin=origin), shown

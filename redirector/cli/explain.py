@@ -1,0 +1,41 @@
+"""`redirector explain`: how the answer to a target comes about for a client."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from redirector.cli.options import LOADING, add_options, read_config
+from redirector.cli.output import Exit, one_line, print_result, say
+from redirector.errors import QueryError, SnapshotError
+from redirector.settings.serving import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The target, the client, and the options that decide what is loaded."""
+    parser.add_argument(
+        "target", metavar="TARGET", help="such as '/metalink?repo=baseos-9&arch=x86_64', or a whole URL"
+    )
+    parser.add_argument("--client", metavar="ADDRESS", required=True, help="the address that asks")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    add_options(parser, Config, LOADING)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the explanation."""
+    config = read_config(arguments)
+    from redirector.answer.explain import explain
+    from redirector.answer.serve import Responder
+    from redirector.snapshot.load import load_snapshot
+
+    now = time.time()
+    try:
+        explanation = explain(Responder(load_snapshot(config, now)), arguments.target, arguments.client, now)
+    except SnapshotError as error:
+        say(str(error))
+        return Exit.FAILED
+    except QueryError as error:
+        say(error.text)
+        return Exit.FAILED if error.status == 404 else Exit.WRONG_USAGE
+    text = explanation.as_json() if arguments.json else explanation.as_text()
+    return print_result("\n".join(map(one_line, text.split("\n"))) + "\n", Exit.DONE)

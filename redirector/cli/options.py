@@ -1,0 +1,49 @@
+"""The options of a job as flags of its command, and what was given for them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+
+from redirector.settings.file import load_config
+from redirector.settings.jobs import JOBS
+from redirector.settings.option import default_text, options_of
+from redirector.settings.serving import Config
+
+LOADING = frozenset(
+    "source config geoip asn continents minimum compatibility order_window_s trusted_proxies state newest_s".split()
+)
+"""Keys of `Config` that decide what is loaded, and so matter to every command that loads it."""
+
+
+def add_options(parser: argparse.ArgumentParser, job: type, shown: Collection[str] | None = None) -> None:
+    """Add the flags of *job*'s settings; those that are given become attributes of the arguments.
+
+    shown  keys that the command uses, and its help shows; the others are accepted all the same, so that one list of
+           options does for all commands. None: all
+    """
+    known = {action.dest for action in parser._actions}
+    group = parser.add_argument_group("options", argument_default=argparse.SUPPRESS)
+    for key, option in options_of(job):
+        if not option.flag or key in known:
+            continue
+        text = f"{option.help} (default: {default_text(job, key)})".replace("%", "%%")
+        is_shown = shown is None or key in shown
+        group.add_argument(
+            option.flag,
+            dest=key,
+            metavar=option.metavar,
+            action="append" if option.repeat else "store",
+            help=text if is_shown else argparse.SUPPRESS,
+        )
+
+
+def flags_of(arguments: argparse.Namespace) -> dict[str, str | Sequence[str]]:
+    """What was given for the options of all jobs: key -> what stood behind its flag."""
+    keys = {key for job in JOBS for key, _ in options_of(job)}
+    return {key: getattr(arguments, key) for key in keys if key in arguments}
+
+
+def read_config(arguments: argparse.Namespace) -> Config:
+    """The settings of the answering half. Raises ConfigError."""
+    return load_config(flags_of(arguments))

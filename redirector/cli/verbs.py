@@ -1,0 +1,50 @@
+"""The commands: a name, what it does, and the module that is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from redirector.errors import ConfigError
+
+
+class VerbModule(Protocol):
+    """What a module of this folder offers for its command."""
+
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One command.
+
+    usage  what follows its name, besides options
+    extra  the extra of the package without which it cannot run; "" when the package alone is enough
+    """
+
+    name: str
+    help: str
+    usage: str = ""
+    extra: str = ""
+
+    def load(self) -> VerbModule:
+        """The command's module. Raises ConfigError when a library that it needs is not installed."""
+        try:
+            return cast(VerbModule, import_module(f"redirector.cli.{self.name}"))
+        except ModuleNotFoundError as error:
+            if not self.extra or (error.name or "").startswith("redirector"):
+                raise
+            way_out = f"{error.name} is not installed; pip install 'redirector[{self.extra}]' brings what it needs"
+            raise ConfigError("command line", self.name, None, way_out) from None
+
+
+VERBS = (
+    Verb("serve", "load, check, and answer until SIGTERM"),
+    Verb("check", "load what serve would load, and print each problem"),
+    Verb("explain", "print how the answer to a target comes about, step by step", "TARGET --client ADDRESS "),
+    Verb("place", "look mirrors without a place up (DNS, then --geoip) and write the tree's places file"),
+)

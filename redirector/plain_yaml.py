@@ -1,0 +1,163 @@
+"""YAML as plain values, parsed so that no file can harm the process.
+
+YAML is taken as a tree of texts, `true`, `false` and null: numbers stay as they were typed, and 8.10 is not 8.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import yaml
+
+Value: TypeAlias = "bool | str | list[Value] | dict[str, Value] | None"
+
+YAML_LIMIT_BYTES = 4 << 20
+"""The largest real file, `config.yml`, has 10 kB; a places file of 5,000 mirrors 400 kB."""
+
+_LIMIT_NODES = 200_000
+"""Counted with every alias written out: a file of 1 kB can name a billion values by aliases of aliases."""
+
+_LIMIT_DEPTH = 20
+"""Real files are four deep. The C composer of PyYAML overflows its stack some ten thousand deep; we do not use it."""
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE = frozenset(form for word in ("yes", "true", "on") for form in (word, word.capitalize(), word.upper()))
+_FALSE = frozenset(form for word in ("no", "false", "off") for form in (word, word.capitalize(), word.upper()))
+"""YAML 1.1, as every reader of these files today: the country code `NO` is false unless it is quoted."""
+
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "seq", "map"))
+_TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A YAML document and the keys that stand twice in one of its mappings (the later one counts)."""
+
+    value: Value
+    repeated_keys: tuple[str, ...]
+
+
+def parse_yaml(raw: bytes) -> Parsed:
+    """The one document in *raw*.
+
+    raises  ValueError, with one line of text and the line number, for anything that is not plain YAML in UTF-8
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from error
+    builder = _Builder()
+    try:
+        builder.take_all(yaml.parse(text, Loader=yaml.CSafeLoader))
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"not YAML: {error.problem}{line}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {str(error).splitlines()[0]}") from error
+    return Parsed(builder.root, tuple(builder.repeated_keys))
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping that is still being read; a mapping's children are keys and values in turn."""
+
+    is_mapping: bool
+    anchor: str | None
+    nodes_before: int
+    children: list[Value] = field(default_factory=list)
+
+    @property
+    def wants_key(self) -> bool:
+        return self.is_mapping and len(self.children) % 2 == 0
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Builds values from parser events, without recursion and within the limits."""
+
+    root: Value = None
+    repeated_keys: list[str] = field(default_factory=list)
+    nodes: int = 0
+    documents: int = 0
+    open: list[_Open] = field(default_factory=list)
+    anchors: dict[str, tuple[Value, int]] = field(default_factory=dict)
+
+    def take_all(self, events: Iterable[yaml.Event]) -> None:
+        for event in events:
+            match event:
+                case yaml.ScalarEvent():
+                    self._count(1)
+                    self._close(self._scalar(event), event.anchor, 1)
+                case yaml.AliasEvent():
+                    self._alias(event)
+                case yaml.CollectionStartEvent():
+                    self._start(event)
+                case yaml.CollectionEndEvent():
+                    ended = self.open.pop()
+                    value = self._mapping(ended.children) if ended.is_mapping else ended.children
+                    self._close(value, ended.anchor, self.nodes - ended.nodes_before)
+                case yaml.DocumentStartEvent():
+                    self.documents += 1
+                    if self.documents > 1:
+                        raise ValueError(f"a second document starts{_where(event)}")
+                case _:
+                    pass
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Value:
+        if event.tag is not None and event.tag not in _PLAIN_TAGS | _TEXT_TAGS:
+            raise ValueError(f"tag {event.tag[:50]!r}{_where(event)}")
+        is_key = bool(self.open) and self.open[-1].wants_key
+        if event.style or event.tag in _TEXT_TAGS or is_key:
+            return event.value
+        if event.value in _NULLS:
+            return None
+        if event.value in _TRUE:
+            return True
+        return False if event.value in _FALSE else event.value
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        anchor = event.anchor or ""
+        if anchor not in self.anchors:
+            raise ValueError(f"alias *{anchor[:50]} without its anchor{_where(event)}")
+        value, nodes = self.anchors[anchor]
+        self._count(nodes)
+        self._close(value, None, nodes)
+
+    def _start(self, event: yaml.CollectionStartEvent) -> None:
+        if event.tag is not None and event.tag not in _PLAIN_TAGS:
+            raise ValueError(f"tag {event.tag[:50]!r}{_where(event)}")
+        if self.open and self.open[-1].wants_key:
+            raise ValueError(f"a key that is no text{_where(event)}")
+        if len(self.open) == _LIMIT_DEPTH:
+            raise ValueError(f"nested more than {_LIMIT_DEPTH} deep{_where(event)}")
+        self.open.append(_Open(isinstance(event, yaml.MappingStartEvent), event.anchor, self.nodes))
+        self._count(1)
+
+    def _count(self, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > _LIMIT_NODES:
+            raise ValueError(f"more than {_LIMIT_NODES:,} values, aliases written out")
+
+    def _close(self, value: Value, anchor: str | None, nodes: int) -> None:
+        if anchor is not None:
+            self.anchors[anchor] = value, nodes
+        if self.open:
+            self.open[-1].children.append(value)
+        else:
+            self.root = value
+
+    def _mapping(self, children: list[Value]) -> dict[str, Value]:
+        mapping: dict[str, Value] = {}
+        for key, value in zip(children[::2], children[1::2], strict=True):
+            if not isinstance(key, str):
+                raise ValueError("a key that is no text")
+            if key in mapping:
+                self.repeated_keys.append(key)
+            mapping[key] = value
+        return mapping
+
+
+def _where(event: yaml.Event) -> str:
+    return f" in line {event.start_mark.line + 1}" if event.start_mark else ""

@@ -1,0 +1,124 @@
+"""The listening sockets: opened here, or handed over by systemd."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from redirector.settings.option import Address
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted; the kernel takes the less of this and `net.core.somaxconn`."""
+
+FIRST_HANDED_OVER = 3
+"""The first descriptor that systemd hands over (sd_listen_fds, SD_LISTEN_FDS_START)."""
+
+ADMIN_NAME = "admin"
+"""`FileDescriptorName=` of the socket that is the admin listener's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that listens.
+
+    path  of the unix socket that was made here and is removed at the end
+    """
+
+    socket: socket.socket
+    path: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a client would be given: a URL, or `unix:PATH`."""
+        if self.socket.family == socket.AF_UNIX:
+            return f"unix:{self.socket.getsockname()}"
+        host, port = self.socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def close(self) -> None:
+        """Close this process's copy, and remove what was made."""
+        self.socket.close()
+        if self.path is not None:
+            with suppress(OSError):
+                os.unlink(self.path)
+
+
+def open_listeners(addresses: Sequence[Address], mode: int) -> tuple[Listener, ...]:
+    """Listen on all of *addresses*; a unix socket gets the permissions *mode*. Raises OSError, naming the address."""
+    opened: list[Listener] = []
+    ports_v4 = {address.port for address in addresses if address.host == "0.0.0.0"}
+    for address in addresses:
+        try:
+            if address.path is not None:
+                opened.append(_open_unix(address.path, mode))
+            else:
+                opened.append(_open_tcp(address, both=address.host == "::" and address.port not in ports_v4))
+        except OSError as error:
+            for listener in opened:
+                listener.close()
+            raise OSError(error.errno, f"cannot listen on {address}: {error.strerror or error}") from None
+    return tuple(opened)
+
+
+def _open_tcp(address: Address, both: bool) -> Listener:
+    family, kind, protocol, _, place = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        opened.bind(place)
+        opened.listen(BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    return Listener(opened)
+
+
+def _open_unix(path: str, mode: int) -> Listener:
+    _remove_dead_socket(path)
+    opened = socket.socket(socket.AF_UNIX)
+    try:
+        opened.bind(path)
+        os.chmod(path, mode)
+        opened.listen(BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    return Listener(opened, path)
+
+
+def _remove_dead_socket(path: str) -> None:
+    """Remove the socket that a server left behind when it was killed; one that is listened to stays."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)
+
+
+def handed_over(environment: Mapping[str, str]) -> tuple[tuple[Listener, ...], Listener | None]:
+    """What systemd listens on for this process: the sockets for clients, and the admin listener's."""
+    if environment.get("LISTEN_PID") != str(os.getpid()):
+        return (), None
+    count = int(environment.get("LISTEN_FDS", "0"))
+    names = environment.get("LISTEN_FDNAMES", "").split(":") + [""] * count
+    clients: list[Listener] = []
+    admin = None
+    for position in range(count):
+        listener = Listener(socket.socket(fileno=FIRST_HANDED_OVER + position))
+        listener.socket.set_inheritable(False)
+        if names[position] == ADMIN_NAME:
+            admin = listener
+        else:
+            clients.append(listener)
+    return tuple(clients), admin

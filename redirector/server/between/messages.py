@@ -1,0 +1,156 @@
+"""What our processes say to each other over channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redirector.model import Problem
+from redirector.settings.serving import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much there is and how old it is: what a replacement is measured by.
+
+    counts  name -> how many
+    built   when the source's data was made, epoch seconds
+    dated   the source itself says so (MirrorManager's `Time`), so that older data can be told
+    """
+
+    counts: dict[str, int]
+    built: int
+    dated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the supervisor knows about a snapshot that a nursery holds.
+
+    hosts      names, by host id
+    countries  codes that a client can come from
+    databases  base name of each MMDB -> when it was built, epoch seconds
+    """
+
+    path: str
+    extent: Extent
+    loaded: float
+    duration_s: float
+    hosts: tuple[str, ...]
+    countries: tuple[str, ...]
+    databases: Mapping[str, int]
+    inputs: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def began(self) -> float:
+        """When the load began, epoch seconds."""
+        return self.loaded - self.duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Supervisor to nursery, with the access log's socket and the listening sockets: load."""
+
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Nursery to supervisor: ready to fork."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nursery to supervisor, its last message: these inputs cannot be served.
+
+    option  the fields of a ConfigError, if it is an option that is wrong, and not the files
+    """
+
+    problems: tuple[Problem, ...] = ()
+    option: tuple[str, str, object, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Supervisor to nursery, with the memory of the counters of *slots* workers."""
+
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Supervisor to nursery, with the worker's end of its channel."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """Nursery to supervisor, for each `Fork` in order."""
+
+    slot: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Nursery to supervisor: a worker ended with *code*, or by the signal of which it is the negative number."""
+
+    pid: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Supervisor to nursery."""
+
+    number: int
+    target: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Nursery to supervisor: *status* and *text* (JSON with 200) for the admin listener."""
+
+    number: int
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """Worker to supervisor: it accepts connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Worker to supervisor: it no longer accepts connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Supervisor to worker, with one end of a socket pair over which another worker hands connections over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Worker to worker, or supervisor to worker, with open connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Supervisor to worker: stop accepting, then finish within *timeout_s*.
+
+    With a descriptor: hand quiet connections over through it. Without one: take more connections until `Finish`.
+    """
+
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Supervisor to worker that drains: no further connection will come; end when the last one has."""

@@ -1,0 +1,224 @@
+"""A nursery: a plain synchronous process that loads one snapshot and forks the workers that share its pages.
+
+It is started by the supervisor as a program of its own, never forked from it, and told what to do through the channel
+at its standard input. When the channel closes, the supervisor is gone or has no more need of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+
+from redirector.answer.choose.draw import draw, draw_plainly
+from redirector.answer.explain import explain
+from redirector.answer.serve import Responder
+from redirector.errors import ConfigError, QueryError, SnapshotError
+from redirector.model import Dialect
+from redirector.server.between.channel import Channel
+from redirector.server.between.counters import CounterMemory, Counters, Layout
+from redirector.server.between.logs import configure_logging
+from redirector.server.between.messages import (
+    Count,
+    Ended,
+    Explain,
+    Explained,
+    Extent,
+    Failed,
+    Fork,
+    Forked,
+    Loaded,
+    Report,
+    Start,
+)
+from redirector.server.between.processes import SIGNALS, die_with_parent, name_process
+from redirector.server.nursery.canaries import check_canaries
+from redirector.server.worker.worker import run_worker
+from redirector.settings.serving import Config
+from redirector.snapshot.load import load_snapshot
+from redirector.snapshot.snapshot import Snapshot
+from redirector.sources.mirrors_d.remembered import keep_remembered, render_remembered
+
+_log = logging.getLogger("redirector.server")
+
+NOT_COMPILED = (
+    "the part in C was not compiled when redirector was installed: every answer takes longer; "
+    "to mend it, have a C compiler and Python's headers there, and install again"
+)
+
+
+def main() -> None:
+    """Be a nursery until the channel closes."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    die_with_parent()
+    name_process("rd-nursery")
+    control = Channel(socket.socket(fileno=os.dup(0)))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    with suppress(ConnectionError):
+        received = control.receive()
+        if received is None:
+            return
+        assert isinstance(received.message, Start)
+        config = received.message.config
+        configure_logging(config.log_level, config.log_format)
+        log_sink, *listeners = (socket.socket(fileno=descriptor) for descriptor in received.descriptors)
+        log_sink.setblocking(False)
+        began = time.monotonic()
+        try:
+            responder = Responder(load_snapshot(config, time.time()))
+            if problems := check_canaries(responder, config.canaries, time.time()):
+                raise SnapshotError(problems)
+        except SnapshotError as error:
+            control.send(Failed(tuple(error.problems)))
+            return
+        except ConfigError as error:
+            control.send(Failed(option=(error.path, error.key, error.value, error.way_out)))
+            return
+        if draw is draw_plainly:
+            _log.warning("%s", NOT_COMPILED)
+        responder.warm()
+        _freeze()
+        control.send(Loaded(_report(responder.snapshot, time.monotonic() - began)))
+        Nursery(config, responder, control, log_sink, listeners).run()
+
+
+def _freeze() -> None:
+    """Give unused memory back, and let no garbage collection of a worker touch what all of them share."""
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _report(snapshot: Snapshot, duration_s: float) -> Report:
+    return Report(
+        path=snapshot.path,
+        extent=Extent(asdict(snapshot.counts), snapshot.built, snapshot.dialect is Dialect.MIRRORMANAGER),
+        loaded=time.time(),
+        duration_s=duration_s,
+        hosts=tuple(host.name for host in snapshot.hosts),
+        countries=tuple(snapshot.countries),
+        databases=dict(snapshot.databases),
+        inputs=tuple(snapshot.inputs),
+        problems=tuple(snapshot.problems),
+    )
+
+
+class Nursery:
+    """Forks workers, and explains answers, as it is told."""
+
+    def __init__(
+        self,
+        config: Config,
+        responder: Responder,
+        control: Channel,
+        log_sink: socket.socket,
+        listeners: Sequence[socket.socket],
+    ) -> None:
+        self._config = config
+        self._responder = responder
+        snapshot = responder.snapshot
+        self._control = control
+        self._log_sink = log_sink
+        self._listeners = listeners
+        self._layout = Layout((host.name for host in snapshot.hosts), snapshot.countries)
+        self._memory: CounterMemory | None = None
+        self._children: dict[int, int] = {}
+        """Process descriptor -> process id."""
+
+    def run(self) -> None:
+        """Serve the supervisor until it is gone."""
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor in self._children:
+                    poll.unregister(descriptor)
+                    self._bury(descriptor)
+                    continue
+                received = self._control.receive()
+                if received is None:
+                    return
+                match received.message:
+                    case Count(slots):
+                        self._remember()
+                        self._memory = CounterMemory(self._layout, slots, received.descriptors[0])
+                        os.close(received.descriptors[0])
+                    case Fork(slot):
+                        poll.register(self._fork(slot, received.descriptors[0]), select.POLLIN)
+                    case Explain() as question:
+                        self._control.send(self._explain(question))
+                    case _:
+                        raise AssertionError(received.message)
+
+    def _remember(self) -> None:
+        """Keep what the metalinks of later ages need of this one, which is about to serve."""
+        snapshot, state = self._responder.snapshot, self._config.state
+        if state is None or snapshot.releases is None or not snapshot.details:
+            return
+        try:
+            keep_remembered(state, render_remembered(snapshot.details, snapshot.directories))
+        except OSError as error:
+            _log.warning("the metalinks' alternates are not remembered in %s: %s", state, error)
+
+    def _fork(self, slot: int, channel: int) -> int:
+        """Start the worker of *slot*, and return its process descriptor."""
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(slot, channel)
+        os.close(channel)
+        self._control.send(Forked(slot, pid))
+        descriptor = os.pidfd_open(pid)
+        self._children[descriptor] = pid
+        return descriptor
+
+    def _become_worker(self, slot: int, channel: int) -> None:
+        status = 1
+        try:
+            name_process(f"rd-worker-{slot}")
+            self._control.close()
+            for descriptor in self._children:
+                os.close(descriptor)
+            end = socket.socket(fileno=channel)
+            end.setblocking(False)
+            assert self._memory is not None
+            counters = Counters(self._layout, self._memory.cells(slot))
+            run_worker(self._config, self._responder, counters, Channel(end), self._listeners, self._log_sink)
+            status = 0
+        except BaseException:
+            _log.exception("a worker ended by an error")
+        finally:
+            os._exit(status)
+
+    def _bury(self, descriptor: int) -> None:
+        """Take the exit status of a worker that ended."""
+        pid = self._children.pop(descriptor)
+        os.close(descriptor)
+        _, status = os.waitpid(pid, 0)
+        self._control.send(Ended(pid, os.waitstatus_to_exitcode(status)))
+
+    def _explain(self, question: Explain) -> Explained:
+        try:
+            text = explain(self._responder, question.target, question.client, time.time()).as_json()
+        except QueryError as error:
+            return Explained(question.number, error.status, error.text)
+        except Exception:
+            _log.exception("an answer could not be explained: %.200r", question.target)
+            return Explained(question.number, 500, "this should not have happened, and is in the server's log")
+        return Explained(question.number, 200, text)
+
+
+if __name__ == "__main__":
+    main()

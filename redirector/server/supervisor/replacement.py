@@ -1,0 +1,62 @@
+"""Whether a snapshot that loaded well may take the place of the one that serves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from redirector.model import Problem, Severity
+from redirector.server.between.messages import Extent, Report
+
+SHRINK = "shrink"
+OLDER = "older"
+ALLOWANCES = (SHRINK, OLDER)
+"""What `?allow=` may name."""
+
+_PARTS = {
+    "hosts": "hosts",
+    "urls": "URLs",
+    "directories": "directories",
+    "repositories": "repositories",
+    "details": "file details",
+    "netblocks": "netblocks",
+    "asns": "AS lines",
+    "geoip_nodes": "MMDB nodes",
+}
+"""Counts that must not fall below half, and how people call them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a reload ended.
+
+    began     epoch seconds
+    problems  of the snapshot that serves now, or why it was refused
+    """
+
+    served: bool
+    began: float
+    duration_s: float
+    problems: tuple[Problem, ...]
+
+    @property
+    def name(self) -> str:
+        return "served" if self.served else "refused"
+
+
+def check_replacement(old: Extent, new: Report, allowed: Collection[str]) -> tuple[Problem, ...]:
+    """What speaks against *new* in place of *old*: less than half of something is left, or its data is older."""
+    return tuple(_find_reasons(old, new.extent, os.path.basename(new.path.rstrip("/")), allowed))
+
+
+def _find_reasons(old: Extent, new: Extent, name: str, allowed: Collection[str]) -> Iterator[Problem]:
+    if SHRINK not in allowed:
+        for count, words in _PARTS.items():
+            before, after = old.counts.get(count, 0), new.counts.get(count, 0)
+            if after * 2 < before:
+                text = f"{after:,} {words} instead of {before:,}: less than half; ?allow=shrink takes it all the same"
+                yield Problem(Severity.ERROR, name, count, text, fatal=True)
+    if OLDER not in allowed and new.dated and old.dated and new.built < old.built:
+        text = f"made at {new.built}, before the data that is served ({old.built}); ?allow=older takes it all the same"
+        yield Problem(Severity.ERROR, name, "Time", text, fatal=True)

@@ -1,0 +1,345 @@
+"""Which age serves: the first one, its successors, and the drain of those that were."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from enum import Enum
+
+from redirector.errors import ConfigError, SnapshotError
+from redirector.model import Problem, Severity
+from redirector.server.between.counters import Series
+from redirector.server.between.messages import Extent, Report
+from redirector.server.supervisor.age import Age, Backoff
+from redirector.server.supervisor.inputs import Identity, find_inputs, identify
+from redirector.server.supervisor.metrics import RELOAD_BOUNDS_S, Durations, Totals
+from redirector.server.supervisor.replacement import Outcome, check_replacement
+from redirector.server.supervisor.state import find_kept, keep
+from redirector.server.supervisor.systemd import Notifier
+from redirector.settings.serving import Config, restart_keys
+
+_log = logging.getLogger("redirector.server")
+
+SHOWN_PROBLEMS = 20
+"""How many problems of a load are logged; `check` and `/snapshot` show all."""
+
+STOP_TIMEOUT_S = 2.0
+"""How long a reload waits until the old workers accept no more; they take milliseconds, but one may hang."""
+
+WATCH_AGAIN_S = 5.0
+"""How often a server that watches nothing looks whether a reload told it to."""
+
+
+class ReloadState(Enum):
+    """What is being done about a successor."""
+
+    IDLE = "idle"
+    LOADING = "loading"
+    CHECKING = "checking"
+    STARTING = "starting"
+
+
+class Succession:
+    """At most two ages, and one that drains.
+
+    current    the age that serves; None before the first one does
+    fallback   it serves copies of earlier inputs
+    restarts   of workers that died
+    last       how the last reload ended
+    durations  of reloads, by outcome
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        reread: Callable[[], Config],
+        make_age: Callable[[Config, Callable[[], None]], Age],
+        on_config: Callable[[Config], None],
+        notifier: Notifier,
+    ) -> None:
+        """
+        reread     gives the configuration as the file says it now
+        make_age   makes an age, which calls back for each worker that it starts again
+        on_config  is told the configuration of each age that begins to serve
+        """
+        self.config = config
+        self.current: Age | None = None
+        self.fallback = False
+        self.restarts = 0
+        self.state = ReloadState.IDLE
+        self.last: Outcome | None = None
+        self.durations = {outcome: Durations(RELOAD_BOUNDS_S) for outcome in ("served", "refused")}
+        self._reread = reread
+        self._make_age = make_age
+        self._on_config = on_config
+        self._notifier = notifier
+        self._ages: list[Age] = []
+        self._totals = Totals()
+        self._retiring: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeping = asyncio.Lock()
+        self._tried: tuple[Identity, ...] = ()
+        self._read: tuple[str, ...] = ()
+        self._next: asyncio.Future[Outcome] | None = None
+        self._allowed: set[str] = set()
+        self._wanted = asyncio.Event()
+
+    def counts(self) -> Counter[Series]:
+        """What all workers counted, those of today and those before."""
+        return self._totals.sum(age.memory for age in self._ages if age.memory is not None)
+
+    async def begin(self) -> None:
+        """Bring up the first age, from copies of earlier inputs if need be.
+
+        raises  SnapshotError when nothing can be served; ConfigError when the options are wrong
+        """
+        kept = find_kept(self.config)
+        try:
+            await self._begin_with(self.config, kept.extent if kept is not None and kept.same else None)
+        except SnapshotError as error:
+            if kept is None:
+                raise
+            log_problems(error.problems)
+            _log.error("THE INPUTS CANNOT BE SERVED: copies of earlier ones, from %s, are", self.config.state)
+            await self._begin_with(kept.config, None)
+            self.fallback = True
+
+    async def _begin_with(self, config: Config, before: Extent | None) -> None:
+        await self._look(config)
+        age = self._add_age(config)
+        try:
+            report = await age.load()
+            if before is not None:
+                _refuse(check_replacement(before, report, ()))
+            await age.start()
+        except BaseException:
+            await self._discard(age)
+            raise
+        log_problems(report.problems)
+        self._promote(age)
+        await self._look(config, report)
+
+    def reload(self, allowed: Iterable[str] = ()) -> asyncio.Future[Outcome]:
+        """Ask for a reload. All that is asked for while one runs becomes the one that follows it.
+
+        allowed  refusals that are overridden, see `ALLOWANCES`
+        returns  cancelled when the server ends before the reload does
+        """
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        self._allowed.update(allowed)
+        self._wanted.set()
+        return self._next
+
+    async def reload_forever(self) -> None:
+        """Do what `reload` asks for, one after the other."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            assert self._next is not None
+            asked, self._next = self._next, None
+            allowed, self._allowed = self._allowed, set()
+            try:
+                self.last = await self._reload(allowed)
+                self.durations[self.last.name].add(self.last.duration_s)
+                asked.set_result(self.last)
+            finally:
+                asked.cancel()
+                self.state = ReloadState.IDLE
+
+    async def _reload(self, allowed: set[str]) -> Outcome:
+        began = time.time()
+        self._notifier.reloading()
+        try:
+            report = await self._succeed(allowed)
+        except Exception as error:
+            outcome = Outcome(False, began, time.time() - began, _problems_of(error))
+            log_problems(outcome.problems)
+            _log.error("reload refused after %.1f s: the old snapshot goes on", outcome.duration_s)
+        else:
+            outcome = Outcome(True, began, time.time() - began, report.problems)
+            _log.info("reloaded in %.1f s: %d mirrors", outcome.duration_s, report.extent.counts["hosts"])
+        self._notifier.ready(f"last reload: {outcome.name}")
+        return outcome
+
+    async def _succeed(self, allowed: set[str]) -> Report:
+        """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then."""
+        assert self.current is not None and self.current.report is not None
+        self.state = ReloadState.LOADING
+        config = self._read_config()
+        await self._look(config)
+        age = self._add_age(config)
+        try:
+            report = await age.load()
+            self.state = ReloadState.CHECKING
+            _refuse(check_replacement(self.current.report.extent, report, allowed))
+            self.state = ReloadState.STARTING
+            if self._retiring is not None:
+                await self._retiring
+            await age.start()
+        except BaseException:
+            await self._discard(age)
+            raise
+        old = self.current
+        known = set(self.current.report.problems)
+        log_problems(problem for problem in report.problems if problem not in known)
+        self.config = config
+        self.fallback = False
+        self._promote(age)
+        await self._look(config, report)
+        with suppress(TimeoutError):  # whoever connects once a reload is said to be done gets the new data
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await old.stopped()
+        return report
+
+    def _read_config(self) -> Config:
+        """The configuration as it is now, but for what a reload cannot change."""
+        fresh = self._reread()
+        fixed = restart_keys(self.config, fresh)
+        if fixed:
+            _log.warning("needs a restart to change: %s", ", ".join(fixed))
+        return replace(fresh, **{key: getattr(self.config, key) for key in fixed})
+
+    def _add_age(self, config: Config) -> Age:
+        age = self._make_age(config, self._count_restart)
+        self._ages.append(age)
+        return age
+
+    def _count_restart(self) -> None:
+        self.restarts += 1
+
+    def _promote(self, age: Age) -> None:
+        """Let *age* be the one that serves, and retire its predecessor."""
+        old, self.current = self.current, age
+        self._on_config(age.config)
+        self._begin(self._replace_nursery(age))
+        if old is not None:
+            self._retiring = asyncio.create_task(self._retire(old, age))
+        if age.config.state is not None and age.config == self.config:
+            self._begin(self._keep(age))
+
+    async def _retire(self, old: Age, successor: Age) -> None:
+        await old.drain(successor, old.config.drain_timeout_s)
+        self._fold(old)
+
+    async def _discard(self, age: Age) -> None:
+        """End *age*, which did not come to serve; some of its workers may have answered already."""
+        if age.memory is None:
+            await age.kill()
+        else:
+            await age.drain(self.current, age.config.drain_timeout_s)
+        self._fold(age)
+
+    def _fold(self, age: Age) -> None:
+        """Keep what the workers of *age*, which has ended, counted."""
+        self._ages.remove(age)
+        present = self.current.report.hosts if self.current is not None and self.current.report is not None else ()
+        if age.memory is not None:
+            self._totals.fold(age.memory, present)
+
+    async def _replace_nursery(self, age: Age) -> None:
+        """When the nursery of *age* dies, load again; until that succeeds, its workers go on."""
+        backoff = Backoff()
+        began = time.monotonic()
+        await age.nursery_ended.wait()
+        while self.current is age:
+            await asyncio.sleep(backoff.after(time.monotonic() - began))
+            began = time.monotonic()
+            await asyncio.wait([self.reload()])
+
+    async def _keep(self, age: Age) -> None:
+        """Copy what *age* serves to the state directory."""
+        assert age.report is not None
+        async with self._keeping:
+            try:
+                if await asyncio.to_thread(keep, age.config, age.report):
+                    _log.info("copies of the inputs are in %s", age.config.state)
+            except OSError as error:
+                _log.warning("copies of the inputs are not renewed in %s: %s", age.config.state, error)
+
+    async def watch(self) -> None:
+        """Reload when the input files have changed, and look the same twice."""
+        seen: tuple[Identity, ...] = ()
+        while True:
+            await asyncio.sleep(self.config.watch_s or WATCH_AGAIN_S)
+            if self.config.watch_s:
+                now = await self._identify(self.config)
+                if now == seen and now != self._tried:
+                    self._tried = now
+                    await asyncio.wait([self.reload()])
+                seen = now
+
+    async def _look(self, config: Config, report: Report | None = None) -> None:
+        """Remember the input files as a load finds them, or, with *report*, as it found them.
+
+        A file that changed after the load began is left out, and so differs at the next look.
+        """
+        if report is not None:
+            self._read = report.inputs
+        found = await self._identify(config)
+        self._tried = tuple(each for each in found if report is None or each.changed_ns < report.began * 1e9)
+
+    async def _identify(self, config: Config) -> tuple[Identity, ...]:
+        """The input files as they are now."""
+        return await asyncio.to_thread(lambda: identify(find_inputs(config, self._read)))
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, last_connections: Callable[[], Sequence[socket.socket]]) -> None:
+        """End all ages. *last_connections* closes the listening sockets and returns what still waited at them."""
+        for task in self._tasks:
+            task.cancel()
+        if self._next is not None:
+            self._next.cancel()
+        current = self.current
+        if current is None:
+            return
+        draining = asyncio.create_task(current.drain(None, self.config.drain_timeout_s, more=True))
+        await current.stopped()
+        waiting = last_connections()
+        current.finish(waiting)
+        for connection in waiting:
+            connection.close()
+        await draining
+        if self._retiring is not None:
+            await self._retiring
+
+    async def kill(self) -> None:
+        """End all ages at once."""
+        for age in list(self._ages):
+            await age.kill()
+
+
+def _refuse(problems: tuple[Problem, ...]) -> None:
+    if problems:
+        raise SnapshotError(problems)
+
+
+def _problems_of(error: Exception) -> tuple[Problem, ...]:
+    match error:
+        case SnapshotError(problems=problems):
+            return tuple(problems)
+        case ConfigError():
+            text = f"{error.value!r}: {error.way_out}"
+            return (Problem(Severity.ERROR, error.path, error.key, text, fatal=True),)
+        case _:
+            _log.error("a reload failed in a way that it should not", exc_info=error)
+            return (Problem(Severity.ERROR, "redirector", "reload", str(error), fatal=True),)
+
+
+def log_problems(problems: Iterable[Problem]) -> None:
+    """One line for each, the fatal ones first."""
+    ordered = sorted(problems, key=lambda problem: (not problem.fatal, problem.severity is not Severity.ERROR))
+    for problem in ordered[:SHOWN_PROBLEMS]:
+        _log.log(logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING, "%s", problem)
+    if len(ordered) > SHOWN_PROBLEMS:
+        _log.warning("and %d more problems; `redirector check` shows all", len(ordered) - SHOWN_PROBLEMS)

@@ -1,0 +1,210 @@
+"""What one worker answers with, and the general way through the house: aiohttp's request in, `answer`, response out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import resource
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import cast
+
+from aiohttp import hdrs, web
+
+from redirector.answer.answer import Answer, Kind, Request
+from redirector.answer.ask.query import kind_of
+from redirector.answer.serve import Responder
+from redirector.locate.proxies import Client, find_client, trusted_proxies_of
+from redirector.server.between.access_log import AccessLog, Entry
+from redirector.server.between.counters import Counters
+from redirector.server.worker.connection import Connection, Stall
+from redirector.server.worker.outbox import Outbox
+from redirector.settings.serving import Config
+
+_log = logging.getLogger("redirector.server")
+
+SERVER = "redirector"
+CACHE_CONTROL = "private, no-store"
+METHODS = ("GET", "HEAD")
+
+TICK_S = 1.0
+"""How often the clock is read and deadlines are looked at; a connection lives up to two of these too long."""
+
+SPARE_DESCRIPTORS = 100
+"""What the limit of open files must leave for listening sockets, channels, and connections that are handed over."""
+
+LAST_REQUEST_S = 1.0
+"""How long a quiet connection may still send a request while the server shuts down: one that is under way arrives."""
+
+_ANSWER = web.ResponseKey("answer", Answer)
+_CLIENT = web.ResponseKey("client", Client)
+_NOBODY = Client(None)
+
+
+class Service:
+    """What all connections of a worker share.
+
+    now            the loop's clock at the last tick
+    idle_deadline  when a connection that falls quiet now is cut
+    draining       every answer is its connection's last
+    stalled        connections whose clients do not read as fast as they ask
+    when_full      called when another connection has made it `full`
+    """
+
+    def __init__(self, config: Config, responder: Responder, counters: Counters, access_log: AccessLog | None) -> None:
+        self.config = config
+        self.responder = responder
+        self.snapshot = responder.snapshot
+        self.trusted = trusted_proxies_of(config.trusted_proxies)
+        self.counters = counters
+        self.access_log = access_log
+        self.loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self.loop, counters)
+        self.connections: set[Connection] = set()
+        self.stalled: dict[Connection, Stall] = {}
+        self.draining = False
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._max_connections = min(config.max_connections, max(1, descriptors - SPARE_DESCRIPTORS))
+        self.when_full: Callable[[], None] = lambda: None
+        self.now = 0.0
+        self.idle_deadline = 0.0
+        self._keep_alive_s = config.keep_alive_s
+        self.tick()
+
+    def tick(self) -> None:
+        """Once a second: read the clock and cut what is overdue."""
+        self.outbox.send()
+        self.now = self.loop.time()
+        self.idle_deadline = self.now + self._keep_alive_s + TICK_S
+        self.counters.cells[self.counters.layout.beat] = int(time.monotonic())
+        if self.access_log is not None:
+            self.access_log.moment.refresh(time.time())
+        for connection in [each for each in self.connections if each.deadline < self.now]:
+            connection.expire()
+        for connection, stall in list(self.stalled.items()):
+            unread_bytes = connection.unread_bytes()
+            if unread_bytes < stall.unread_bytes:
+                self.stalled[connection] = Stall(unread_bytes, self.now)
+            elif self.now - stall.since > self.config.write_timeout_s:
+                connection.abort()
+
+    @property
+    def full(self) -> bool:
+        """There are as many connections as there may be."""
+        return len(self.connections) >= self._max_connections
+
+    def opened(self, connection: Connection) -> None:
+        self.connections.add(connection)
+        self.counters.cells[self.counters.layout.open] = len(self.connections)
+        if self.full:
+            self.when_full()
+
+    def closed(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        self.stalled.pop(connection, None)
+        self.counters.cells[self.counters.layout.open] = len(self.connections)
+
+    def drain(self, quiet: bool) -> None:
+        """Make every answer from now on its connection's last; with *quiet*, cut soon those that ask nothing."""
+        self.draining = True
+        if quiet:
+            self._keep_alive_s = LAST_REQUEST_S
+            self.tick()
+            for connection in self.connections:
+                if connection.idle:
+                    connection.deadline = min(connection.deadline, self.idle_deadline)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The handler of aiohttp's server."""
+        client = find_client(
+            cast(Connection, request.protocol).peer,
+            request.headers.getall(hdrs.X_FORWARDED_FOR, ()),
+            self.trusted,
+        )
+        response = self.respond(self.answer(request, client))
+        response[_CLIENT] = client
+        if self.draining or request.body_exists:
+            response.force_close()
+        return response
+
+    def answer(self, request: web.BaseRequest, client: Client) -> Answer:
+        """What *request* gets; never raises."""
+        target = request.raw_path.encode("utf-8", "surrogateescape")
+        if request.method not in METHODS:
+            return self.not_allowed(target)
+        if request.body_exists:
+            return Answer(413, kind_of(target), b"a request must not have a body\n")
+        if request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
+            return Answer(417, kind_of(target), b"the only expectation that is met is 100-continue\n")
+        question = Request(
+            target,
+            client,
+            time.time(),
+            random.getrandbits(64),
+            accept=", ".join(request.headers.getall(hdrs.ACCEPT, ())),
+            host=request.headers.get(hdrs.HOST, ""),
+            scheme=request.headers.get(hdrs.X_FORWARDED_PROTO, ""),
+        )
+        try:
+            return self.responder.answer(question)
+        except Exception:
+            _log.exception("a request could not be answered: %.200r", target)
+            return Answer(500, kind_of(target), b"this should not have happened, and is in the server's log\n")
+
+    @staticmethod
+    def not_allowed(target: bytes) -> Answer:
+        """The answer to any method but those of `METHODS`."""
+        allow = (("Allow", ", ".join(METHODS)),)
+        return Answer(405, kind_of(target), b"only GET and HEAD are answered\n", headers=allow)
+
+    def respond(self, answer: Answer) -> web.Response:
+        """aiohttp's response for *answer*, with the headers that all answers have."""
+        response = web.Response(status=answer.status, body=answer.body, headers=header_fields(answer))
+        response[_ANSWER] = answer
+        return response
+
+    def refuse(self, answer: Answer) -> web.Response:
+        """*answer* as the last one on its connection."""
+        response = self.respond(answer)
+        response.force_close()
+        return response
+
+    def refuse_raw(self, status: int, text: str) -> bytes:
+        """The bytes of a last answer where no request could be read; counted here."""
+        answer = Answer(status, Kind.OTHER, text.encode() + b"\n")
+        self.counters.count(answer, 0.0)
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in header_fields(answer)]
+        lines += [f"Content-Length: {len(answer.body)}", "Connection: close", "", ""]
+        return "\r\n".join(lines).encode() + answer.body
+
+    def record(self, connection: Connection, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Count *response*, which has just been written, and log it."""
+        answer = response.get(_ANSWER)
+        if answer is None:
+            return
+        duration_s = time.perf_counter() - connection.received
+        self.counters.count(answer, duration_s)
+        if self.access_log is not None:
+            self.access_log.add(
+                Entry(
+                    client=response.get(_CLIENT, _NOBODY).address,
+                    method=request.method,
+                    target=request.raw_path,
+                    version=f"HTTP/{request.version.major}.{request.version.minor}",
+                    answer=answer,
+                    sent_bytes=0 if request.method == "HEAD" else len(answer.body),
+                    duration_s=duration_s,
+                    first=None if answer.first is None else self.snapshot.hosts[answer.first].name,
+                    referer=request.headers.get(hdrs.REFERER, ""),
+                    agent=request.headers.get(hdrs.USER_AGENT, ""),
+                )
+            )
+
+
+def header_fields(answer: Answer) -> Iterable[tuple[str, str]]:
+    """The headers of *answer* that do not depend on the connection; aiohttp adds length, date and keep-alive."""
+    content_type = answer.content_type or "text/plain"
+    return (("Content-Type", content_type), *answer.headers, ("Cache-Control", CACHE_CONTROL), ("Server", SERVER))

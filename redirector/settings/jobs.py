@@ -1,0 +1,14 @@
+"""Every job that has keys in the configuration file; a new job's class is added here."""
+
+from __future__ import annotations
+
+from redirector.settings.network import Network
+from redirector.settings.serving import Config
+
+JOBS: tuple[type, ...] = (Config, Network)
+
+
+def section_of(job: type) -> str:
+    """The name below which the keys of *job* stand; "": at the top of the file."""
+    section: str = getattr(job, "SECTION", "")
+    return section

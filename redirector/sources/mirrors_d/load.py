@@ -1,0 +1,171 @@
+"""A tree of YAML files, `config.yml` and `mirrors.d/*.yml`, becomes a `Catalog` (`almalinux.md`).
+
+A file or a field that is wrong never stops the rest: it is repaired or left out, and is in `Catalog.problems`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from redirector.errors import SnapshotError
+from redirector.model import Catalog, Dialect, Directory, FileDetail, HostSetId, Releases
+from redirector.sources.health import HEALTH_LIMIT_BYTES, Health, parse_health
+from redirector.sources.inputs import Inputs
+from redirector.sources.mirrors_d.mirror_file import Mirror, read_mirror
+from redirector.sources.mirrors_d.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
+from redirector.sources.mirrors_d.primary_files import index_files
+from redirector.sources.mirrors_d.remembered import NOTHING, Remembered
+from redirector.sources.mirrors_d.tree_config import TreeConfig, read_config
+from redirector.sources.mirrors_d.tree_hosts import HostSets, build_hosts, build_releases
+from redirector.sources.problems import Report, show
+from redirector.tree.releases import Spot, host_set_of, list_spots
+
+CONFIG_FILE = "config.yml"
+
+
+def load_tree(path: str, now: float, remembered: Remembered = NOTHING) -> Catalog:
+    """The tree in the directory *path*.
+
+    now         epoch seconds; judges the age of the health file and of earlier pushes
+    remembered  what earlier loads found in the primary tree, for a tree without a history of pushes
+    raises      SnapshotError with all problems when there is no readable `config.yml` or no usable mirror
+    cost        530 mirrors take half a second, most of it for the gazetteer
+    """
+    inputs = Inputs(Report(path))
+    config = _load_config(inputs, path)
+    mirrors = _load_mirrors(inputs, config) if config else ()
+    if config is None or not mirrors:
+        raise SnapshotError(tuple(inputs.report.problems))
+    return _load_catalog(inputs, path, config, mirrors, NOTHING if config.primary_history else remembered, now)
+
+
+def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
+    config_path = os.path.join(path, CONFIG_FILE)
+    parsed = inputs.find_yaml(config_path, "nothing can be served", fatal=True)
+    return read_config(inputs.report.of(config_path), parsed.value) if parsed else None
+
+
+def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
+    """Every usable mirror by the order of file names; a fatal problem when there is none."""
+    report = inputs.report.of(config.path)
+    try:
+        names = sorted(os.listdir(config.mirrors_dir))
+    except OSError as error:
+        report.error(
+            "mirrors_dir", f"{show(config.mirrors_dir)} cannot be read ({error.strerror}): no mirrors", fatal=True
+        )
+        return ()
+    mirrors: dict[str, Mirror] = {}
+    for name in names:
+        path = os.path.join(config.mirrors_dir, name)
+        if name.startswith("."):
+            continue
+        if not name.endswith((".yml", ".yaml")):
+            inputs.report.of(path).warning("file", "its name does not end in .yml: left out")
+            continue
+        parsed = inputs.find_yaml(path, "mirror left out")
+        mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules) if parsed else None
+        if mirror is None:
+            continue
+        first = mirrors.setdefault(mirror.name.casefold(), mirror)
+        if first is not mirror:
+            inputs.report.of(path).error("name", f"{mirror.name} is in {first.path} already: left out")
+    if not mirrors:
+        report.error("mirrors_dir", f"no usable mirror in {show(config.mirrors_dir)}", fatal=True)
+    return tuple(mirrors.values())
+
+
+def _load_catalog(
+    inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[Mirror, ...], remembered: Remembered, now: float
+) -> Catalog:
+    health = _load_health(inputs, config, mirrors, now)
+    hosts = build_hosts(inputs, config, mirrors, health)
+    sets = HostSets(hosts)
+    report = inputs.report.of(config.path)
+    releases = build_releases(report, config, mirrors, health, sets)
+    primary = find_tree(report, "primary", config.primary) if config.primary else None
+    return Catalog(
+        dialect=Dialect.ALMALINUX,
+        path=path,
+        hosts=hosts,
+        host_sets=tuple(sets.members),
+        directories=_build_directories(releases),
+        releases=releases,
+        details=_load_details(inputs, config, primary, releases, remembered, now) if primary else {},
+        files=index_files(report, primary, _list_places(releases)) if primary else None,
+        list_length=config.list_length,
+        near_km=config.near_km,
+        built=int(max(inputs.mtimes.values())),
+        inputs=tuple(inputs.mtimes),
+        problems=tuple(sorted(inputs.report.problems, key=lambda problem: problem.path)),
+    )
+
+
+def _load_health(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...], now: float) -> Mapping[str, Health]:
+    if config.health is None:
+        return {}
+    raw = inputs.find(config.health, HEALTH_LIMIT_BYTES, "health is ignored")
+    if raw is None:
+        return {}
+    written = inputs.mtimes[config.health]
+    report = inputs.report.of(config.health)
+    health = parse_health(report, raw, written, now, {mirror.name for mirror in mirrors})
+    known = {*config.versions, *config.duplicated.values(), *config.module_versions, *config.vault}
+    for name, found in health.items():
+        for version in sorted((found.versions or frozenset()) - known):
+            report.warning(f"mirrors.{name}.versions", f"no such version {show(version)}")
+    return health
+
+
+def _build_directories(releases: Releases) -> dict[str, Directory]:
+    """Names as clients may write them (`9/...` too) -> where they are carried; the vault's are no directories."""
+    directories: dict[str, Directory] = {}
+    shared: dict[HostSetId, Directory] = {}
+    for spot in list_spots(releases):
+        if not spot.on_mirrors:
+            continue
+        host_set = host_set_of(releases, spot.full)
+        for tail in ("", "/repodata") if spot.metadata else ("",):
+            if spot.name == spot.full_name:
+                directory = shared.setdefault(host_set, Directory(host_set))
+            else:
+                directory = Directory(host_set, subpath=spot.full_name + tail)
+            directories[spot.name + tail] = directory
+    return directories
+
+
+def _load_details(
+    inputs: Inputs,
+    config: TreeConfig,
+    primary: MasterTree,
+    releases: Releases,
+    remembered: Remembered,
+    now: float,
+) -> dict[tuple[str, str], tuple[FileDetail, ...]]:
+    """What the primary tree and earlier pushes hold, under every name that clients may write."""
+    report = inputs.report.of(config.path)
+    pushes = find_pushes(report, "primary_history", config.primary_history) if config.primary_history else ()
+    metadata = Metadata(primary, pushes, inputs, remembered)
+    found: dict[str, tuple[FileDetail, ...]] = {}
+    details: dict[tuple[str, str], tuple[FileDetail, ...]] = {}
+    for spot in list_spots(releases):
+        if not spot.metadata:
+            continue
+        if spot.full_name not in found:
+            versions = metadata.find_versions(_names_of(releases, spot))
+            found[spot.full_name] = config.alternates.pick(versions, now)
+        if found[spot.full_name]:
+            details[f"{spot.name}/repodata", REPOMD] = found[spot.full_name]
+    return details
+
+
+def _list_places(releases: Releases) -> dict[str, tuple[str, ...]]:
+    """Every directory that mirrors carry -> its names in the primary tree."""
+    return {spot.full_name: _names_of(releases, spot) for spot in list_spots(releases) if spot.on_mirrors}
+
+
+def _names_of(releases: Releases, spot: Spot) -> tuple[str, ...]:
+    """All names of a directory, the mapped version's first: one of them is a folder, the others may be links."""
+    shorter = [version for version, full in releases.duplicated.items() if full == spot.full]
+    return (spot.full_name, *(f"{version}/{spot.path}" for version in shorter))

@@ -1,0 +1,145 @@
+"""The local copy of the master tree: what its `repomd.xml` files, and those of earlier pushes, contain."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+from redirector.files import explain_failure
+from redirector.model import FileDetail
+from redirector.sources.inputs import Inputs
+from redirector.sources.problems import Report, show
+
+REPOMD = "repomd.xml"
+
+REPOMD_LIMIT_BYTES = 4 << 20
+"""Real ones have 3 to 10 kB; with the XML as a tree, 4 MB take some 50 MB for a moment."""
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class AlternatesRule:
+    """How long earlier pushes stay alternates (MirrorManager's rule, and its numbers).
+
+    second_days  the second newest stays while the newest is younger than this
+    other_days   the others stay while they themselves are younger than this
+    """
+
+    second_days: float = 3
+    other_days: float = 4
+
+    def pick(self, versions: list[FileDetail], now: float) -> tuple[FileDetail, ...]:
+        """Of *versions*, newest first, the newest and those that are alternates at the time *now*."""
+        newest, second, others = versions[:1], versions[1:2], versions[2:]
+        fresh = any(now - detail.timestamp < self.second_days * DAY_S for detail in newest)
+        kept = [detail for detail in others if now - detail.timestamp < self.other_days * DAY_S]
+        return (*newest, *(second if fresh else ()), *kept)
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    """Builds trees of documents without document type, hence without entities that expand or name files."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise ValueError("has a document type")
+
+
+def parse_repomd(raw: bytes) -> FileDetail:
+    """Size, hashes and time of a `repomd.xml`; the time is the greatest `data/timestamp` inside, 0 without one.
+
+    raises  ValueError with one line of text for anything else than a repomd.xml
+    """
+    try:
+        root = ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
+        if root.tag.rpartition("}")[2] != "repomd":
+            raise ValueError(f"its root is {root.tag[:50]!r}")
+        times = [int(float(element.text or "")) for element in root.iterfind("{*}data/{*}timestamp")]
+    except (ElementTree.ParseError, ValueError, OverflowError) as error:
+        raise ValueError(f"not a repomd.xml: {error}") from error
+    return FileDetail(
+        timestamp=max(times, default=0),
+        size_bytes=len(raw),
+        md5=hashlib.md5(raw, usedforsecurity=False).hexdigest(),
+        sha1=hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
+        sha256=hashlib.sha256(raw).hexdigest(),
+        sha512=hashlib.sha512(raw).hexdigest(),
+    )
+
+
+def parse_names(raw: bytes) -> list[str]:
+    """The files beside a `repomd.xml` that it names. Raises ValueError for anything else than a repomd.xml."""
+    try:
+        root = ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
+    except ElementTree.ParseError as error:
+        raise ValueError(f"not a repomd.xml: {error}") from error
+    places = (element.get("href", "") for element in root.iterfind("{*}data/{*}location"))
+    return [place.removeprefix("repodata/") for place in places if place.startswith("repodata/")]
+
+
+@dataclass(frozen=True, slots=True)
+class MasterTree:
+    """One push on disk: its path, and the names in its root, which are versions."""
+
+    path: str
+    versions: frozenset[str]
+
+
+def find_tree(report: Report, key: str, path: str) -> MasterTree | None:
+    """The tree at *path*; None, and an error under *key*, if it cannot be read."""
+    try:
+        return MasterTree(path, frozenset(os.listdir(path)))
+    except OSError as error:
+        report.error(key, f"{show(path)} cannot be read ({error.strerror}): left out")
+        return None
+
+
+def find_pushes(report: Report, key: str, path: str) -> tuple[MasterTree, ...]:
+    """The trees of earlier pushes: every folder in *path* but hidden ones, which rsync has not finished."""
+    history = find_tree(report, key, path)
+    names = sorted(history.versions) if history else []
+    folders = (os.path.join(path, name) for name in names if not name.startswith("."))
+    trees = (find_tree(report, key, folder) for folder in folders if os.path.isdir(folder))
+    return tuple(tree for tree in trees if tree)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The `repomd.xml` files of the newest push and of earlier ones.
+
+    remembered  what earlier loads found: the first of its names of a directory -> versions
+    """
+
+    primary: MasterTree
+    pushes: tuple[MasterTree, ...]
+    inputs: Inputs
+    remembered: Mapping[str, tuple[FileDetail, ...]] = field(default_factory=dict)
+
+    def find_versions(self, spots: tuple[str, ...]) -> list[FileDetail]:
+        """What lies under the first of *spots* (directories, one place by several names) that is there, newest first.
+
+        Empty when the newest push has no such file.
+        """
+        newest = self._read(self.primary, spots)
+        if newest is None:
+            return []
+        older = {detail for push in self.pushes if (detail := self._read(push, spots))}
+        older = older.union(self.remembered.get(spots[0], ())) - {newest}
+        return [newest, *sorted(older, key=lambda detail: (-detail.timestamp, detail.sha512))]
+
+    def _read(self, tree: MasterTree, spots: tuple[str, ...]) -> FileDetail | None:
+        for spot in spots:
+            if spot.partition("/")[0] not in tree.versions:
+                continue
+            path = os.path.join(tree.path, spot, "repodata", REPOMD)
+            try:
+                detail = parse_repomd(self.inputs.read(path, REPOMD_LIMIT_BYTES))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError) as error:
+                self.inputs.report.of(path).error("file", f"{explain_failure(error)}: not used")
+                continue
+            return detail
+        return None

@@ -1,0 +1,204 @@
+"""Mirrors of a tree become hosts: placed, with networks and health, gathered in the sets that carry directories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from redirector.locate.places import CityName, find_cities, place_of_country
+from redirector.model import Host, HostId, HostSet, HostSetId, Network, Place, Releases
+from redirector.sources.base_url import authority_of
+from redirector.sources.health import Health, lacking
+from redirector.sources.inputs import Inputs
+from redirector.sources.mirrors_d.cloud import CLOUD_LIMIT_BYTES, parse_ranges, pick_networks
+from redirector.sources.mirrors_d.mirror_file import Mirror
+from redirector.sources.mirrors_d.places_file import Located, read_places
+from redirector.sources.mirrors_d.tree_config import TreeConfig
+from redirector.sources.problems import Report, list_some
+
+ORIGIN_NAME = "primary_url"
+"""The host of `primary_url`, where a mirror bears the name in that URL already."""
+
+
+def build_hosts(
+    inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...], health: Mapping[str, Health]
+) -> tuple[Host, ...]:
+    """One host a mirror, in their order, and last the host of `primary_url` if there is one."""
+    places = _place_mirrors(inputs, config, mirrors)
+    clouds = _CloudRanges(inputs, config)
+    hosts = [
+        _build_host(
+            inputs.report.of(mirror.path),
+            mirror,
+            located,
+            clouds.find(mirror) if mirror.cloud else (),
+            health.get(mirror.name, Health()),
+        )
+        for mirror, located in zip(mirrors, places, strict=True)
+    ]
+    if config.primary_url:
+        name = authority_of(config.primary_url)
+        if any(config.primary_url in mirror.urls for mirror in mirrors):
+            inputs.report.of(config.path).warning("primary_url", f"{config.primary_url} is a mirror too: listed twice")
+        taken = name.casefold() in {mirror.name.casefold() for mirror in mirrors}
+        hosts.append(Host(name=ORIGIN_NAME if taken else name, origin=True))
+    return tuple(hosts)
+
+
+def _build_host(report: Report, mirror: Mirror, located: Located, ranges: tuple[Network, ...], health: Health) -> Host:
+    host = Host(
+        name=mirror.name,
+        country=located.country,
+        place=located.place,
+        netblocks=tuple(dict.fromkeys((*mirror.subnets, *ranges))),
+        asns=mirror.asns,
+        private=mirror.private,
+        local=mirror.cloud is not None,
+        monopoly=mirror.monopoly,
+        up=health.up,
+        down_reason=health.reason,
+        ipv4=health.ipv4,
+        ipv6=health.ipv6,
+        sponsor=mirror.sponsor,
+        sponsor_url=mirror.sponsor_url,
+    )
+    if not host.netblocks and not host.asns:
+        if host.private:
+            report.warning("private", "true without subnets, asn or cloud ranges: given to nobody")
+        elif host.monopoly:
+            report.warning("monopoly", "true without subnets, asn or cloud ranges: without effect")
+    if host.place is None and not host.private and not host.local:
+        report.warning("geolocation", f"{host.name} cannot be placed: it comes after those that can")
+    return host
+
+
+def _place_mirrors(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...]) -> tuple[Located, ...]:
+    """Country and place of each mirror: its own coordinates, else the places file's, else its city's or country's."""
+    told = _load_places(inputs, config, mirrors)
+    unplaced = [mirror.city for mirror in mirrors if mirror.city and not (mirror.place or told[mirror.name].place)]
+    states = [CityName("", city.state, city.country) for city in unplaced]
+    cities = find_cities(frozenset(city for city in (*unplaced, *states) if city.city or city.state))
+    located = []
+    for mirror in mirrors:
+        country = mirror.country or told[mirror.name].country
+        place = mirror.place or told[mirror.name].place
+        if place is None and mirror.city:
+            place = _place_city(inputs.report.of(mirror.path), cities, mirror.city)
+        located.append(Located(country, place or (country and place_of_country(country)) or None))
+    return tuple(located)
+
+
+def _load_places(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...]) -> dict[str, Located]:
+    told = {mirror.name: Located() for mirror in mirrors}
+    parsed = inputs.find_yaml(config.places, "no mirror is placed by it") if config.places else None
+    if config.places and parsed:
+        told |= read_places(inputs.report.of(config.places), parsed.value, frozenset(told))
+    return told
+
+
+def _place_city(report: Report, cities: Mapping[CityName, Place], name: CityName) -> Place | None:
+    if name in cities:
+        return cities[name]
+    state = CityName("", name.state, name.country)
+    if name.city:
+        where = name.state if state in cities else name.country
+        report.warning("geolocation.city", f"{name.city!r} is not in the gazetteer: placed in {where}")
+    return cities.get(state)
+
+
+@dataclass(frozen=True, slots=True)
+class _CloudRanges:
+    """Networks of clouds by region, each list read when the first mirror needs it."""
+
+    inputs: Inputs
+    config: TreeConfig
+    read: dict[str, Mapping[str, frozenset[Network]]] = field(default_factory=dict)
+    picked: dict[tuple[str, tuple[str, ...]], tuple[Network, ...]] = field(default_factory=dict)
+
+    def find(self, mirror: Mirror) -> tuple[Network, ...]:
+        """The networks of the mirror's cloud and regions; empty, and reported, if there are none."""
+        cloud = mirror.cloud or ""
+        report = self.inputs.report.of(mirror.path)
+        if cloud not in self.config.cloud_ranges:
+            report.warning(
+                "cloud_type", f"{cloud} has no list in cloud_ranges of {self.config.path}: no ranges are known"
+            )
+            return ()
+        if cloud not in self.read:
+            self.read[cloud] = self._load(self.config.cloud_ranges[cloud], cloud)
+        key = cloud, mirror.cloud_regions
+        if key not in self.picked:
+            self.picked[key] = pick_networks(self.read[cloud], mirror.cloud_regions)
+        missing = sorted({region.lower() for region in mirror.cloud_regions} - {*self.read[cloud], "all"})
+        if missing:
+            report.warning("cloud_regions", f"{list_some(missing)}: not in the list of {cloud}")
+        return self.picked[key]
+
+    def _load(self, path: str, cloud: str) -> Mapping[str, frozenset[Network]]:
+        raw = self.inputs.find(path, CLOUD_LIMIT_BYTES, f"no ranges of {cloud} are known")
+        if raw is None:
+            return {}
+        try:
+            return parse_ranges(cloud, raw)
+        except ValueError as error:
+            self.inputs.report.of(path).error("file", f"{error}: no ranges of {cloud} are known")
+            return {}
+
+
+@dataclass(frozen=True, slots=True)
+class HostSets:
+    """Host sets of a catalog, each stored once."""
+
+    hosts: tuple[Host, ...]
+    members: list[HostSet] = field(default_factory=list)
+
+    def add(self, urls: Mapping[HostId, tuple[str, ...]]) -> HostSetId:
+        """The set whose hosts have these base URLs."""
+        public = tuple(host for host in urls if not self.hosts[host].private and not self.hosts[host].local)
+        by_country: dict[str, list[HostId]] = {}
+        for host in public:
+            if country := self.hosts[host].country:
+                by_country.setdefault(country, []).append(host)
+        made = HostSet(urls, public, {country: tuple(members) for country, members in by_country.items()})
+        if made not in self.members:
+            self.members.append(made)
+        return HostSetId(self.members.index(made))
+
+
+def build_releases(
+    report: Report, config: TreeConfig, mirrors: tuple[Mirror, ...], health: Mapping[str, Health], sets: HostSets
+) -> Releases:
+    """The tree's versions and who carries them: the standard tree, modules, and versions that some mirrors lack."""
+    origin = {HostId(len(mirrors)): (config.primary_url,)} if config.primary_url else {}
+    standard = {HostId(number): mirror.urls for number, mirror in enumerate(mirrors)}
+    modules = {
+        module: {
+            HostId(number): mirror.modules[module] for number, mirror in enumerate(mirrors) if module in mirror.modules
+        }
+        for module in config.modules
+    }
+    by_version = {config.duplicated.get(version, version): standard for version in config.versions}
+    by_version |= {f"{version}-{module}": modules[module] for module in modules for version in config.modules[module]}
+    version_sets: dict[str, HostSetId] = {}
+    for version, urls in by_version.items():
+        spellings = {version, *(short for short, full in config.duplicated.items() if full == version)}
+        missing = lacking(health, spellings)
+        carried = {host: bases for host, bases in urls.items() if mirrors[host].name not in missing}
+        if len(carried) == len(urls):
+            continue
+        if not carried:
+            report.warning("health", f"says that no mirror has version {version}: not believed")
+            continue
+        version_sets[version] = sets.add(carried | origin)
+    return Releases(
+        versions=config.versions,
+        duplicated=config.duplicated,
+        vault=config.vault,
+        modules=config.modules,
+        arches=config.arches,
+        repositories=config.repositories,
+        vault_url=config.vault_url,
+        standard_set=sets.add(standard | origin),
+        module_sets={module: sets.add(urls | origin) for module, urls in modules.items()},
+        version_sets=version_sets,
+    )
