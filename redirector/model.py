@@ -25,7 +25,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Dialect(Enum):
-    """The family of files a catalog was read from; it decides the rule of choosing (ARCHITECTURE, section 4)."""
+    """The family of files a catalog was read from; it decides the rule of choosing."""
 
     ALMALINUX = "almalinux"
     MIRRORMANAGER = "mirrormanager"
@@ -184,7 +184,7 @@ class TreeRepository:
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The versions and repositories of an AlmaLinux tree (`almalinux.md`, section 2).
+    """The versions and repositories of an AlmaLinux tree (`docs/almalinux.md`, section 2).
 
     versions    listed ones, in the file's order
     duplicated  major version -> full version (`9` -> `9.8`)

@@ -12,7 +12,7 @@ from redirector.sources.problems import Report, show
 SCHEMES = ("http", "https", "ftp", "rsync")
 
 _LIMIT_CHARACTERS = 2048
-"""Package managers take lines of up to 4,095 bytes (`clients.md`); a repository's path follows the base."""
+"""Package managers take lines of up to 4,095 bytes (`docs/clients.md`); a repository's path follows the base."""
 
 _URL = re.compile(
     r"(?P<scheme>http|https|ftp|rsync)://"

@@ -1,4 +1,4 @@
-"""The health file: what a checker found out about the mirrors (`almalinux.md`, section 7)."""
+"""The health file: what a checker found out about the mirrors (`docs/almalinux.md`, section 7)."""
 
 from __future__ import annotations
 

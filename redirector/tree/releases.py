@@ -58,7 +58,7 @@ def arches_of(releases: Releases, version: str) -> tuple[str, ...]:
 
 
 def lacks(releases: Releases, version: str, repository: TreeRepository) -> bool:
-    """True when a listed, mapped *version* does not have *repository*; others have everything (`almalinux.md`, 4)."""
+    """True if a listed, mapped *version* lacks *repository*; others have all (`docs/almalinux.md`, section 4)."""
     return (
         version in releases.versions
         and not repository.vault

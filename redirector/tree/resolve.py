@@ -1,4 +1,4 @@
-"""What a version, a repository and an architecture name in a tree (`almalinux.md`, sections 2, 4 and 7)."""
+"""What a version, a repository and an architecture name in a tree (`docs/almalinux.md`, sections 2, 4 and 7)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -44,6 +45,12 @@ def test_an_answer_is_counted_where_it_belongs(server: Server) -> None:
     assert sum(grown[name] for name in grown if name.startswith("redirector_first_host_total")) == 2
     assert sum(grown[name] for name in grown if name.startswith("redirector_first_tier_total")) == 2
     assert sum(grown[name] for name in grown if name.startswith("redirector_client_country_total")) == 2
+
+
+def test_the_interface_names_every_metric(server: Server) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "interface.md").read_text()
+    told = set(re.findall(r"^\| `(redirector_[a-z_]+)` \|", page, re.M))
+    assert told == set(re.findall(r"^# HELP (redirector_[a-z_]+) ", server.ask_admin("/metrics").body.decode(), re.M))
 
 
 def test_series_stay_bounded_whatever_clients_send(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """MirrorManager's `mirrorlist_cache.proto` as its authors wrote it, so that tests write files as MirrorManager does.
 
-Independent of the reader on purpose: names, numbers and types are those of `mirrormanager.md`, section 8.
+Independent of the reader on purpose: names, numbers and types are those of `docs/mirrormanager.md`, section 8.
 """
 
 from __future__ import annotations

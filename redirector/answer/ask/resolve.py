@@ -36,7 +36,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._~:+-]*")
 def resolve(snapshot: Snapshot, query: Query) -> Listing:
     """What *query* lists.
 
-    raises  QueryError with the status and text of `mirrormanager.md`, section 3, rows 2 to 6
+    raises  QueryError with the status and text of `docs/mirrormanager.md`, section 3, rows 2 to 6
     """
     metalink = query.form in ("metalink", "meta4") if query.form else query.kind is Kind.METALINK
     if query.version is not None and query.repository is not None:

@@ -207,7 +207,7 @@ def _evenly(_: HostId) -> int:
 
 
 def _by_tiers(draft: _Draft) -> Ranking:
-    """`mirrormanager.md`, section 5, items 5 to 11."""
+    """`docs/mirrormanager.md`, section 5, items 5 to 11."""
     snapshot, host_set, wishes = draft.snapshot, draft.host_set, draft.wishes
     policy = snapshot.policy
     _drop_unreachable(draft)
@@ -399,7 +399,7 @@ def _of_protocol(draft: _Draft) -> tuple[Group, ...]:
 
 
 def _by_distance(draft: _Draft) -> Ranking:
-    """`almalinux.md`, section 3."""
+    """`docs/almalinux.md`, section 3."""
     snapshot, host_set, limit = draft.snapshot, draft.host_set, draft.wishes.limit
     tiers = {host: tier for tier, hosts in reversed(draft.on_network()) for host in hosts}
     monopoly = [host for host in tiers if snapshot.hosts[host].monopoly and snapshot.hosts[host].up]

@@ -55,7 +55,7 @@ class Connection(RequestHandler):
     service   the worker's; shared by all its connections
     peer      the address on the other side; None for a unix socket
     deadline  when it is cut
-    whole     what was read so far is whole requests without a body (MEASURED, section 2, rule 2)
+    whole     what was read so far is whole requests without a body (`docs/measured.md`, section 2, rule 2)
     received  when its last bytes were read, by `time.perf_counter`
     """
 

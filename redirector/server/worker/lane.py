@@ -82,7 +82,7 @@ class LaneConnection(Connection):
         self.trusts = is_proxy(self.peer, self.service.trusted)
 
     def data_received(self, data: bytes) -> None:
-        """Answer *data* at once, or hand it on (MEASURED, section 2, rules 1 to 3 and 10)."""
+        """Answer *data* at once, or hand it on (`docs/measured.md`, section 2, rules 1 to 3 and 10)."""
         waiter = self._waiter
         if (
             self.whole

@@ -1,4 +1,4 @@
-"""Message classes for what we read of MirrorManager's `mirrorlist_cache.proto` (`mirrormanager.md`, section 8).
+"""Message classes for what we read of MirrorManager's `mirrorlist_cache.proto` (`docs/mirrormanager.md`, section 8).
 
 Two things differ from the original on purpose, and neither changes a byte on the wire:
 

@@ -1,4 +1,4 @@
-"""A MirrorManager snapshot, `mirrorlist_cache.proto`, becomes a `Catalog` (`mirrormanager.md`, section 8).
+"""A MirrorManager snapshot, `mirrorlist_cache.proto`, becomes a `Catalog` (`docs/mirrormanager.md`, section 8).
 
 The file is walked record by record and never stands in memory as a whole. Most directories of a category repeat the
 same host lists, some 4 kB each: the lists are decoded once, and equal bytes are the same host set.
@@ -47,7 +47,7 @@ from redirector.sources.mirrormanager.messages import (
 )
 
 _BANDWIDTHS_MBIT = range(1, 10_001)
-"""MirrorManager's weights (`mirrormanager.md`, section 5.11)."""
+"""MirrorManager's weights (`docs/mirrormanager.md`, section 5, item 11)."""
 
 _ASNS = range(1, 2**32)
 """RFC 6793; 0 is reserved (RFC 7607)."""

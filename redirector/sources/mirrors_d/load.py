@@ -1,4 +1,4 @@
-"""A tree of YAML files, `config.yml` and `mirrors.d/*.yml`, becomes a `Catalog` (`almalinux.md`).
+"""A tree of YAML files, `config.yml` and `mirrors.d/*.yml`, becomes a `Catalog` (`docs/almalinux.md`).
 
 A file or a field that is wrong never stops the rest: it is repaired or left out, and is in `Catalog.problems`.
 """

@@ -1,4 +1,4 @@
-"""One file of `mirrors.d` (`almalinux.md`, section 5): what it says, each oddity repaired or left out, and reported."""
+"""One file of `mirrors.d` (`docs/almalinux.md`, section 5): what it says, with each oddity mended or left out."""
 
 from __future__ import annotations
 

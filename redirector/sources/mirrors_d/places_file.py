@@ -1,4 +1,4 @@
-"""The places file: where mirrors are that do not say so themselves (`almalinux.md`, section 7)."""
+"""The places file: where mirrors are that do not say so themselves (`docs/almalinux.md`, section 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`config.yml` of a tree: versions, repositories, and where everything else lies (`almalinux.md`, 2, 4 and 7)."""
+"""`config.yml` of a tree: versions, repositories, where the rest lies (`docs/almalinux.md`, sections 2, 4 and 7)."""
 
 from __future__ import annotations
 

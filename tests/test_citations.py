@@ -1,0 +1,167 @@
+"""Whatever a text of the project cites is there: files, their sections, the items in those, and anchors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("redirector", "tests", "benchmarks", "deploy", "docs", "data", ".ci", ".github")
+TEXTS = {
+    ".py",
+    ".pyi",
+    ".c",
+    ".md",
+    ".yml",
+    ".yaml",
+    ".toml",
+    ".lua",
+    ".cfg",
+    ".conf",
+    ".txt",
+    ".proto",
+    ".html",
+    ".sh",
+    "",
+}
+MADE = {"report.md"}
+"""Files that a program of ours writes."""
+
+NUMBERS = r"\d+(?:(?:, | and | to )\d+)*"
+CITATION = re.compile(
+    rf"(?P<page>[\w./-]+\.md)`(?:, sections? (?P<sections>{NUMBERS})(?:, (?:item|row|rule)s? (?P<items>{NUMBERS}))?)?"
+)
+LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
+FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
+
+
+def texts() -> Iterator[Path]:
+    """Every file of the project that people read, but for made-up mirrors."""
+    yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXTS)
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*"):
+            hidden = "__pycache__" in path.parts or "results" in path.parts or "tree" in path.parts
+            if path.is_file() and path.suffix in TEXTS and not hidden:
+                yield path
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+ALL = sorted(texts(), key=name_of)
+PAGES = [path for path in ALL if path.suffix == ".md"]
+
+
+@cache
+def sections(page: Path) -> dict[int, str]:
+    """Number -> text of each section of a page that numbers them."""
+    parts = re.split(r"^## (\d+)\. ", page.read_text(), flags=re.M)
+    return {int(number): text for number, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@cache
+def items(page: Path, section: int) -> set[int]:
+    """Numbers of a section's list, or of its table's rows."""
+    return {int(number) for number in re.findall(r"^(?:(?:\| )?(\d+)(?:\.| \|) )", sections(page)[section], re.M)}
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the page's headings: lower case, punctuation left out, a hyphen for each space."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def numbers(text: str | None) -> Iterator[int]:
+    """`2, 4 and 7` and `1 to 3 and 10`, one by one."""
+    for part in re.split(r", | and ", text or ""):
+        if part:
+            first, _, last = part.partition(" to ")
+            yield from range(int(first), int(last or first) + 1)
+
+
+def flat(text: str) -> str:
+    """*text* as one line, without the signs that begin a comment's lines."""
+    return re.sub(r"\s+(?:#:? )?", " ", text)
+
+
+def find_page(named: str, by: Path) -> Path | None:
+    """The page that a text *by* names: from the root, or from where it lies."""
+    return next((path for path in (ROOT / named, by.parent / named) if path.is_file()), None)
+
+
+def find_faults(path: Path, text: str) -> Iterator[str]:
+    for cited in CITATION.finditer(flat(text)):
+        page = find_page(cited["page"], path)
+        if page is None:
+            if cited["page"] not in MADE:
+                yield f"{cited[0]}: there is no such page"
+            continue
+        for section in numbers(cited["sections"]):
+            if section not in sections(page):
+                yield f"{cited[0]}: there is no section {section}"
+            elif missing := set(numbers(cited["items"])) - items(page, section):
+                yield f"{cited[0]}: section {section} has no {sorted(missing)}"
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path != Path(__file__)], ids=name_of)
+def test_what_is_cited_is_there(path: Path) -> None:
+    assert list(find_faults(path, path.read_text())) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.finditer(FENCE.sub("", page.read_text())):
+        file, _, anchor = link["target"].partition("#")
+        if "://" in file or file.startswith("mailto:"):
+            continue
+        target = (page.parent / file).resolve() if file else page
+        assert target.is_relative_to(ROOT) and target.exists(), link["target"]
+        assert not anchor or anchor in anchors(target), link["target"]
+
+
+@pytest.mark.parametrize("path", ALL, ids=name_of)
+def test_nothing_names_what_lies_beside_the_clone(path: Path) -> None:
+    outside = "sha" + "red/"
+    assert re.findall(rf"(?:\.\./|/|\")(?:{outside})[\w./-]*", path.read_text()) == []
+    assert re.findall(r"\b(?:MEASURED|ARCHITECTURE|CHOICE|STYLE)\b(?=[, ]+section)", path.read_text()) == []
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
+
+
+# The test's own tools
+
+
+def test_some_citations_are_found_at_all() -> None:
+    found = [cited for path in ALL for cited in CITATION.finditer(flat(path.read_text()))]
+    assert sum(cited["sections"] is not None for cited in found) > 10
+    assert sum(cited["items"] is not None for cited in found) > 3
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("`docs/nowhere.md`", "`: there is no such page"),
+        ("`docs/almalinux.md`, section 99", "no section 99"),
+        ("`docs/almalinux.md`,\n    section 99", "no section 99"),
+        ("# `docs/mirrormanager.md`,\n# section 5, items 5 to 99", "section 5 has no [15, "),
+        ("`docs/mirrormanager.md`, section 3, row 13", "section 3 has no [13]"),
+    ],
+)
+def test_a_citation_of_nothing_is_noticed(text: str, fault: str) -> None:
+    (found,) = find_faults(Path(__file__), text)
+    assert fault in found
+
+
+def test_numbers_are_read_one_by_one() -> None:
+    assert list(numbers("1 to 3 and 10")) == [1, 2, 3, 10]
+    assert list(numbers("2, 4 and 7")) == [2, 4, 7]
+    assert list(numbers(None)) == []
