@@ -244,7 +244,7 @@ class Reader:
         """Likewise."""
         try:
             lines = _decoder.decode_lines(block)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         self._count_json(lines)
         return True
