@@ -61,3 +61,16 @@ class StoreError(Exception):
 
     def __str__(self) -> str:
         return f"{self.url}: {self.reason}: {self.way_out}"
+
+
+@dataclass(eq=False)
+class FormatError(Exception):
+    """A document from elsewhere is not what its name says. Whoever asked for it decides what that means.
+
+    text  one line; cites at most 100 characters, all printable
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
