@@ -1,0 +1,1 @@
+"""Every change to the registry, by whatever way it comes: API, form, command or import."""
