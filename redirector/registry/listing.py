@@ -53,7 +53,7 @@ class Condition:
     maintenance  (from, to); None when there is none
     lists        it has a public http or https URL (ftp, where that is allowed) in the category asked about, or in any
     networks     it has a network or AS number that counts
-    checked      what the checker, or a private host's check-in, says: `ok`, `unchecked`, `unknown`, `unreachable`, `stale`
+    checked      what the checker, or a private host's check-in, says: `ok`, or the reason's value
     embargoed    all that it carries is not public yet
     """
 

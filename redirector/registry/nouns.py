@@ -126,9 +126,7 @@ class Carried(Noun):
 
     category: FilledText
     always_current: bool = False
-    exclusions: Annotated[
-        list[Annotated[str, AfterValidator(rules.read_pattern)]], Field(max_length=LIST_LIMIT)
-    ] = []
+    exclusions: Annotated[list[Annotated[str, AfterValidator(rules.read_pattern)]], Field(max_length=LIST_LIMIT)] = []
 
 
 class Url(Noun):
@@ -217,9 +215,7 @@ class Redirect(Noun):
             "continent": (rules.read_country, read_continent),
             "country": (rules.read_network, rules.read_country),
         }
-        for name, value, check in zip(
-            ("source", "target"), (self.source, self.target), checks[self.kind], strict=True
-        ):
+        for name, value, check in zip(("source", "target"), (self.source, self.target), checks[self.kind], strict=True):
             try:
                 check(value)
             except ValueError as error:

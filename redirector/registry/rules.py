@@ -1,14 +1,14 @@
 """The rules of what people type: text, names, URLs, networks, AS numbers, addresses, tiers. Pure functions.
 
-`read_…` takes text or a number and returns the value in its one spelling, or raises ValueError with a line that says what
-would be right; pydantic turns that into a problem at the field (`nouns`).
+`read_…` takes text or a number and returns the value in its one spelling, or raises ValueError with a line that says
+what would be right; pydantic turns that into a problem at the field (`nouns`).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -195,9 +195,10 @@ def read_base_url(text: str, allow_ftp: bool) -> str:
     host = match["host"].lower()
     if not (_is_v6(host) if host.startswith("[") else _is_name_or_v4(host)):
         raise ValueError(f"{host} is no host")
-    port = (match["port"] or ":")[1:].lstrip("0")
-    if (match["port"] or "").strip(":0") == "" and len(match["port"] or "") > 1 or int(port or 1) > 65535:
+    digits = (match["port"] or "")[1:]
+    if digits and not 0 < int(digits) < 65536:
         raise ValueError("no such port")
+    port = digits.lstrip("0")
     path = re.sub("/{2,}", "/", match["path"] or "/")
     if not {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.isdisjoint(path.lower().split("/")):
         raise ValueError("a base URL has no . and no .. in its path")
@@ -348,14 +349,3 @@ def find_loop(host: Host, source: Host | None, sources: Mapping[Host, Host]) -> 
         chain.append(source)
         source = sources.get(source)
     return ()
-
-
-def checked(*readers: Callable[[str], str]) -> Callable[[str], str]:
-    """The *readers* one after another."""
-
-    def read(text: str) -> str:
-        for reader in readers:
-            text = reader(text)
-        return text
-
-    return read

@@ -6,7 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, Table, inspect
 
 import redirector.store.tables  # noqa: F401  fills the metadata
 from redirector.store import migrating
@@ -28,13 +28,20 @@ async def test_models_and_migrated_tables_agree(store: Store) -> None:
 
 def constraint_names(connection: Connection) -> dict[str, object]:
     looked = inspect(connection)
-    return {table: looked.get_pk_constraint(table)["name"] for table in metadata.tables}
+    named = {name: table for name, table in metadata.tables.items() if not _is_counter(connection, table)}
+    return {name: looked.get_pk_constraint(name)["name"] for name in named}
+
+
+def _is_counter(connection: Connection, table: Table) -> bool:
+    """SQLite takes no name for a key whose numbers are never given twice."""
+    return connection.dialect.name == "sqlite" and bool(table.dialect_options["sqlite"]["autoincrement"])
 
 
 async def test_primary_keys_have_the_names_of_the_models(store: Store) -> None:
     async with store.read() as connection:
         found = await connection.run_sync(constraint_names)
-    assert found == {name: f"pk_{name}" for name in metadata.tables}
+    assert found == {name: f"pk_{name}" for name in found}
+    assert "contents" in found
 
 
 def test_there_is_one_newest_migration() -> None:

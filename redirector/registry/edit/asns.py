@@ -17,9 +17,7 @@ async def list_asns(change: Change, host_number: int) -> list[AsnRow]:
     return await queries.list_rows(change.connection, AsnRow, host=host_number)
 
 
-async def add_asn(
-    change: Change, host_number: int, body: object, own_asns: frozenset[int] | None = None
-) -> AsnRow:
+async def add_asn(change: Change, host_number: int, body: object, own_asns: frozenset[int] | None = None) -> AsnRow:
     """A new AS number of a host; it waits unless the host's addresses are in it.
 
     own_asns  the AS numbers that its addresses are in; None: not known
@@ -88,7 +86,9 @@ async def decide_asn(change: Change, host_number: int, number: int, body: object
     )
     assert changed is not None
     what = "asn.refuse" if refused else "asn.approve"
-    await change.log(what, f"AS {row.asn}", row.id, {"waits": row.waits}, {"waits": False}, site=host.site, host=host.id)
+    await change.log(
+        what, f"AS {row.asn}", row.id, {"waits": row.waits}, {"waits": False}, site=host.site, host=host.id
+    )
     return changed
 
 

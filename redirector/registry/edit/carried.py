@@ -115,9 +115,7 @@ async def list_urls(change: Change, host_number: int) -> list[Listed]:
     carried = {row.id: row for row in await queries.list_rows(change.connection, CarriedRow, host=host.id)}
     names = await category_names(change)
     rows = await queries.list_rows(change.connection, UrlRow, carried=set(carried))
-    return [
-        Listed(row, names[carried[row.carried].category], _open(change, row)) for row in rows
-    ]
+    return [Listed(row, names[carried[row.carried].category], _open(change, row)) for row in rows]
 
 
 def _open(change: Change, row: UrlRow) -> str | None:

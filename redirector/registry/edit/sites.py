@@ -75,9 +75,7 @@ async def create_site(change: Change, body: object) -> SiteRow:
     await _set_contacts(change, row.id, noun.contacts)
     await _set_pullers(change, row.id, pullers)
     if change.actor.account is not None:
-        await queries.add(
-            change.connection, AdminRow, site=row.id, account=change.actor.account, since=change.now
-        )
+        await queries.add(change.connection, AdminRow, site=row.id, account=change.actor.account, since=change.now)
     await change.log("site.add", row.name, row.id, {}, await body_of(change, row), site=row.id)
     return row
 
@@ -102,9 +100,12 @@ async def _check_pullers(change: Change, pulled_by: object, own: int | None = No
         return frozenset()
     wanted = frozenset(pulled_by) - {own}
     known = {row.id for row in await queries.list_rows(change.connection, SiteRow, id=wanted)}
-    visible = known if change.actor.admin else {
-        row.id for row in await queries.list_rows(change.connection, SiteRow, id=wanted, state="approved")
-    } | (known & change.actor.sites)
+    visible = (
+        known
+        if change.actor.admin
+        else {row.id for row in await queries.list_rows(change.connection, SiteRow, id=wanted, state="approved")}
+        | (known & change.actor.sites)
+    )
     problems = [
         FieldProblem(f"pulled_by.{number}", "there is no such site")
         for number, site in enumerate(pulled_by)
@@ -152,7 +153,9 @@ async def edit_site(change: Change, number: int, version: int | None, patch: obj
     if "name" in new:
         await _check_name(change, new["name"], row.id)
     pullers = await _check_pullers(change, new.get("pulled_by"), row.id)
-    values: dict[str, Any] = {name: new[name] for name in ("name", "url", "private", "enabled", "comment") if name in new}
+    values: dict[str, Any] = {
+        name: new[name] for name in ("name", "url", "private", "enabled", "comment") if name in new
+    }
     if "name" in new:
         values["name_key"] = new["name"].casefold()
     if "enabled" in new:
@@ -210,7 +213,13 @@ async def leave_site(change: Change, number: int, version: int | None) -> SiteRo
     row = await find_site(change, Act.DELETE, number)
     values = {"enabled": False, "enabled_since": change.now if row.enabled else row.enabled_since}
     changed = await write(
-        change, SiteRow, row, version, lambda each: {"leaving": each.leaving}, leaving=row.leaving or change.now, **values
+        change,
+        SiteRow,
+        row,
+        version,
+        lambda each: {"leaving": each.leaving},
+        leaving=row.leaving or change.now,
+        **values,
     )
     await change.log("site.leave", row.name, row.id, {"enabled": row.enabled}, {"enabled": False}, site=row.id)
     return changed
@@ -387,4 +396,3 @@ async def visible_sites(change: Change) -> list[SiteRow]:
     if change.actor.only is not None and change.actor.only[0] == "site":
         sites.add(change.actor.only[1])
     return await queries.list_rows(change.connection, SiteRow, id=sites)
-

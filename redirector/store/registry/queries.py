@@ -27,35 +27,33 @@ def _where(table: Table, equal: dict[str, object]) -> list[ColumnElement[bool]]:
     ]
 
 
-async def find(connection: AsyncConnection, kind: type[R], **equal: object) -> R | None:
+async def find(connection: AsyncConnection, kind: type[R], /, **equal: object) -> R | None:
     """The row whose columns *equal* these; None when there is none. More than one is a bug in the caller."""
     rows = await connection.execute(select(*_columns(kind)).where(*_where(kind.TABLE, equal)))
     row = rows.one_or_none()
     return None if row is None else kind(**row._mapping)
 
 
-async def list_rows(connection: AsyncConnection, kind: type[R], **equal: object) -> list[R]:
+async def list_rows(connection: AsyncConnection, kind: type[R], /, **equal: object) -> list[R]:
     """All rows whose columns *equal* these (a set: any of it), by their primary keys."""
     query = select(*_columns(kind)).where(*_where(kind.TABLE, equal)).order_by(*kind.TABLE.primary_key.columns)
     return [kind(**row._mapping) for row in await connection.execute(query)]
 
 
-async def list_page(
-    connection: AsyncConnection, kind: type[R], after: int, limit: int, **equal: object
-) -> list[R]:
+async def list_page(connection: AsyncConnection, kind: type[R], after: int, limit: int, /, **equal: object) -> list[R]:
     """At most *limit* rows with numbers above *after*, ascending."""
     table = kind.TABLE
     query = select(*_columns(kind)).where(table.c.id > after, *_where(table, equal)).order_by(table.c.id).limit(limit)
     return [kind(**row._mapping) for row in await connection.execute(query)]
 
 
-async def count(connection: AsyncConnection, kind: type[Row], **equal: object) -> int:
+async def count(connection: AsyncConnection, kind: type[Row], /, **equal: object) -> int:
     """How many rows have columns that *equal* these."""
     found = await connection.execute(select(func.count()).select_from(kind.TABLE).where(*_where(kind.TABLE, equal)))
     return int(found.scalar_one())
 
 
-async def add(connection: AsyncConnection, kind: type[R], **values: object) -> R:
+async def add(connection: AsyncConnection, kind: type[R], /, **values: object) -> R:
     """A new row; its number is given by the database unless *values* has one."""
     table = kind.TABLE
     names = {field.name for field in fields(kind)}
@@ -71,7 +69,7 @@ async def add_all(connection: AsyncConnection, kind: type[Row], rows: Sequence[d
 
 
 async def change(
-    connection: AsyncConnection, kind: type[E], number: int, version: int | None, **values: object
+    connection: AsyncConnection, kind: type[E], number: int, version: int | None, /, **values: object
 ) -> E | None:
     """Set columns of the row *number* if it still has *version* (None: whichever); None when it has not."""
     table = kind.TABLE
@@ -83,13 +81,15 @@ async def change(
     return None if row is None else kind(**row._mapping)
 
 
-async def set_columns(connection: AsyncConnection, kind: type[Row], equal: dict[str, object], **values: object) -> int:
+async def set_columns(
+    connection: AsyncConnection, kind: type[Row], equal: dict[str, object], /, **values: object
+) -> int:
     """Set columns of rows that nobody edits, whatever their version; how many there were."""
     done = await connection.execute(update(kind.TABLE).where(*_where(kind.TABLE, equal)).values(**values))
     return done.rowcount
 
 
-async def remove(connection: AsyncConnection, kind: type[Row], **equal: object) -> int:
+async def remove(connection: AsyncConnection, kind: type[Row], /, **equal: object) -> int:
     """Delete rows, and what belongs to them; how many there were."""
     if not equal:
         raise ValueError("which rows?")
@@ -169,7 +169,6 @@ async def find_fact(connection: AsyncConnection, name: str) -> str | None:
 async def replace_sequence(connection: AsyncConnection, kind: type[Row]) -> None:
     """Let numbers that the database gives go on behind the greatest one (PostgreSQL; SQLite does so by itself)."""
     if connection.dialect.name == "postgresql":
-        table = kind.TABLE.name
-        await connection.exec_driver_sql(
-            f"SELECT setval(pg_get_serial_sequence('\"{table}\"', 'id'), (SELECT COALESCE(MAX(id), 0) + 1 FROM \"{table}\"), false)"
-        )
+        sequence = func.pg_get_serial_sequence(f'"{kind.TABLE.name}"', "id")
+        greatest = select(func.coalesce(func.max(kind.TABLE.c.id), 0)).scalar_subquery()
+        await connection.execute(select(func.setval(sequence, greatest + 1, False)))
