@@ -14,8 +14,10 @@ contents = Table(
     Column("generation", Integer, nullable=False),
     Column("push", Integer, nullable=False),
     Column("checked", BigInteger, nullable=False, comment="when the master was last read, or found unchanged"),
+    Column("read", BigInteger, nullable=False, comment="when it was last read in full"),
     Column("validator", LargeBinary, nullable=False, comment="what tells that the master is unchanged"),
-    Column("directories", LargeBinary, nullable=False, comment="packed; see redirector.store.contents"),
+    Column("repositories", LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
+    Column("directories", LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
 )
 
 pushes = Table(

@@ -21,8 +21,10 @@ def upgrade() -> None:
         sa.Column(
             "checked", sa.BigInteger, nullable=False, comment="when the master was last read, or found unchanged"
         ),
+        sa.Column("read", sa.BigInteger, nullable=False, comment="when it was last read in full"),
         sa.Column("validator", sa.LargeBinary, nullable=False, comment="what tells that the master is unchanged"),
-        sa.Column("directories", sa.LargeBinary, nullable=False, comment="packed; see redirector.store.contents"),
+        sa.Column("repositories", sa.LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
+        sa.Column("directories", sa.LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
         sa.PrimaryKeyConstraint("category", name="pk_contents"),
     )
     op.create_table(
