@@ -103,6 +103,11 @@ class Host:
     sponsor: str = ""
     sponsor_url: str = ""
 
+    @property
+    def for_strangers(self) -> bool:
+        """Whether clients on none of its networks may have it: the one question that decides what a stranger sees."""
+        return not (self.private or self.local)
+
 
 @dataclass(frozen=True, slots=True)
 class HostSet:

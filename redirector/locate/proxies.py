@@ -19,8 +19,9 @@ class Client:
     """Who asks, as far as the connection and the proxies that we trust can say.
 
     address   4 or 16 bytes, network order, IPv4-mapped already unwrapped; None: unknown, gets the public answer
-    trusted   the address left after the walk is itself a trusted proxy's: its `ip=` is believed in full. Never true
-              without an address: a proxy that forgets its header must not lend its standing to strangers
+    trusted   a proxy forwarded the request, and the address left after the walk is itself a trusted proxy's: its `ip=`
+              is believed in full. Never true of the connection's own peer: a proxy that forgets its header must not
+              lend its standing to strangers
     readable  False: some element of `X-Forwarded-For` could not be read (the address is None then)
     """
 
@@ -50,6 +51,8 @@ def trusted_proxies_of(networks: Iterable[Network]) -> TrustedProxies:
 def find_client(peer: str | None, forwarded: Sequence[str], trusted: TrustedProxies) -> Client:
     """Who asks over a connection from *peer* (None: a unix socket), with these lines of `X-Forwarded-For`.
 
+    A *peer* that is no address, such as "" of a connection that was reset before anybody looked, is nobody.
+
     An untrusted peer is the client, whatever it says of others.
     cost  2 µs, and 1 µs for each element that is walked
     """
@@ -60,8 +63,10 @@ def find_client(peer: str | None, forwarded: Sequence[str], trusted: TrustedProx
 
 def is_proxy(peer: str | None, trusted: TrustedProxies) -> bool:
     """Whether *peer* may say for whom it speaks."""
-    address = b"" if peer is None else _parse_element(peer)
-    return address is not None and (address == b"" or address in trusted)
+    if peer is None:
+        return True
+    address = _parse_element(peer)
+    return address is not None and address in trusted
 
 
 def find_peer(peer: str | None, trusted: TrustedProxies) -> Client:
@@ -71,7 +76,7 @@ def find_peer(peer: str | None, trusted: TrustedProxies) -> Client:
         return UNKNOWN
     if address not in trusted:
         return Client(address)
-    return Client(address, trusted=True) if _is_loopback(address) else UNKNOWN
+    return Client(address) if _is_loopback(address) else UNKNOWN
 
 
 def find_forwarded(forwarded: Sequence[str], trusted: TrustedProxies) -> Client:

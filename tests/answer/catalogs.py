@@ -19,41 +19,46 @@ SCHEMES = ("https", "http", "ftp", "rsync")
 
 
 @st.composite
-def mirrors(draw: st.DrawFn, tree: bool = False) -> Mirror:
-    """A mirror whose name is still to be given; *tree*: with what only an AlmaLinux tree says."""
+def mirrors(draw: st.DrawFn, tree: bool = False, today: bool = False) -> Mirror:
+    """A mirror whose name is still to be given, with any flags together.
+
+    tree   http or https is among its URLs
+    today  only flags that MirrorManager's own snapshots know
+    """
     schemes = draw(st.lists(st.sampled_from(SCHEMES), min_size=1, max_size=4, unique=True))
     if tree and not {"http", "https"} & set(schemes):
         schemes.append("http")
+    known = st.sampled_from((None, True, False))
     facts: dict[str, object] = {
         "netblocks": draw(st.lists(st.sampled_from(NETBLOCKS), max_size=2, unique=True)),
         "asns": tuple(draw(st.lists(st.sampled_from((64496, 64497)), max_size=1))),
         "private": draw(st.booleans()),
+        "allowed": frozenset(draw(st.sampled_from(((), (), ("DE",), ("FR", "JP"))))),
         "bandwidth_mbit": draw(st.sampled_from((1, 10, 1000, 10_000))),
     }
-    if tree:
-        known = st.sampled_from((None, True, False))
+    if not today:
         facts |= {
-            "local": draw(st.sampled_from((False, False, True))) and not facts["private"],
+            "local": draw(st.sampled_from((False, False, True))),
             "monopoly": draw(st.sampled_from((False, False, False, True))),
             "up": draw(st.sampled_from((True, True, False))),
             "ipv4": draw(known),
             "ipv6": draw(known),
             "place": draw(st.sampled_from((None, Place(50.0, 8.0), Place(50.1, 8.1), Place(48.9, 2.3)))),
         }
-    else:
-        facts["allowed"] = frozenset(draw(st.sampled_from(((), (), ("DE",), ("FR", "JP")))))
     country = draw(st.sampled_from((None, *COUNTRIES)))
     return mirror("unnamed", country, *(f"{scheme}://unnamed/pub" for scheme in schemes), **facts)
 
 
 @st.composite
-def catalogs(draw: st.DrawFn, dialect: Dialect = Dialect.MIRRORMANAGER, max_size: int = 8) -> Catalog:
+def catalogs(
+    draw: st.DrawFn, dialect: Dialect = Dialect.MIRRORMANAGER, max_size: int = 8, today: bool = False
+) -> Catalog:
     """A catalog of up to *max_size* mirrors, called `h0`, `h1`, ... after their number.
 
     All of them carry `fedora-40`, host set 0, and some of them `part-40`, host set 1.
     """
     tree = dialect is Dialect.ALMALINUX
-    unnamed = draw(st.lists(mirrors(tree), max_size=max_size))
+    unnamed = draw(st.lists(mirrors(tree, today), max_size=max_size))
     named = [
         Mirror(replace(each.host, name=f"h{n}"), tuple(url.replace("unnamed", f"h{n}") for url in each.base_urls()))
         for n, each in enumerate(unnamed)

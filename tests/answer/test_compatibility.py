@@ -55,7 +55,7 @@ ASKED = st.lists(st.tuples(queries(), st.sampled_from(CLIENTS)), min_size=1, max
 
 
 @settings(max_examples=80)
-@given(catalogs(), ASKED, st.sampled_from((0, 1, 2, 5)))
+@given(catalogs(today=True), ASKED, st.sampled_from((0, 1, 2, 5)))
 def test_mirrorlist_is_today_s(catalog: Catalog, asked: list[tuple[str, str]], minimum: int) -> None:
     served = rig_of(catalog, compatibility="mirrormanager", minimum=minimum)
     for query, client in asked:
@@ -72,7 +72,7 @@ def test_mirrorlist_is_today_s(catalog: Catalog, asked: list[tuple[str, str]], m
 
 
 @settings(max_examples=50)
-@given(catalogs(), ASKED)
+@given(catalogs(today=True), ASKED)
 def test_redirect_is_today_s(catalog: Catalog, asked: list[tuple[str, str]]) -> None:
     served = rig_of(catalog, compatibility="mirrormanager")
     for query, client in asked:
@@ -92,7 +92,7 @@ def test_redirect_is_today_s(catalog: Catalog, asked: list[tuple[str, str]]) -> 
 
 
 @settings(max_examples=50)
-@given(catalogs(), ASKED)
+@given(catalogs(today=True), ASKED)
 def test_metalink_is_today_s(catalog: Catalog, asked: list[tuple[str, str]]) -> None:
     served = rig_of(catalog, compatibility="mirrormanager")
     for query, client in asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -140,6 +141,14 @@ def test_a_private_mirror_of_a_tree_is_never_given_outside_its_networks(
 
 PRIVATE = mirror("secret.example", "DE", netblocks=("10.1.64.0/18",), asns=(64497,), private=True)
 PUBLIC = mirror("open.example", "DE")
+
+
+def test_a_private_host_of_a_cloud_is_private_first() -> None:
+    served = rig(replace(PRIVATE, host=replace(PRIVATE.host, local=True)), PUBLIC, dialect=Dialect.ALMALINUX)
+    for form in FORMS:
+        asked = form.format(DIRECTORIES[0])
+        assert "secret.example" not in served.get(f"{asked}&ip=10.1.64.1", "10.1.0.1").body.decode()
+        assert "secret.example" not in str(served.get(f"{asked}&ip=10.1.64.1", "10.1.0.1").headers)
 
 
 @pytest.mark.parametrize("compatibility", [None, "mirrormanager"])

@@ -36,9 +36,9 @@ def packed(text: str) -> bytes:
         ("203.0.113.9", ["rubbish"], "203.0.113.9", False),
         ("::ffff:203.0.113.9", [], "203.0.113.9", False),
         ("fe80::1%eth0", [], "fe80::1", False),
-        ("127.0.0.1", [], "127.0.0.1", True),
-        ("::ffff:127.0.0.1", [], "127.0.0.1", True),
-        ("::1", [], "::1", True),
+        ("127.0.0.1", [], "127.0.0.1", False),
+        ("::ffff:127.0.0.1", [], "127.0.0.1", False),
+        ("::1", [], "::1", False),
         ("127.0.0.1", ["198.51.100.1"], "198.51.100.1", False),
         ("::ffff:127.0.0.1", ["198.51.100.1"], "198.51.100.1", False),
         (None, ["198.51.100.1"], "198.51.100.1", False),
@@ -125,7 +125,8 @@ ELEMENTS = st.one_of(
 def test_any_text_gives_a_client_or_nobody(peer: str | None, forwarded: list[str]) -> None:
     client = find_client(peer, forwarded, BALANCED)
     assert client.address is None or len(client.address) in (4, 16)
-    assert client.trusted == (client.address is not None and client.address in BALANCED)
+    forwards = bool(forwarded) and is_proxy(peer, BALANCED)
+    assert client.trusted == (forwards and client.address is not None and client.address in BALANCED)
     assert client.readable or client.address is None
     assert client == (
         find_forwarded(forwarded, BALANCED) if forwarded and is_proxy(peer, BALANCED) else find_peer(peer, BALANCED)

@@ -186,7 +186,8 @@ class _Draft:
             return []
         shown: Container[HostId] = self.host_set.urls
         if not wishes.private:
-            shown = set(self.host_set.public) | {host for host in self.host_set.urls if facts[host].local}
+            clouds = {host for host in self.host_set.urls if facts[host].local and not facts[host].private}
+            shown = set(self.host_set.public) | clouds
         return networks_of(self.audience, shown)
 
     def serves(self, schemes: Iterable[str]) -> Callable[[HostId], bool]:

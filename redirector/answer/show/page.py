@@ -138,7 +138,7 @@ def _public_hosts(snapshot: Snapshot) -> dict[HostId, tuple[str, ...]]:
     for carriers in snapshot.host_sets:
         for host in carriers.public:
             facts = snapshot.hosts[host]
-            if not (facts.private or facts.local or facts.origin):
+            if facts.for_strangers and not facts.origin:
                 found.setdefault(host, {}).update(dict.fromkeys(carriers.urls.get(host, ())))
     return {host: tuple(urls) for host, urls in found.items() if urls}
 

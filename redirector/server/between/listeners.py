@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EINVAL
 
 from redirector.settings.option import Address
 
@@ -19,6 +21,19 @@ FIRST_HANDED_OVER = 3
 
 ADMIN_NAME = "admin"
 """`FileDescriptorName=` of the socket that is the admin listener's."""
+
+
+NOBODY = ""
+"""The address of a peer whom nobody can name: the connection was reset before it was looked at."""
+
+
+def peer_of(transport: asyncio.BaseTransport | None) -> str | None:
+    """The address on the other side of a connection; None for a unix socket, `NOBODY` when it cannot be told."""
+    endpoint = transport and transport.get_extra_info("socket")
+    if endpoint and endpoint.family == socket.AF_UNIX:
+        return None
+    name = transport and transport.get_extra_info("peername")
+    return name[0] if isinstance(name, tuple) and name else NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +122,27 @@ def _remove_dead_socket(path: str) -> None:
 
 
 def handed_over(environment: Mapping[str, str]) -> tuple[tuple[Listener, ...], Listener | None]:
-    """What systemd listens on for this process: the sockets for clients, and the admin listener's."""
+    """What systemd listens on for this process: the sockets for clients, and the admin listener's.
+
+    raises  OSError when what it says makes no sense: a number that is none, descriptors that are no sockets
+    """
     if environment.get("LISTEN_PID") != str(os.getpid()):
         return (), None
-    count = int(environment.get("LISTEN_FDS", "0"))
+    said = environment.get("LISTEN_FDS", "0")
+    if not (said.isascii() and said.isdecimal() and len(said) < 5):
+        raise OSError(
+            EINVAL, f"LISTEN_FDS={said[:50]!r} is no number of sockets: whoever started this handed none over"
+        )
+    count = int(said)
     names = environment.get("LISTEN_FDNAMES", "").split(":") + [""] * count
     clients: list[Listener] = []
     admin = None
     for position in range(count):
-        listener = Listener(socket.socket(fileno=FIRST_HANDED_OVER + position))
+        try:
+            listener = Listener(socket.socket(fileno=FIRST_HANDED_OVER + position))
+        except OSError as error:
+            text = f"descriptor {FIRST_HANDED_OVER + position} of LISTEN_FDS={count}: {error.strerror}"
+            raise OSError(error.errno, text) from None
         listener.socket.set_inheritable(False)
         if names[position] == ADMIN_NAME:
             admin = listener

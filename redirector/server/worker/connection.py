@@ -23,6 +23,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 
 from redirector.answer.answer import Answer, Kind
+from redirector.server.between.listeners import NOBODY, peer_of
 
 if TYPE_CHECKING:
     from redirector.server.worker.app import Service
@@ -53,7 +54,7 @@ class Connection(RequestHandler):
     """A connection whose requests aiohttp parses and answers.
 
     service   the worker's; shared by all its connections
-    peer      the address on the other side; None for a unix socket
+    peer      the address on the other side; None for a unix socket, "" when it left before anybody looked
     deadline  when it is cut
     whole     what was read so far is whole requests without a body (`docs/measured.md`, section 2, rule 2)
     received  when its last bytes were read, by `time.perf_counter`
@@ -74,7 +75,7 @@ class Connection(RequestHandler):
             auto_decompress=False,
         )
         self.service = service
-        self.peer: str | None = None
+        self.peer: str | None = NOBODY
         self.deadline = 0.0
         self.whole = True
         self.received = 0.0
@@ -87,8 +88,7 @@ class Connection(RequestHandler):
 
     def meet(self, transport: asyncio.BaseTransport) -> None:
         """Learn who is there, and count the connection."""
-        name = transport.get_extra_info("peername")
-        self.peer = name[0] if isinstance(name, tuple) else None
+        self.peer = peer_of(transport)
         self.deadline = self.service.idle_deadline
         self.service.opened(self)
 

@@ -67,7 +67,7 @@ def _build_host(report: Report, mirror: Mirror, located: Located, ranges: tuple[
             report.warning("private", "true without subnets, asn or cloud ranges: given to nobody")
         elif host.monopoly:
             report.warning("monopoly", "true without subnets, asn or cloud ranges: without effect")
-    if host.place is None and not host.private and not host.local:
+    if host.place is None and host.for_strangers:
         report.warning("geolocation", f"{host.name} cannot be placed: it comes after those that can")
     return host
 
@@ -154,7 +154,7 @@ class HostSets:
 
     def add(self, urls: Mapping[HostId, tuple[str, ...]]) -> HostSetId:
         """The set whose hosts have these base URLs."""
-        public = tuple(host for host in urls if not self.hosts[host].private and not self.hosts[host].local)
+        public = tuple(host for host in urls if self.hosts[host].for_strangers)
         by_country: dict[str, list[HostId]] = {}
         for host in public:
             if country := self.hosts[host].country:
