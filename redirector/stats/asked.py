@@ -12,6 +12,9 @@ UNKNOWN = "--"
 MAX_NAME = 255
 """Characters; a longer repository, architecture or system is nobody's name."""
 
+_NUMBERS = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|::|(?:[0-9A-Fa-f]+:){3}")
+"""What looks like an address: none is kept, even where a client puts one into a name."""
+
 AGES = ("1", "2", "3", "4")
 """What `countme=` may say: the first week, the first month, the first half year, later."""
 
@@ -109,7 +112,7 @@ def parse_target(target: str) -> Asked | None:
 def parse_agent(agent: str) -> System:
     """The system that a package manager's user agent names; `NO_SYSTEM` for every other text."""
     match = _AGENT.fullmatch(agent)
-    if match is None or len(agent) > MAX_NAME:
+    if match is None or name_of(agent) != agent:
         return NO_SYSTEM
     return System(match["name"], match["version"], match["variant"], match["arch"])
 
@@ -120,6 +123,6 @@ def _decoded(text: str) -> str:
 
 def name_of(text: str | None) -> str | None:
     """*text* as a name that fits into a table; `--` where it is none."""
-    if text is None or (len(text) <= MAX_NAME and text.isprintable()):
+    if text is None or (len(text) <= MAX_NAME and text.isprintable() and not _NUMBERS.search(text)):
         return text
     return UNKNOWN

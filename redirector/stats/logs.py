@@ -49,11 +49,13 @@ class Log:
 
     digests     of its first lines (`redirector.stats.identity`)
     size        of a plain file, when it was opened; None of others
+    is_file     it can be opened a second time, and read anew
     is_growing  more may be written to it: a plain file
     """
 
     path: str
     size: int | None
+    is_file: bool
     digests: tuple[str, ...] = ()
     cut: bool = False
     _file: _Readable | None = None
@@ -89,7 +91,7 @@ class Log:
                 end += len(rest) - MAX_LINE_BYTES
                 rest = rest[-MAX_LINE_BYTES:]
         tail_bytes = 0
-        if rest and (not self.is_growing or _is_whole(rest)):
+        if rest and (_is_whole(rest) or not (self.is_growing or self.cut)):
             reader.read(rest)
             tail_bytes = len(rest)
         return Part(reader.counts(), end, tail_bytes, self.cut)
@@ -121,19 +123,20 @@ class Log:
 def open_log(path: str) -> Log:
     """The log *path* (`-`: standard input), and its first lines. Raises OSError."""
     with ExitStack() as stack:
-        raw = BufferedReader(FileIO(0, closefd=False) if path == "-" else FileIO(path), BLOCK_BYTES)
+        raw: BufferedReader = BufferedReader(FileIO(0, closefd=False) if path == "-" else FileIO(path), BLOCK_BYTES)
         stack.callback(raw.close)
         status = os.fstat(raw.fileno())
         magic = raw.peek(len(_XZ))[: len(_XZ)]
         file: _Readable = raw
+        is_file = stat.S_ISREG(status.st_mode) and path != "-"
         size = None
         if magic.startswith(_GZIP):
             file = gzip.GzipFile(fileobj=raw)
         elif magic.startswith(_XZ):
             file = lzma.LZMAFile(raw)
-        elif stat.S_ISREG(status.st_mode) and path != "-":
+        elif is_file:
             size = status.st_size
-        log = Log(path, size, _file=file)
+        log = Log(path, size, is_file, _file=file)
         head = []
         wanted = HEAD_BYTES
         while wanted > 0 and (block := log._next(wanted)):
