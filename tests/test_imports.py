@@ -23,7 +23,7 @@ ORDER = (
 ).split()
 """A room may import its own modules and those of the rooms before it."""
 
-EDGE = {"server", "store.locks", "store.opening", "cli"}
+EDGE = {"server", "store.locks", "store.opening", "stats.add", "cli"}
 """Rooms, and in rooms that are pure otherwise single modules."""
 
 EDGE_ONLY = {"aiohttp", "asyncio", "logging", "random", "signal", "socket", "threading", "time", "uvloop"}
