@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check clients soak bench bench-short
+.PHONY: install run test check coverage clients soak bench bench-short dist
 
 install: $(INSTALLED)
 
@@ -28,6 +28,18 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_imports.py
+
+# Which lines and branches the tests run, in all processes; TESTS chooses among them. Slower, so that a test of speed may fail.
+TESTS ?= tests
+coverage: install
+	rm -rf build/coverage
+	$(BIN)/python -m coverage run -m pytest --quiet $(TESTS); $(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage html --quiet --directory build/coverage/html
+	$(BIN)/python -m coverage report
+
+# What is given away, in build/dist: built, installed into fresh environments, and tried there.
+dist: install
+	$(BIN)/python -m tests.dist
 
 # The package managers themselves, as Debian has them. Installs them, so it needs the right to do so.
 clients:

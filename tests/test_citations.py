@@ -28,7 +28,7 @@ TEXTS = {
     ".sh",
     "",
 }
-MADE = {"report.md"}
+MADE = {"report.md", "benchmarks/results"}
 """Files that a program of ours writes."""
 
 NUMBERS = r"\d+(?:(?:, | and | to )\d+)*"
@@ -135,6 +135,16 @@ def test_nothing_names_what_lies_beside_the_clone(path: Path) -> None:
 def test_every_page_can_be_found_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name_of)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text()
+    named = set(re.findall(r"`((?:redirector|tests|benchmarks|deploy|docs|data)/[\w./-]*)`", text)) - MADE
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+    modules = set(re.findall(r"`([\w/]+\.(?:py|c))`", text)) - named
+    homes = (page.parent, ROOT / "redirector")
+    assert [name for name in sorted(modules) if not any((home / name).exists() for home in homes)] == []
 
 
 # The test's own tools

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -20,7 +21,8 @@ from redirector import Client, Request, Responder, __version__, load_config, loa
 from redirector.settings.option import Address
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = DECLARED["project"]
 PINNED = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
 )
@@ -40,6 +42,7 @@ def test_every_package_is_pinned_to_one_version() -> None:
     pinned = {canonicalize_name(name) for name in PINNED}
     wanted = [*PROJECT["dependencies"], *chain.from_iterable(PROJECT["optional-dependencies"].values())]
     assert set(closure(wanted)) <= pinned
+    assert {canonical_name(each) for each in DECLARED["build-system"]["requires"]} <= pinned
     assert all(re.fullmatch(r"[0-9][0-9.]*", version) for version in PINNED.values())
 
 
@@ -83,6 +86,21 @@ def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str], monkeypatc
     example = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)[0]
     exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out.startswith("200 https://")
+
+
+def test_the_forge_tries_every_python_that_is_promised() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    tried = jobs["python"]["strategy"]["matrix"]["python"]
+    promised = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", each)]
+    assert tried == promised
+    assert PROJECT["requires-python"] == f">={tried[0]}"
+    assert jobs["debian"]["steps"][-1]["run"] == ".ci/run"
+
+
+def test_a_commit_is_checked_as_ci_does_it() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [hook["entry"] for hook in repository["hooks"]] == ["make check"]
+    assert "make check\n" in (ROOT / ".ci/run").read_text()
 
 
 def test_the_script_for_every_change_is_executable_and_readable() -> None:
