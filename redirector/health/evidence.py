@@ -169,7 +169,7 @@ class Evidence:
     retry_after   BUSY: when to come again, epoch seconds
     etag, last_modified  validators, as they came
     redirected    host (and port) of another machine that the mirror sent us to
-    certificate_expires  https: end of the certificate, epoch seconds
+    certificate_made, certificate_expires  https: begin and end of the certificate, epoch seconds
     entries       FOLDER, LISTING: what it holds; not kept
     complete      FOLDER, LISTING: nothing is known to be missing from entries (rsync 23: false)
     finding       what deserves a line for people: error text, a stranger's reply; ≤ `FINDING_LIMIT`, printable
@@ -199,6 +199,7 @@ class Evidence:
     etag: str = ""
     last_modified: str = ""
     redirected: str = ""
+    certificate_made: int | None = None
     certificate_expires: int | None = None
     entries: tuple[Entry, ...] = ()
     complete: bool = True

@@ -1,0 +1,419 @@
+"""Asks mirrors by rsync, with the program of that name, which is made to read whatever a stranger sends.
+
+It gets no shell, no terminal, no secrets, no home, an address that was checked instead of a name, and bounds of time,
+memory and output. Its own `--timeout` ends neither who sends a byte a minute nor who never stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from redirector.health.evidence import Ask, Entry, Evidence, Family, Outcome, Probe, printable
+from redirector.health.names import Resolve, Route, source_for
+from redirector.health.pace import NotNow, Pace
+from redirector.health.reading import parse_rsync_line
+from redirector.health.safety import Address, Safety
+
+WALL_CLOCK_S = 1800.0
+NAMED_FILES_S = 120.0
+"""Some files by name: a mirror that needs longer has no time for us."""
+
+CONNECT_S = 10
+SILENCE_S = 60
+MEMORY_BYTES = 512 << 20
+LINE_BYTES = 8 << 10
+"""A name of 4,096 bytes, the longest there is, and what stands before it."""
+
+LINES = 6_000_000
+"""Twice Fedora's master. Each is kept while it is judged."""
+
+_STDERR_BYTES = 1 << 20
+_CHUNK_BYTES = 256 << 10
+_PORT = 873
+
+
+class Exit(Enum):
+    """What an exit status of rsync means for a list."""
+
+    COMPLETE = auto()
+    PARTIAL = auto()
+    REFUSED = auto()
+    FAILED = auto()
+    CUT = auto()
+    HOSTILE = auto()
+    OURS = auto()
+
+
+EXITS: dict[int, Exit] = {
+    0: Exit.COMPLETE,
+    1: Exit.OURS,  # syntax or usage
+    2: Exit.OURS,  # protocol incompatibility
+    3: Exit.OURS,  # our list of names cannot be read
+    4: Exit.HOSTILE,  # requested action not supported
+    5: Exit.REFUSED,  # the client-server protocol did not start: busy, no such module, not for us
+    10: Exit.FAILED,  # socket
+    11: Exit.OURS,  # file IO, which is on our side alone
+    12: Exit.CUT,  # the stream ended: a list that looks whole is not
+    13: Exit.OURS,  # its own diagnostics
+    14: Exit.OURS,  # between its processes
+    22: Exit.HOSTILE,  # memory: the list does not fit into the bound
+    23: Exit.PARTIAL,
+    24: Exit.COMPLETE,  # files went away while it looked
+    30: Exit.FAILED,  # silence
+    35: Exit.FAILED,  # no connection in time
+}
+"""Other numbers, and ends by a signal that was not ours, are failures."""
+
+_FAILED = {10: Outcome.NO_CONNECTION, 30: Outcome.TIMEOUT, 35: Outcome.TIMEOUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What one run said.
+
+    status    exit status; negative: the signal that ended it; None: it did not run
+    entries   in the order that they came
+    errors    its standard error, cut
+    ended     why we ended it ourselves: the outcome, else None
+    """
+
+    status: int | None
+    entries: tuple[Entry, ...] = ()
+    errors: str = ""
+    ended: Outcome | None = None
+    finding: str = ""
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An `rsync://` URL taken apart; *path* begins with the module."""
+
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Source:
+        """raises  ValueError: it is none, names a user, or a path that leads up or out"""
+        parts = urlsplit(url)
+        if parts.scheme != "rsync" or not parts.hostname:
+            raise ValueError("no rsync URL")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("it names a user")
+        path = url.partition("://")[2].partition("/")[2]
+        check_path(path)
+        return cls(parts.hostname, parts.port or _PORT, path)
+
+    def at(self, address: Address) -> str:
+        """The URL with *address* for its host."""
+        host = f"[{address}]" if address.version == 6 else str(address)
+        return f"rsync://{host}:{self.port}/{self.path}"
+
+
+def check_path(path: str) -> None:
+    """raises  ValueError: *path* holds `..` or what cannot be in a line"""
+    if ".." in path.split("/") or ".." in unquote(path).split("/"):
+        raise ValueError("a path with ..")
+    if any(ord(c) < 32 or ord(c) == 127 for c in path):
+        raise ValueError("a path with control characters")
+
+
+class Rsync:
+    """A prober of `rsync://`.
+
+    program  where rsync is
+    now, monotonic  clocks, in seconds
+    """
+
+    def __init__(
+        self,
+        *,
+        pace: Pace,
+        safety: Safety,
+        resolve: Resolve,
+        vantage: str,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        program: str = "rsync",
+        wall_clock_s: float = WALL_CLOCK_S,
+        named_files_s: float = NAMED_FILES_S,
+        memory_bytes: int = MEMORY_BYTES,
+        lines: int = LINES,
+        route: Route = source_for,
+    ) -> None:
+        self._pace = pace
+        self._safety = safety
+        self._resolve = resolve
+        self._vantage = vantage
+        self._now = now
+        self._monotonic = monotonic
+        self._program = program
+        self._wall_clock_s = wall_clock_s
+        self._named_files_s = named_files_s
+        self._memory_bytes = memory_bytes
+        self._lines = lines
+        self._route = route
+
+    async def probe(self, probe: Probe) -> tuple[Evidence, ...]:
+        """What the mirror lists; for `FILES` one evidence for each name, or one that says why there is none."""
+        found = self._blank(probe)
+        try:
+            source = Source.parse(_url_of(probe))
+            for path in _named(probe):
+                check_path(path)
+        except ValueError as error:
+            return (replace(found, outcome=Outcome.FORBIDDEN, finding=printable(str(error))),)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                addresses = await self._resolve(source.host)
+        except TimeoutError:
+            return (replace(found, outcome=Outcome.TIMEOUT, finding="no answer about the name"),)
+        except OSError as error:
+            return (replace(found, outcome=Outcome.NO_NAME, finding=printable(error.strerror or str(error))),)
+        address = self._choose(addresses, source.port, probe)
+        if isinstance(address, Outcome):
+            return (replace(found, outcome=address, finding=printable(f"{source.host}: {address}")),)
+        family = Family.IPV4 if address.version == 4 else Family.IPV6
+        found = replace(found, address=str(address), family=family)
+        try:
+            async with self._pace.rsync(str(address), listing=probe.ask is Ask.LISTING):
+                listed = await self._run(probe, source, address)
+        except NotNow as refusal:
+            return (_not_now(found, refusal),)
+        found = replace(found, at=int(self._now()), duration_s=listed.duration_s, status=listed.status)
+        return tuple(read_run(probe, found, listed))
+
+    async def close(self) -> None:
+        """Nothing is kept open; a run that is under way ends with the task that awaits it."""
+
+    def _choose(self, addresses: Sequence[Address], port: int, probe: Probe) -> Address | Outcome:
+        wanted = [a for a in addresses if probe.family is None or (a.version == 4) == (probe.family is Family.IPV4)]
+        if not wanted:
+            return Outcome.NO_NAME
+        allowed = [a for a in wanted if self._safety.refusal(a, port, probe.ports) is None]
+        if not allowed:
+            return Outcome.FORBIDDEN
+        return next((a for a in allowed if self._route(a) is not None), Outcome.NO_ROUTE)
+
+    def _blank(self, probe: Probe) -> Evidence:
+        return Evidence(
+            at=int(self._now()),
+            vantage=self._vantage,
+            host=probe.host,
+            category=probe.category,
+            ask=probe.ask,
+            base=probe.base,
+            path=next(iter(_named(probe)), probe.path),
+            outcome=Outcome.OURS,
+            scheme=probe.scheme,
+            family=probe.family,
+        )
+
+    async def _run(self, probe: Probe, source: Source, address: Address) -> Listed:
+        arguments = [self._program, "--no-motd", "--no-h", "--list-only", f"--contimeout={CONNECT_S}"]
+        arguments.append(f"--timeout={SILENCE_S}")
+        limit_s = self._wall_clock_s if probe.ask is Ask.LISTING else self._named_files_s
+        with tempfile.TemporaryDirectory(prefix="redirector-") as folder:
+            if probe.ask is not Ask.LISTING and probe.ask is not Ask.FOLDER:
+                names = Path(folder) / "names"
+                names.write_bytes(b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in _named(probe)))
+                arguments += ["--from0", f"--files-from={names}"]
+            elif probe.ask is Ask.LISTING:
+                arguments.append("--recursive")
+            return await self._listed([*arguments, "--", source.at(address)], folder, limit_s)
+
+    async def _listed(self, arguments: Sequence[str], folder: str, limit_s: float) -> Listed:
+        """Runs rsync; whatever happens, no process of it is left."""
+        began = self._monotonic()
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "USER": "nobody",
+            "HOME": "",
+        }
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *[os.fsencode(each) for each in arguments],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment,
+                cwd=folder,
+                start_new_session=True,
+                limit=_CHUNK_BYTES,
+            )
+        except OSError as error:
+            return Listed(None, finding=f"{arguments[0]}: {error.strerror}")
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            with suppress(ProcessLookupError, PermissionError):
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (self._memory_bytes, self._memory_bytes))
+            errors = asyncio.ensure_future(_begin_of(process.stderr))
+            reader = _Reader(self._lines)
+            ended = None
+            try:
+                async with asyncio.timeout(limit_s):
+                    ended = await reader.read(process.stdout)
+                    if ended is None:
+                        await process.wait()
+            except TimeoutError:
+                ended = Outcome.TIMEOUT
+                reader.finding = f"no end within {limit_s:g} s"
+            if ended is not None:
+                _end(process)
+            status = await process.wait()
+            text = await errors
+        except BaseException:
+            _end(process)
+            await process.wait()
+            raise
+        return Listed(status, tuple(reader.entries), text, ended, reader.finding, self._monotonic() - began)
+
+
+class _Reader:
+    """Lines of a list, as they come: too many, too long or impossible ones end it."""
+
+    def __init__(self, lines: int) -> None:
+        self.entries: list[Entry] = []
+        self.finding = ""
+        self._left = lines
+
+    async def read(self, stream: asyncio.StreamReader) -> Outcome | None:
+        """None at the end; why the rest is not wanted."""
+        rest = b""
+        while chunk := await stream.read(_CHUNK_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if (outcome := self._take(line)) is not None:
+                    return outcome
+            if len(rest) > LINE_BYTES:
+                self.finding = "a line without end"
+                return Outcome.HOSTILE
+            await asyncio.sleep(0)  # a flood must not keep others waiting
+        return self._take(rest) if rest else None
+
+    def _take(self, line: bytes) -> Outcome | None:
+        self._left -= 1
+        if self._left < 0:
+            self.finding = "more lines than a master has"
+            return Outcome.HOSTILE
+        if len(line) > LINE_BYTES:
+            self.finding = "a line too long"
+            return Outcome.HOSTILE
+        entry = parse_rsync_line(line)
+        if entry is None:
+            return None  # what else a server says; it is no entry
+        if entry.path.startswith("/") or ".." in entry.path.split("/"):
+            self.finding = f"a name that leads out: {entry.path}"
+            return Outcome.HOSTILE
+        self.entries.append(entry)
+        return None
+
+
+def read_run(probe: Probe, found: Evidence, listed: Listed) -> Iterator[Evidence]:
+    """What *listed* says, filled into *found*: one evidence, or one for each name that was asked for by name."""
+    outcome, finding = _outcome(listed)
+    found = replace(found, outcome=outcome, finding=printable(finding or _first_line(listed.errors)))
+    if outcome is not Outcome.OK:
+        yield found
+        return
+    partial = EXITS[listed.status or 0] is Exit.PARTIAL
+    if probe.ask in (Ask.LISTING, Ask.FOLDER):
+        entries = tuple(entry for entry in listed.entries if entry.path != ".")
+        if partial and not listed.entries:
+            yield replace(found, outcome=Outcome.MISSING)
+        else:
+            yield replace(found, entries=entries, complete=not partial)
+        return
+    by_path = {entry.path: entry for entry in listed.entries}
+    complaints = listed.errors.splitlines() if partial else []
+    for path in _named(probe):
+        entry = by_path.get(path)
+        if entry is not None:
+            size = None if entry.folder else entry.size_bytes
+            yield replace(found, path=path, size_bytes=size, modified=entry.modified, finding="")
+        else:
+            about = next((line for line in complaints if f'/{path}"' in line or f'"{path}"' in line), "")
+            yield replace(found, path=path, outcome=_why_missing(about), finding=printable(about))
+
+
+def _outcome(listed: Listed) -> tuple[Outcome, str]:
+    """OK where the list can be used, as far as it goes."""
+    if listed.ended is not None:
+        return listed.ended, listed.finding
+    if listed.status is None:
+        return Outcome.OURS, listed.finding
+    if listed.status < 0:
+        killed = listed.status == -signal.SIGKILL
+        return (Outcome.OURS if killed else Outcome.HOSTILE), f"rsync ended by signal {-listed.status}"
+    match EXITS.get(listed.status, Exit.FAILED):
+        case Exit.COMPLETE | Exit.PARTIAL:
+            return Outcome.OK, ""
+        case Exit.REFUSED:
+            return (Outcome.BUSY if "max connections" in listed.errors else Outcome.DENIED), ""
+        case Exit.FAILED:
+            return _FAILED.get(listed.status, Outcome.UNREADABLE), ""
+        case Exit.CUT:
+            return Outcome.CUT, ""
+        case Exit.HOSTILE:
+            return Outcome.HOSTILE, ""
+        case Exit.OURS:
+            return Outcome.OURS, ""
+
+
+def _why_missing(complaint: str) -> Outcome:
+    """What rsync's words about one name mean; without any it just is not there."""
+    if "Permission denied" in complaint:
+        return Outcome.DENIED
+    return Outcome.MISSING if not complaint or "No such file" in complaint else Outcome.UNREADABLE
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+def _not_now(found: Evidence, refusal: NotNow) -> Evidence:
+    outcome = Outcome.BUSY if refusal.busy else Outcome.UNASKED
+    return replace(found, outcome=outcome, retry_after=int(refusal.until), finding=refusal.reason)
+
+
+def _named(probe: Probe) -> tuple[str, ...]:
+    """The names that a run is about; () for a whole directory. What else is asked of files, rsync says of names."""
+    match probe.ask:
+        case Ask.FILES:
+            return probe.paths
+        case Ask.FOLDER | Ask.LISTING:
+            return ()
+        case Ask.MARKER | Ask.INDEX | Ask.FILE | Ask.CONTROL:
+            return (probe.path,)
+
+
+def _url_of(probe: Probe) -> str:
+    base = probe.base if probe.base.endswith("/") else probe.base + "/"
+    return f"{base}{probe.path}/" if probe.path and not _named(probe) else base
+
+
+async def _begin_of(stream: asyncio.StreamReader) -> str:
+    """The begin of what is said on *stream*, which is read to its end."""
+    kept = b""
+    while chunk := await stream.read(_CHUNK_BYTES):
+        kept += chunk[: _STDERR_BYTES - len(kept)]
+    return kept.decode("utf-8", "backslashreplace")
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the program and what it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,187 @@
+"""Mirrors that do as they are told, on loopback: each is a function of the request that it got."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+from redirector.health.evidence import Ask, Evidence, Probe
+from redirector.health.http import Http
+from redirector.health.names import Route, source_for
+from redirector.health.pace import Pace
+from redirector.health.safety import Address, Safety
+
+LOOPBACK = Safety((ip_network("127.0.0.0/8"), ip_network("::1/128")))
+NOW = 1_795_000_000.0
+
+
+@dataclass(slots=True)
+class Request:
+    """What a mirror was asked: the head as it came, its target and when (monotonic seconds)."""
+
+    head: bytes
+    at: float
+
+    @property
+    def method(self) -> str:
+        return self.head.split(b" ", 1)[0].decode()
+
+    @property
+    def target(self) -> str:
+        return self.head.split(b" ", 2)[1].decode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
+
+
+Behaviour = Callable[[Request, asyncio.StreamWriter], Awaitable[bool | None]]
+"""Answers one request; False: the connection is closed then."""
+
+
+@dataclass(slots=True)
+class Mirror:
+    """One that listens."""
+
+    address: str
+    port: int
+    scheme: str
+    requests: list[Request] = field(default_factory=list)
+    open_now: int = 0
+    open_most: int = 0
+    connections: int = 0
+
+    @property
+    def origin(self) -> str:
+        return f"{self.address}:{self.port}" if "." in self.address else f"[{self.address}]:{self.port}"
+
+    def probe(self, ask: Ask, path: str, host: str = "mirror.example", **more: object) -> Probe:
+        base = f"{self.scheme}://{host}:{self.port}/"
+        return Probe("m", "", ask, base, path, ports=frozenset({self.port}), **more)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def mirror(
+    behaviour: Behaviour, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Mirror]:
+    """A mirror at *address* that behaves so."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        found.connections += 1
+        found.open_now += 1
+        found.open_most = max(found.open_most, found.open_now)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                request = Request(head, time.monotonic())
+                found.requests.append(request)
+                if await behaviour(request, writer) is False:
+                    return
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            return  # the other side, or the test, is done
+        finally:
+            tasks.discard(task)
+            found.open_now -= 1
+            writer.close()
+
+    server = await asyncio.start_server(serve, address, 0, ssl=tls)
+    found = Mirror(address, server.sockets[0].getsockname()[1], "https" if tls else "http")
+    try:
+        yield found
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+def answer(body: bytes = b"", status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
+    """An answer as bytes; *length* is what it claims to have."""
+    size = len(body) if length is None else length
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def always(reply: bytes) -> Behaviour:
+    """Answers everything so; HEAD without the body."""
+
+    async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if request.method == "HEAD" else reply)
+
+    return behave
+
+
+def files(content: Mapping[str, bytes]) -> Behaviour:
+    """A mirror that is well: it has these files."""
+
+    async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
+        body = content.get(request.target)
+        reply = answer(b"no", "404 Not Found") if body is None else answer(body)
+        writer.write(reply.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if request.method == "HEAD" else reply)
+
+    return behave
+
+
+def redirect(location: str, status: str = "302 Found") -> Behaviour:
+    return always(answer(b"", status, f"Location: {location}"))
+
+
+def names(known: Mapping[str, Sequence[str]]) -> Callable[[str], Awaitable[tuple[Address, ...]]]:
+    """A resolver that knows these names; numbers are their own."""
+
+    async def resolve(name: str) -> tuple[Address, ...]:
+        if name in known:
+            return tuple(ip_address(each) for each in known[name])
+        try:
+            return (ip_address(name),)
+        except ValueError:
+            raise OSError(-2, "Name or service not known") from None
+
+    return resolve
+
+
+def http(
+    resolve: Callable[[str], Awaitable[tuple[Address, ...]]] | None = None,
+    *,
+    safety: Safety = LOOPBACK,
+    pace: Pace | None = None,
+    tls: ssl.SSLContext | None = None,
+    connect_s: float = 2.0,
+    request_s: float = 2.0,
+    route: Route = source_for,
+) -> Http:
+    """A prober with short bounds."""
+    return Http(
+        pace=pace or Pace(now=lambda: NOW, monotonic=time.monotonic),
+        safety=safety,
+        resolve=resolve or names({"mirror.example": ["127.0.0.1"]}),
+        tls=tls or ssl.create_default_context(),
+        agent="redirector-crawler/0 (+https://example.org/)",
+        vantage="here",
+        now=lambda: NOW,
+        monotonic=time.monotonic,
+        connect_s=connect_s,
+        request_s=request_s,
+        route=route,
+    )
+
+
+async def ask(prober: Http, probe: Probe) -> Evidence:
+    """The one evidence of *probe*; closes the prober."""
+    try:
+        (evidence,) = await prober.probe(probe)
+    finally:
+        await prober.close()
+    return evidence
