@@ -66,45 +66,66 @@ class Mirror:
         return Probe("m", "", ask, base, path, ports=frozenset({self.port}), **more)  # type: ignore[arg-type]
 
 
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @asynccontextmanager
-async def mirror(
-    behaviour: Behaviour, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Mirror]:
-    """A mirror at *address* that behaves so."""
+async def listening(
+    handler: Handler, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """A listener, given as its port, whose connections are all ended at the end."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        found.connections += 1
-        found.open_now += 1
-        found.open_most = max(found.open_most, found.open_now)
         try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                request = Request(head, time.monotonic())
-                found.requests.append(request)
-                if await behaviour(request, writer) is False:
-                    return
-                await writer.drain()
+            await handler(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            return  # the other side, or the test, is done
+            pass  # the other side, or the test, is done
         finally:
             tasks.discard(task)
-            found.open_now -= 1
-            writer.close()
+            writer.transport.abort()
 
     server = await asyncio.start_server(serve, address, 0, ssl=tls)
-    found = Mirror(address, server.sockets[0].getsockname()[1], "https" if tls else "http")
     try:
-        yield found
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
+        await asyncio.sleep(0.01)  # what was ended is closed in the loop's next turn
+
+
+@asynccontextmanager
+async def mirror(
+    behaviour: Behaviour, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Mirror]:
+    """A mirror at *address* that behaves so."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found.connections += 1
+        found.open_now += 1
+        found.open_most = max(found.open_most, found.open_now)
+        try:
+            while True:
+                request = Request(await reader.readuntil(b"\r\n\r\n"), time.monotonic())
+                found.requests.append(request)
+                closing = await behaviour(request, writer) is False
+                await writer.drain()
+                if closing:
+                    writer.close()
+                    await writer.wait_closed()
+                    return
+        finally:
+            found.open_now -= 1
+
+    async with listening(serve, address, tls) as port:
+        found = Mirror(address, port, "https" if tls else "http")
+        yield found
 
 
 def answer(body: bytes = b"", status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:

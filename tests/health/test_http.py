@@ -25,6 +25,7 @@ from tests.health.hostile import (
     ask,
     files,
     http,
+    listening,
     mirror,
     names,
     redirect,
@@ -544,37 +545,27 @@ async def test_a_certificate_says_when_it_was_made_and_when_it_ends(authority: t
 
 
 async def test_what_is_no_tls_is_told_apart(authority: trustme.CA) -> None:
-    async with mirror(always(answer(b"1"))) as m:
-        probe = Probe("m", "", Ask.MARKER, f"https://mirror.example:{m.port}/", "TIME", ports=frozenset({m.port}))
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
 
-        async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read(10)
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            writer.close()
-
-        plain = await asyncio.start_server(say, "127.0.0.1", 0)
-        port = plain.sockets[0].getsockname()[1]
+    async with listening(say) as port:
         probe = Probe("m", "", Ask.MARKER, f"https://mirror.example:{port}/", "TIME", ports=frozenset({port}))
         found = await ask(http(tls=trusting(authority)), probe)
-        plain.close()
-        await plain.wait_closed()
     assert found.outcome is Outcome.TLS
 
 
 async def test_a_handshake_that_never_ends_is_a_timeout(authority: trustme.CA) -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    quiet = await asyncio.start_server(hang, "127.0.0.1", 0)
-    port = quiet.sockets[0].getsockname()[1]
-    probe = Probe("m", "", Ask.MARKER, f"https://mirror.example:{port}/", "TIME", ports=frozenset({port}))
-    began = time.monotonic()
-    found = await ask(http(tls=trusting(authority), connect_s=0.3, request_s=5), probe)
-    quiet.close()
-    await quiet.wait_closed()
+    async with listening(hang) as port:
+        probe = Probe("m", "", Ask.MARKER, f"https://mirror.example:{port}/", "TIME", ports=frozenset({port}))
+        began = time.monotonic()
+        found = await ask(http(tls=trusting(authority), connect_s=0.3, request_s=5), probe)
+        assert time.monotonic() - began < 1.5
     assert found.outcome is Outcome.TIMEOUT
-    assert time.monotonic() - began < 1.5
 
 
 async def test_a_redirect_from_https_to_http_is_a_failure_and_the_other_way_is_not(authority: trustme.CA) -> None:
