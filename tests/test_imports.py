@@ -23,7 +23,18 @@ ORDER = (
 ).split()
 """A room may import its own modules and those of the rooms before it."""
 
-EDGE = {"server", "store.locks", "store.opening", "stats.add", "cli"}
+EDGE = {
+    "server",
+    "store.locks",
+    "store.opening",
+    "health.http",
+    "health.names",
+    "health.pace",
+    "health.probing",
+    "health.rsync",
+    "stats.add",
+    "cli",
+}
 """Rooms, and in rooms that are pure otherwise single modules."""
 
 EDGE_ONLY = {"aiohttp", "asyncio", "logging", "random", "signal", "socket", "threading", "time", "uvloop"}

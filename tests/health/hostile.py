@@ -18,6 +18,7 @@ from redirector.health.safety import Address, Safety
 
 LOOPBACK = Safety((ip_network("127.0.0.0/8"), ip_network("::1/128")))
 NOW = 1_795_000_000.0
+_TRUST = ssl.create_default_context()
 
 
 @dataclass(slots=True)
@@ -188,7 +189,7 @@ def http(
         pace=pace or Pace(now=lambda: NOW, monotonic=time.monotonic),
         safety=safety,
         resolve=resolve or names({"mirror.example": ["127.0.0.1"]}),
-        tls=tls or ssl.create_default_context(),
+        tls=tls or _TRUST,
         agent="redirector-crawler/0 (+https://example.org/)",
         vantage="here",
         now=lambda: NOW,
