@@ -80,6 +80,10 @@ class Host:
     local           not private, but left out of the distance rule all the same (AlmaLinux: a cloud's own mirror)
     monopoly        clients on its network get this host alone
     allowed         countries whose clients may have it; empty: everyone
+    excluded        countries whose clients may not have it
+    own_asn         the AS that its own address is in; None: not known
+    guessed         those of its base URLs that were repaired from a slip: they come after its others
+    withheld        why it is given to nobody, as a private one without networks; "": it is not withheld
     up              False: known to be down, given only where nothing else remains
     ipv4, ipv6      whether it is known to serve the family; None: not known
     origin          the `primary_url`: last of every list
@@ -95,6 +99,10 @@ class Host:
     local: bool = False
     monopoly: bool = False
     allowed: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    own_asn: int | None = None
+    guessed: frozenset[str] = frozenset()
+    withheld: str = ""
     up: bool = True
     down_reason: str = ""
     ipv4: bool | None = None

@@ -5,7 +5,7 @@ YAML is taken as a tree of texts, `true`, `false` and null: numbers stay as they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ _LIMIT_DEPTH = 20
 """Real files are four deep. The C composer of PyYAML overflows its stack some ten thousand deep; we do not use it."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_NO_TEXT = frozenset({"", "~", "null"})
 _TRUE = frozenset(form for word in ("yes", "true", "on") for form in (word, word.capitalize(), word.upper()))
 _FALSE = frozenset(form for word in ("no", "false", "off") for form in (word, word.capitalize(), word.upper()))
 """YAML 1.1, as every reader of these files today: the country code `NO` is false unless it is quoted."""
@@ -33,22 +34,31 @@ _TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A YAML document and the keys that stand twice in one of its mappings (the later one counts)."""
+    """A YAML document.
+
+    repeated_keys    those that stand twice in one of its mappings (the later one counts)
+    contradictions   those of them whose values differ
+    empty_documents  lines where a document begins that holds nothing, beside the one that holds something
+    """
 
     value: Value
     repeated_keys: tuple[str, ...]
+    contradictions: frozenset[str] = frozenset()
+    empty_documents: tuple[int, ...] = ()
 
 
-def parse_yaml(raw: bytes) -> Parsed:
-    """The one document in *raw*.
+def parse_yaml(raw: bytes, texts: Collection[str] = ()) -> Parsed:
+    """The one document in *raw*; others, before or behind it, must be empty.
 
+    texts   keys under which, at any depth, words are texts and not true, false or null; `null`, `~` and nothing at all
+            stay null
     raises  ValueError, with one line of text and the line number, for anything that is not plain YAML in UTF-8
     """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from error
-    builder = _Builder()
+    builder = _Builder(frozenset(texts))
     try:
         builder.take_all(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -56,7 +66,12 @@ def parse_yaml(raw: bytes) -> Parsed:
         raise ValueError(f"not YAML: {error.problem}{line}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {str(error).splitlines()[0]}") from error
-    return Parsed(builder.root, tuple(builder.repeated_keys))
+    return Parsed(
+        builder.root,
+        tuple(builder.repeated_keys),
+        frozenset(builder.contradictions),
+        tuple(builder.starts) if len(builder.starts) > 1 else (),
+    )
 
 
 @dataclass(slots=True)
@@ -66,6 +81,7 @@ class _Open:
     is_mapping: bool
     anchor: str | None
     nodes_before: int
+    holds_texts: bool = False
     children: list[Value] = field(default_factory=list)
 
     @property
@@ -77,14 +93,17 @@ class _Open:
 class _Builder:
     """Builds values from parser events, without recursion and within the limits."""
 
+    texts: frozenset[str] = frozenset()
     root: Value = None
     repeated_keys: list[str] = field(default_factory=list)
+    contradictions: set[str] = field(default_factory=set)
     nodes: int = 0
-    documents: int = 0
+    starts: list[int] = field(default_factory=list)
     open: list[_Open] = field(default_factory=list)
     anchors: dict[str, tuple[Value, int]] = field(default_factory=dict)
 
     def take_all(self, events: Iterable[yaml.Event]) -> None:
+        first: Value = None
         for event in events:
             match event:
                 case yaml.ScalarEvent():
@@ -99,9 +118,13 @@ class _Builder:
                     value = self._mapping(ended.children) if ended.is_mapping else ended.children
                     self._close(value, ended.anchor, self.nodes - ended.nodes_before)
                 case yaml.DocumentStartEvent():
-                    self.documents += 1
-                    if self.documents > 1:
-                        raise ValueError(f"a second document starts{_where(event)}")
+                    self.starts.append(event.start_mark.line + 1 if event.start_mark else 0)
+                    first, self.root = self.root, None
+                case yaml.DocumentEndEvent():
+                    if first is not None:
+                        if self.root is not None:
+                            raise ValueError(f"a second document starts in line {self.starts[-1]}")
+                        self.root = first
                 case _:
                     pass
 
@@ -111,11 +134,18 @@ class _Builder:
         is_key = bool(self.open) and self.open[-1].wants_key
         if event.style or event.tag in _TEXT_TAGS or is_key:
             return event.value
+        if self.open and self._is_text():
+            return None if event.value in _NO_TEXT else event.value
         if event.value in _NULLS:
             return None
         if event.value in _TRUE:
             return True
         return False if event.value in _FALSE else event.value
+
+    def _is_text(self) -> bool:
+        """Whether words that stand where we are now are texts."""
+        around = self.open[-1]
+        return around.holds_texts or (around.is_mapping and around.children[-1] in self.texts)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         anchor = event.anchor or ""
@@ -132,7 +162,8 @@ class _Builder:
             raise ValueError(f"a key that is no text{_where(event)}")
         if len(self.open) == _LIMIT_DEPTH:
             raise ValueError(f"nested more than {_LIMIT_DEPTH} deep{_where(event)}")
-        self.open.append(_Open(isinstance(event, yaml.MappingStartEvent), event.anchor, self.nodes))
+        is_mapping, holds_texts = isinstance(event, yaml.MappingStartEvent), bool(self.open) and self._is_text()
+        self.open.append(_Open(is_mapping, event.anchor, self.nodes, holds_texts))
         self._count(1)
 
     def _count(self, nodes: int) -> None:
@@ -155,6 +186,8 @@ class _Builder:
                 raise ValueError("a key that is no text")
             if key in mapping:
                 self.repeated_keys.append(key)
+                if mapping[key] != value:
+                    self.contradictions.add(key)
             mapping[key] = value
         return mapping
 

@@ -218,4 +218,6 @@ def verdicts_of(
 
 def _with_facts(snapshot: Snapshot, host: HostId, reason: str) -> str:
     facts = snapshot.hosts[host]
+    if facts.withheld:
+        return f"given to nobody: {facts.withheld}"
     return f"{reason}: {facts.down_reason}" if not facts.up and facts.down_reason else reason

@@ -196,10 +196,14 @@ _SEPARATORS = str.maketrans(dict.fromkeys("-'’.,_", " "))
 
 def fold(name: str) -> str:
     """*name* without case, accents, and what separates its words: `Saint-Étienne` and `saint etienne` are one."""
-    plain = name.casefold().translate(_SEPARATORS)
-    if not plain.isascii():
-        plain = "".join(mark for mark in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(mark))
-    return " ".join(plain.split())
+    if not name.isascii():
+        name = _decompose(_decompose(name).casefold())  # some capitals decompose only once they are small
+    return " ".join(name.casefold().translate(_SEPARATORS).split())
+
+
+def _decompose(text: str) -> str:
+    """*text* in compatibility form, without the marks that stand over letters."""
+    return "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
 
 
 C = TypeVar("C", bound=_City)

@@ -92,8 +92,8 @@ def _unknown_countries(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for host in catalog.hosts:
         if host.country is not None and host.country not in known:
             yield host.country, f"of {host.name} does not exist: no client comes from there"
-        for country in sorted(host.allowed - known.keys()):
-            yield country, f"of those that may have {host.name} does not exist: no client comes from there"
+        for country in sorted((host.allowed | host.excluded) - known.keys()):
+            yield country, f"of those that may or may not have {host.name} does not exist: no client comes from there"
 
 
 def _misplaced(catalog: Catalog) -> Iterator[tuple[str, str]]:
@@ -120,7 +120,7 @@ def _never_given(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for n, host in enumerate(catalog.hosts):
         if catalog.dialect is Dialect.MIRRORMANAGER and host.private and not host.netblocks and not host.asns:
             yield host.name, "private, and names neither a netblock nor an AS number: no client is ever given it"
-        elif HostId(n) not in carried:
+        elif HostId(n) not in carried and not host.withheld:
             yield host.name, "carries nothing: no client is ever given it"
 
 

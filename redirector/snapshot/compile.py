@@ -56,7 +56,7 @@ def compile_snapshot(
     audiences, netblocks = _audiences(catalog, tables, policy)
     continents = {country: continent for country, continent in tables.continents.items() if continent.isalpha()}
     continents.update(catalog.continents)
-    host_sets = _best_urls_first(catalog.host_sets) if policy.https_first else catalog.host_sets
+    host_sets = _best_urls_first(catalog.host_sets, hosts) if policy.https_first else catalog.host_sets
     everybody = _everybody(hosts)
     families_known = any(host.ipv4 is not None or host.ipv6 is not None for host in hosts)
     private = sum(host.private for host in hosts)
@@ -80,7 +80,7 @@ def compile_snapshot(
         audiences=audiences,
         continents=continents,
         by_continent=_by_continent(continents),
-        restricted=frozenset(HostId(n) for n, host in enumerate(hosts) if host.allowed),
+        restricted=frozenset(HostId(n) for n, host in enumerate(hosts) if host.allowed or host.excluded),
         families_known=families_known,
         origin=next((HostId(n) for n, host in enumerate(hosts) if host.origin), None),
         minimum=limits.minimum,
@@ -170,14 +170,19 @@ def _locations(geo: GeoDatabase | None, by_place: bool) -> tuple[list[tuple[str 
     return list(found), geo.table.translated(numbers)
 
 
-def _best_urls_first(host_sets: Sequence[HostSet]) -> tuple[HostSet, ...]:
-    """The host sets with each host's URLs ordered https, http, ftp, others; equal tuples become one."""
+def _best_urls_first(host_sets: Sequence[HostSet], hosts: Sequence[Host]) -> tuple[HostSet, ...]:
+    """The host sets with each host's URLs ordered https, http, ftp, others, repaired ones last; equal tuples become
+    one."""
+    guessed = {url for host in hosts for url in host.guessed}
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def merit(url: str) -> tuple[bool, int]:
+        return url in guessed, _SCHEME_RANK.get(url.partition(":")[0], 3)
 
     def ordered(urls: tuple[str, ...]) -> tuple[str, ...]:
         best = known.get(urls)
         if best is None:
-            best = known[urls] = tuple(sorted(urls, key=lambda url: _SCHEME_RANK.get(url.partition(":")[0], 3)))
+            best = known[urls] = tuple(sorted(urls, key=merit))
         return best
 
     return tuple(

@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv6Network, ip_network
 
+from redirector.locate.places import find_country
 from redirector.model import Network, Place
 from redirector.plain_yaml import Value
 from redirector.sources.problems import Report, nearest_key, show
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What no name, path or text for people holds; lone surrogates cannot even be written."""
+
+NO_ALIASES: Mapping[str, str] = {}
 
 _ASNS = range(1, 2**32)
 """RFC 6793; 0 is reserved (RFC 7607)."""
@@ -22,14 +25,21 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def known_keys(
-    report: Report, record: Mapping[str, Value], known: tuple[str, ...], prefix: str = ""
+    report: Report,
+    record: Mapping[str, Value],
+    known: tuple[str, ...],
+    prefix: str = "",
+    aliases: Mapping[str, str] = NO_ALIASES,
 ) -> dict[str, Value]:
-    """*record* reduced to *known* keys; a misspelt one counts as the one that it is nearest to, if that is absent."""
+    """*record* reduced to *known* keys; a misspelt one counts as the one that it is nearest to, if that is absent.
+
+    aliases  other words for keys
+    """
     kept = {key: value for key, value in record.items() if key in known}
     for key, value in record.items():
         if key in kept:
             continue
-        meant = nearest_key(key, known)
+        meant = aliases.get(key.casefold()) or nearest_key(key, known)
         if meant is None:
             report.warning(prefix + key, "unknown key: left out")
         elif meant in kept:
@@ -94,6 +104,21 @@ def read_number(report: Report, key: str, value: Value, low: float, high: float)
         return number
     report.error(key, f"{show(value)} is no number from {low:g} to {high:g}: left out")
     return None
+
+
+def read_country(report: Report, key: str, value: Value) -> str | None:
+    """An ISO code; a name, an alias, another case or YAML's false for an unquoted `NO` is repaired."""
+    if value is None:
+        return None
+    if value is False:
+        report.warning(key, "NO without quotation marks is false in YAML: taken as 'NO'")
+        return "NO"
+    country = find_country(value) if isinstance(value, str) else None
+    if country is None:
+        report.error(key, f"{show(value)} is no country: left out")
+    elif country != value:
+        report.warning(key, f"{show(value)}: taken as {country}")
+    return country
 
 
 def read_place(report: Report, prefix: str, record: Mapping[str, Value]) -> Place | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from redirector.files import explain_failure, read_bytes
@@ -34,20 +35,26 @@ class Inputs:
             self.report.of(path).error("file", f"{explain_failure(error)}: {otherwise}", fatal)
             return None
 
-    def find_yaml(self, path: str, otherwise: str, fatal: bool = False) -> Parsed | None:
-        """The YAML document in *path*; None and an error that says what happens *otherwise*."""
+    def find_yaml(self, path: str, otherwise: str, fatal: bool = False, texts: Collection[str] = ()) -> Parsed | None:
+        """The YAML document in *path*; None and an error that says what happens *otherwise*.
+
+        texts  see `parse_yaml`
+        """
         raw = self.find(path, YAML_LIMIT_BYTES, otherwise, fatal)
         if raw is None:
             return None
         report = self.report.of(path)
         try:
-            parsed = parse_yaml(raw)
+            parsed = parse_yaml(raw, texts)
         except ValueError as error:
             report.error("file", f"{error}: {otherwise}", fatal)
             return None
         if parsed.repeated_keys:
             keys = list_some(list(parsed.repeated_keys))
             report.warning(parsed.repeated_keys[0], f"stands there twice ({keys}): the later one counts")
+        if parsed.empty_documents:
+            lines = " and ".join(map(str, parsed.empty_documents))
+            report.warning("file", f"documents begin in lines {lines}: the one that is not empty is read")
         if b"\r" in raw:
             report.warning("line ends", "CRLF instead of LF: read all the same")
         return parsed

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redirector.plain_yaml import Value
 from redirector.sources.base_url import authority_of, host_of, parse_base_url, read_base_urls
 from redirector.sources.problems import Report
 
@@ -24,6 +25,21 @@ from redirector.sources.problems import Report
         ("rsync://a.example.org::pub/", "rsync://a.example.org/pub"),
         ("rsync://user@a.example.org:/pub", "rsync://user@a.example.org/pub"),
         ("user@a.example.org::pub", "rsync://user@a.example.org/pub"),
+        ("http:/a.example.org/pub", "http://a.example.org/pub"),
+        ("http:///a.example.org/pub", "http://a.example.org/pub"),
+        ("http//a.example.org/pub", "http://a.example.org/pub"),
+        ("http:a.example.org/pub", "http://a.example.org/pub"),
+        ("http;//a.example.org/pub", "http://a.example.org/pub"),
+        ("http: //a.example.org/pub", "http://a.example.org/pub"),
+        ("HTTPS://https://a.example.org/pub", "https://a.example.org/pub"),
+        ("https://https//a.example.org/pub", "https://a.example.org/pub"),
+        ("https:https:a.example.org/pub", "https://a.example.org/pub"),
+        ("http:\\\\a.example.org\\pub", "http://a.example.org/pub"),
+        ("//a.example.org/pub", "https://a.example.org/pub"),
+        ("://a.example.org/pub", "https://a.example.org/pub"),
+        ("rsync:/a.example.org::pub", "rsync://a.example.org/pub"),
+        ("http://mirror1/pub", "http://mirror1/pub"),
+        ("http://ftp:8080/pub", "http://ftp:8080/pub"),
     ],
 )
 def test_base_urls_come_out_in_one_form(text: str, url: str) -> None:
@@ -51,6 +67,18 @@ def test_base_urls_come_out_in_one_form(text: str, url: str) -> None:
         "http://user@a.example.org/",
         "http://user:secret@a.example.org/",
         "javascript:alert(1)",
+        "None",
+        "TBD",
+        "https://None/pub",
+        "https://https/pub",
+        "http:8080/pub",
+        "http://https://a.example.org/pub",
+        "http://gopher://a.example.org/pub",
+        "htp://a.example.org/pub",
+        "http://a.example.org/http://a.example.org/pub",
+        "http://a..example.org/pub",
+        "http://192.0.2/pub",
+        "http:///pub",
         "http://a.example.org/" + "a" * 3000,
     ],
 )
@@ -71,12 +99,12 @@ def test_any_text_is_refused_or_gets_a_form_that_stays(text: str) -> None:
 
 def test_the_url_decides_what_scheme_it_is() -> None:
     report = Report("m.yml")
-    urls = read_base_urls(
+    found = read_base_urls(
         report,
         "address",
         {"http": "https://a.example.org/x/", "rsync": "a.example.org::x", "ftp": "https://b.example.org", "xyz": None},
     )
-    assert urls == ("rsync://a.example.org/x", "https://a.example.org/x")
+    assert found.urls == ("rsync://a.example.org/x", "https://a.example.org/x")
     assert [str(problem) for problem in report.problems] == [
         "m.yml: address.rsync: 'a.example.org::x': taken as rsync://a.example.org/x",
         "m.yml: address.xyz: empty: left out",
@@ -87,10 +115,22 @@ def test_the_url_decides_what_scheme_it_is() -> None:
 
 def test_a_url_filed_right_wins_over_one_filed_wrong() -> None:
     report = Report("m.yml")
-    assert read_base_urls(report, "address", {"http": "https://b.example.org", "https": "https://a.example.org"}) == (
-        "https://a.example.org",
-    )
+    assert read_base_urls(
+        report, "address", {"http": "https://b.example.org", "https": "https://a.example.org"}
+    ).urls == ("https://a.example.org",)
     assert [problem.key for problem in report.problems] == ["address.http"]
+
+
+def test_good_urls_come_before_repaired_ones() -> None:
+    address: dict[str, Value] = {"https": "https://https://a.example.org/x", "http": "http://a.example.org/x"}
+    found = read_base_urls(Report("m.yml"), "address", address)
+    assert found.urls == ("http://a.example.org/x", "https://a.example.org/x")
+    assert found.guessed == {"https://a.example.org/x"}
+
+
+def test_a_good_url_filed_wrong_wins_over_a_repaired_one() -> None:
+    address: dict[str, Value] = {"https": "https//b.example.org/x", "http": "https://a.example.org/x"}
+    assert read_base_urls(Report("m.yml"), "address", address).urls == ("https://a.example.org/x",)
 
 
 def test_names_in_urls() -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redirector.locate.places import CityName
 from redirector.model import Severity
 from redirector.plain_yaml import Value, parse_yaml
-from redirector.sources.mirrors_d.mirror_file import Mirror, read_mirror
+from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.problems import Report
 from tests.sources.tree import mirror_text
 
@@ -20,7 +21,8 @@ MODULES = ("kitten",)
 def read(*lines: str, file: str = f"{NAME}.yml") -> tuple[Mirror | None, list[str]]:
     """The mirror of a file without oddity but *lines*, and the problems, without the file's name."""
     report = Report(file)
-    mirror = read_mirror(report, parse_yaml(mirror_text(NAME, *lines).encode()).value, MODULES)
+    parsed = parse_yaml(mirror_text(NAME, *lines).encode(), TEXT_KEYS)
+    mirror = read_mirror(report, parsed.value, MODULES, parsed.contradictions)
     return mirror, [str(problem).removeprefix(f"{file}: ") for problem in report.problems]
 
 
@@ -50,7 +52,42 @@ def test_a_file_without_oddity_has_no_problem() -> None:
         ("geolocation: {country: [DE]}", "country", None, "geolocation.country: ['DE'] is no country: left out"),
         ("geolocation: Berlin", "country", None, "geolocation: 'Berlin' is no mapping: left out"),
         ("geolocation: {country: DE, continent: EU}", "country", "DE", "geolocation.continent: unknown key: left out"),
-        ("geolocation: {country: DE, asn: 64500}", "asns", (), "geolocation.asn: unknown key: left out"),
+        (
+            "geolocation: {country: DE, asn: 64500}",
+            "asns",
+            (),
+            "geolocation.asn: asn belongs at the top level of the file, not below geolocation: the mirror is given to "
+            "nobody until this is right",
+        ),
+        ("geolocation: {country: CA, state_province: ON}", "city", CityName("", "ON", "CA"), None),
+        ("sponsor: Yes", "sponsor", "Yes", None),
+        ("update_frequency: off", "sponsor", "Example", None),
+        ("bandwidth_mbit: 1000", "bandwidth_mbit", 1000, None),
+        ("bandwidth: 100", "bandwidth_mbit", 100, "bandwidth: unknown key: taken as bandwidth_mbit"),
+        (
+            "bandwidth_mbit: much",
+            "bandwidth_mbit",
+            None,
+            "bandwidth_mbit: 'much' is no number from 1 to 1e+07: left out",
+        ),
+        ("own_asn: AS64500", "own_asn", 64500, "own_asn: 'AS64500': taken as 64500"),
+        ("lacking: ['*/isos', /live/]", "lacking", ("*/isos", "live"), None),
+        ("lacking: ../x", "lacking", (), "lacking: '../x' is no path below the base: left out"),
+        ("countries_allowed: [DE, UK]", "allowed", {"DE", "GB"}, "countries_allowed: 'UK': taken as GB"),
+        (
+            "countries_excluded: [NO]",
+            "excluded",
+            {"NO"},
+            "countries_excluded: NO without quotation marks is false in YAML: taken as 'NO'",
+        ),
+        ("disabled: true", "withheld", "disabled in its file", None),
+        ("disabled: false", "withheld", "", None),
+        (
+            "sponsor_url: http:/example.org",
+            "sponsor_url",
+            "http://example.org",
+            "sponsor_url: 'http:/example.org': taken as http://example.org",
+        ),
         (
             "geolocation: {country: DE, latitude: 1}",
             "place",
@@ -179,6 +216,44 @@ def test_a_misspelt_city_and_a_null_city_are_reported() -> None:
     mirror, problems = read("geolocation: {country: US, state_province: Texas, city: null}")
     assert mirror is not None and mirror.city is not None and mirror.city.state == "Texas"
     assert problems == ["geolocation.city: empty: placed by state or country"]
+
+
+MISPLACED = {
+    "below geolocation": "geolocation: {country: DE, private: true}",
+    "monopoly": "geolocation: {country: DE, monopoly: true}",
+    "an AS number": "geolocation: {country: DE, asn: 64500}",
+    "networks": "address: {http: 'http://a.example.org/', subnets: [192.0.2.0/24]}",
+    "a cloud": "address: {http: 'http://a.example.org/', cloud_type: aws}",
+    "of a module": "address_optional: {kitten: {http: 'http://a.example.org/', private: true}}",
+    "deep inside": "geolocation: {country: DE, x: [{y: {disabled: true}}]}",
+    "countries": "geolocation: {country: DE, countries_allowed: [DE]}",
+    "misspelt": "geolocation: {country: DE, Privat: true}",
+    "what cannot be read": "geolocation: {country: DE, private: maybe}",
+    "below a key that nobody knows": "access: {private: true}",
+    "a word that is no key": "countries: [DE]",
+    "countries that do not exist": "countries_allowed: [Europe]",
+    "a country that does not exist": "countries_excluded: [RU, XX]",
+    "a cloud that is a list": "cloud_type: [aws]",
+    "regions that are none": "cloud_type: aws\ncloud_regions: {a: b}",
+    "twice, and differently": "private: true\nprivate: false",
+    "in two spellings": "private: false\nPrivate: true",
+}
+
+
+@pytest.mark.parametrize("text", MISPLACED.values(), ids=MISPLACED.keys())
+def test_a_restriction_that_has_no_effect_withholds_the_mirror(text: str) -> None:
+    mirror, problems = read(text)
+    assert mirror is not None and mirror.withheld
+    assert any("given to nobody until this is right" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("text", ["private: false", "private:", "subnets: []", "disabled: 'no'", "asn: null"])
+def test_a_misplaced_key_that_restricts_nothing_withholds_nobody(text: str) -> None:
+    mirror, problems = read(f"geolocation: {{country: DE, {text}}}")
+    assert mirror is not None and not mirror.withheld
+    assert [problem.partition(" ")[2] for problem in problems] == [
+        f"{text.partition(':')[0]} belongs at the top level of the file, not below geolocation: left out"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ set with the reason it was left out. `orders` then draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -251,8 +251,8 @@ def _disallowed(draft: _Draft) -> set[HostId]:
 
 def is_disallowed(snapshot: Snapshot, host: HostId, country: str | None) -> bool:
     """Whether clients of *country* may not have *host*."""
-    allowed = snapshot.hosts[host].allowed
-    return bool(allowed) and country not in allowed
+    facts = snapshot.hosts[host]
+    return (bool(facts.allowed) and country not in facts.allowed) or country in facts.excluded
 
 
 def _add_networks(draft: _Draft) -> None:
@@ -434,7 +434,7 @@ def strangers_of(snapshot: Snapshot, host_set: HostSet, family: int | None) -> t
     return _candidates(_Draft(snapshot, host_set, STRANGER, NO_WISHES, family), ())
 
 
-def _candidates(draft: _Draft, tiers: Container[HostId]) -> tuple[list[HostId], HostId | None]:
+def _candidates(draft: _Draft, tiers: Collection[HostId]) -> tuple[list[HostId], HostId | None]:
     """What the client may have, narrowed by health and wishes; and the origin, if it may have that. *tiers* are on its
     network."""
     facts, host_set, wishes = draft.snapshot.hosts, draft.host_set, draft.wishes
@@ -442,6 +442,7 @@ def _candidates(draft: _Draft, tiers: Container[HostId]) -> tuple[list[HostId], 
     strange = [host for host in host_set.urls if host not in tiers]
     draft.drop((host for host in strange if facts[host].private), Reason.PRIVATE)
     draft.drop((host for host in strange if facts[host].local), Reason.LOCAL)
+    draft.drop(_disallowed(draft).difference(tiers), Reason.DISALLOWED)
     if origin is not None:
         draft.drop((host for host in host_set.urls if not facts[host].up), Reason.DOWN)
     hosts = draft.heed([host for host in draft.open(host_set.urls) if host != origin])

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 
 from redirector.errors import SnapshotError
 from redirector.model import Catalog, Dialect, Directory, FileDetail, HostSetId, Releases
 from redirector.sources.health import HEALTH_LIMIT_BYTES, Health, parse_health
 from redirector.sources.inputs import Inputs
-from redirector.sources.mirrors_d.mirror_file import Mirror, read_mirror
+from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.mirrors_d.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
 from redirector.sources.mirrors_d.primary_files import index_files
 from redirector.sources.mirrors_d.remembered import NOTHING, Remembered
+from redirector.sources.mirrors_d.tree_config import TEXT_KEYS as TEXT_KEYS_OF_CONFIG
 from redirector.sources.mirrors_d.tree_config import TreeConfig, read_config
 from redirector.sources.mirrors_d.tree_hosts import HostSets, build_hosts, build_releases
 from redirector.sources.problems import Report, show
@@ -42,7 +44,7 @@ def load_tree(path: str, now: float, remembered: Remembered = NOTHING) -> Catalo
 
 def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
     config_path = os.path.join(path, CONFIG_FILE)
-    parsed = inputs.find_yaml(config_path, "nothing can be served", fatal=True)
+    parsed = inputs.find_yaml(config_path, "nothing can be served", fatal=True, texts=TEXT_KEYS_OF_CONFIG)
     return read_config(inputs.report.of(config_path), parsed.value) if parsed else None
 
 
@@ -50,22 +52,21 @@ def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
     """Every usable mirror by the order of file names; a fatal problem when there is none."""
     report = inputs.report.of(config.path)
     try:
-        names = sorted(os.listdir(config.mirrors_dir))
+        paths = _list_files(config.mirrors_dir)
     except OSError as error:
         report.error(
             "mirrors_dir", f"{show(config.mirrors_dir)} cannot be read ({error.strerror}): no mirrors", fatal=True
         )
         return ()
     mirrors: dict[str, Mirror] = {}
-    for name in names:
-        path = os.path.join(config.mirrors_dir, name)
-        if name.startswith("."):
-            continue
-        if not name.endswith((".yml", ".yaml")):
+    for path in paths:
+        if not _is_yaml(path):
             inputs.report.of(path).warning("file", "its name does not end in .yml: left out")
             continue
-        parsed = inputs.find_yaml(path, "mirror left out")
-        mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules) if parsed else None
+        parsed = inputs.find_yaml(path, "mirror left out", texts=TEXT_KEYS)
+        if parsed is None:
+            continue
+        mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules, parsed.contradictions)
         if mirror is None:
             continue
         first = mirrors.setdefault(mirror.name.casefold(), mirror)
@@ -74,6 +75,30 @@ def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
     if not mirrors:
         report.error("mirrors_dir", f"no usable mirror in {show(config.mirrors_dir)}", fatal=True)
     return tuple(mirrors.values())
+
+
+def _list_files(folder: str) -> list[str]:
+    """The files below *folder* by their names, those of its own folders last; hidden ones are passed over.
+
+    A folder that is called like a mirror file counts as one, so that it is reported. Raises OSError for *folder* alone.
+    """
+    found: list[str] = []
+    waiting = [(folder, os.listdir(folder), frozenset[str]())]
+    while waiting:
+        folder, names, above = waiting.pop()
+        paths = [os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")]
+        folders = [path for path in paths if os.path.isdir(path) and not _is_yaml(path)]
+        found += [path for path in paths if path not in folders]
+        above |= {os.path.realpath(folder)}
+        for each in reversed(folders):
+            if os.path.realpath(each) not in above:  # a link may lead back to where it came from
+                with suppress(OSError):
+                    waiting.append((each, os.listdir(each), above))
+    return found
+
+
+def _is_yaml(path: str) -> bool:
+    return path.lower().endswith((".yml", ".yaml"))
 
 
 def _load_catalog(

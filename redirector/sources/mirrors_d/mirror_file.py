@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import PurePath
 
-from redirector.locate.places import CityName, find_country
+from redirector.locate.places import CityName
 from redirector.model import Network, Place
 from redirector.plain_yaml import Value
-from redirector.sources.base_url import host_of, read_base_urls
+from redirector.sources.base_url import BaseUrls, host_of, is_slip, mend_scheme, read_base_urls
 from redirector.sources.fields import (
     known_keys,
     read_asns,
+    read_country,
     read_flag,
     read_mapping,
     read_networks,
+    read_number,
     read_place,
     read_text,
     read_texts,
 )
-from redirector.sources.mirrors_d.cloud import CLOUDS
+from redirector.sources.mirrors_d.restrictions import Restrictions, without_restrictions
 from redirector.sources.problems import Report, show
 
 _KEYS = (
@@ -40,7 +43,26 @@ _KEYS = (
     "subnets",
     "cloud_type",
     "cloud_regions",
+    "bandwidth_mbit",
+    "disabled",
+    "own_asn",
+    "countries_allowed",
+    "countries_excluded",
+    "lacking",
 )
+_ALIASES = {
+    "bandwidth": "bandwidth_mbit",
+    "lacks": "lacking",
+    "allowed_countries": "countries_allowed",
+    "excluded_countries": "countries_excluded",
+}
+"""What people call keys that are not near enough to be taken for misspelt."""
+
+TEXT_KEYS = frozenset(
+    ("name", "update_frequency", "sponsor", "sponsor_url", "email", "state_province", "city", "cloud_type", "lacking")
+)
+"""Under these a word is a text, whatever YAML calls it: `ON` is Ontario."""
+
 _GEOLOCATION_KEYS = ("country", "state_province", "city", "latitude", "longitude")
 _REQUIRED_TEXTS = ("update_frequency", "sponsor", "sponsor_url")
 
@@ -52,8 +74,14 @@ _NAME = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 class Mirror:
     """One mirror as its file says, not yet placed by a gazetteer.
 
-    modules  module -> base URLs
-    city     what the gazetteer may be asked for; None without a country
+    modules         module -> base URLs
+    guessed         those of its URLs that were repaired from a slip
+    city            what the gazetteer may be asked for; None without a country
+    bandwidth_mbit  None: not said
+    own_asn         the AS that its address is in; None: not said
+    allowed         countries whose clients may have it; empty: all but *excluded*
+    lacking         patterns of paths below the base that it does not carry
+    withheld        why it is given to nobody; "": it is not withheld
     """
 
     path: str
@@ -71,22 +99,36 @@ class Mirror:
     cloud_regions: tuple[str, ...]
     sponsor: str
     sponsor_url: str
+    guessed: frozenset[str] = frozenset()
+    bandwidth_mbit: int | None = None
+    own_asn: int | None = None
+    allowed: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    lacking: tuple[str, ...] = ()
+    withheld: str = ""
 
 
-def read_mirror(report: Report, document: Value, modules: Collection[str]) -> Mirror | None:
+def read_mirror(
+    report: Report, document: Value, modules: Collection[str], contradictions: Collection[str] = ()
+) -> Mirror | None:
     """The mirror that *document*, the value of a whole file, describes; None (and an error) without name or address.
 
-    modules  those of the tree; addresses of others are left out
+    modules         those of the tree; addresses of others are left out
+    contradictions  keys that stand in the file twice, with different values
     """
     if not isinstance(document, dict):
         report.error("file", f"{show(document)} is no mapping: left out")
         return None
-    record = known_keys(report, document, _KEYS)
+    record = known_keys(report, document, _KEYS, aliases=_ALIASES)
+    restrictions = Restrictions(report)
+    restrictions.find_misplaced(document, record)
+    restrictions.find_contradictions(contradictions)
     name = read_text(report, "name", record.get("name"))
     if name is None or not _NAME.fullmatch(name):
         report.error("name", f"{show(record.get('name'))} is no host name: mirror left out")
         return None
-    urls = read_base_urls(report, "address", record.get("address"))
+    address = read_base_urls(report, "address", record.get("address"))
+    urls = address.urls
     if not urls:
         report.error("address", f"{name} has no usable address: mirror left out")
         return None
@@ -95,11 +137,21 @@ def read_mirror(report: Report, document: Value, modules: Collection[str]) -> Mi
             report.warning(key, "missing")
     _compare_names(report, name, urls)
     country, city, place = _read_geolocation(report, record.get("geolocation"))
+    modules_urls = _read_modules(report, record.get("address_optional"), modules)
+    allowed = restrictions.read_countries("countries_allowed", record.get("countries_allowed"))
+    excluded = restrictions.read_countries("countries_excluded", record.get("countries_excluded"))
+    cloud = restrictions.read_cloud(record.get("cloud_type"), record.get("cloud_regions"))
+    if read_flag(report, "disabled", record.get("disabled"), unreadable=True):
+        restrictions.withhold("disabled in its file")
+    bandwidth = read_number(report, "bandwidth_mbit", record.get("bandwidth_mbit"), 1, 10_000_000)
+    own_asns = read_asns(report, "own_asn", record.get("own_asn"))
+    if len(own_asns) > 1:
+        report.error("own_asn", f"its address is in one AS, and {len(own_asns)} are named: the first counts")
     return Mirror(
         path=report.path,
         name=name,
         urls=urls,
-        modules=_read_modules(report, record.get("address_optional"), modules),
+        modules={module: found.urls for module, found in modules_urls.items()},
         country=country,
         city=city,
         place=place,
@@ -107,10 +159,17 @@ def read_mirror(report: Report, document: Value, modules: Collection[str]) -> Mi
         monopoly=read_flag(report, "monopoly", record.get("monopoly"), unreadable=False),
         asns=read_asns(report, "asn", record.get("asn")),
         subnets=read_networks(report, "subnets", record.get("subnets")),
-        cloud=_read_cloud(report, record.get("cloud_type")),
+        cloud=cloud,
         cloud_regions=read_texts(report, "cloud_regions", record.get("cloud_regions")),
         sponsor=read_text(report, "sponsor", record.get("sponsor")) or "",
         sponsor_url=_read_sponsor_url(report, record.get("sponsor_url")),
+        guessed=address.guessed.union(*(found.guessed for found in modules_urls.values())),
+        bandwidth_mbit=None if bandwidth is None else round(bandwidth),
+        own_asn=own_asns[0] if own_asns else None,
+        allowed=allowed,
+        excluded=excluded,
+        lacking=_read_lacking(report, record.get("lacking")),
+        withheld=restrictions.reason,
     )
 
 
@@ -132,19 +191,32 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _read_modules(report: Report, value: Value, known: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _read_modules(report: Report, value: Value, known: Collection[str]) -> dict[str, BaseUrls]:
     modules = {}
     for module, addresses in read_mapping(report, "address_optional", value).items():
         key = f"address_optional.{module}"
         if module not in known:
             report.warning(key, "no such module in config.yml: left out")
-        elif urls := read_base_urls(report, key, addresses):
-            modules[module] = urls
+        elif (found := read_base_urls(report, key, addresses)).urls:
+            modules[module] = found
     return modules
 
 
+def _read_lacking(report: Report, value: Value) -> tuple[str, ...]:
+    """Patterns of paths below the base, without outer slashes."""
+    patterns = []
+    for text in read_texts(report, "lacking", value):
+        pattern = re.sub("/{2,}", "/", text).strip("/")
+        if not pattern or any(segment in (".", "..") for segment in pattern.split("/")):
+            report.error("lacking", f"{show(text)} is no path below the base: left out")
+        else:
+            patterns.append(pattern)
+    return tuple(patterns)
+
+
 def _read_geolocation(report: Report, value: Value) -> tuple[str | None, CityName | None, Place | None]:
-    record = known_keys(report, read_mapping(report, "geolocation", value), _GEOLOCATION_KEYS, "geolocation.")
+    said = without_restrictions(read_mapping(report, "geolocation", value))
+    record = known_keys(report, said, _GEOLOCATION_KEYS, "geolocation.")
     place = read_place(report, "geolocation.", record)
     country = read_country(report, "geolocation.country", record.get("country"))
     city = read_text(report, "geolocation.city", record.get("city"))
@@ -154,34 +226,16 @@ def _read_geolocation(report: Report, value: Value) -> tuple[str | None, CityNam
     return country, CityName(city or "", state or "", country) if country else None, place
 
 
-def read_country(report: Report, key: str, value: Value) -> str | None:
-    """An ISO code; a name, an alias, another case or YAML's false for an unquoted `NO` is repaired."""
-    if value is None:
-        return None
-    if value is False:
-        report.warning(key, "NO without quotation marks is false in YAML: taken as 'NO'")
-        return "NO"
-    country = find_country(value) if isinstance(value, str) else None
-    if country is None:
-        report.error(key, f"{show(value)} is no country: left out")
-    elif country != value:
-        report.warning(key, f"{show(value)}: taken as {country}")
-    return country
-
-
-def _read_cloud(report: Report, value: Value) -> str | None:
-    cloud = read_text(report, "cloud_type", value)
-    if cloud is None or cloud in CLOUDS:
-        return cloud
-    report.error("cloud_type", f"{show(cloud)} is none of {', '.join(CLOUDS)}: no ranges are known")
-    return cloud
-
-
 def _read_sponsor_url(report: Report, value: Value) -> str:
     url = read_text(report, "sponsor_url", value)
     if url is None:
         return ""
-    if re.match(r"https?://\S+$", url, re.IGNORECASE):
+    if is_slip(url) and re.match(r"https?[^\w.-]", url, re.IGNORECASE):
+        with suppress(ValueError):
+            mended = mend_scheme(url, "https")
+            report.warning("sponsor_url", f"{show(url)}: taken as {mended}")
+            url = mended
+    if re.match(r"https?://[^\s/:]+\S*$", url, re.IGNORECASE):
         return url
     if re.fullmatch(r"[\w.-]+\.\w+(/\S*)?", url):
         report.warning("sponsor_url", f"{show(url)} has no scheme: taken as https://{url}")

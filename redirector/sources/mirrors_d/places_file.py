@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from redirector.model import Place
 from redirector.plain_yaml import Value
-from redirector.sources.fields import known_keys, read_mapping, read_place
-from redirector.sources.mirrors_d.mirror_file import read_country
+from redirector.sources.fields import known_keys, read_country, read_mapping, read_place
 from redirector.sources.problems import Report, list_some
 
 _KEYS = ("country", "latitude", "longitude")

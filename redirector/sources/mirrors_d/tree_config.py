@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from redirector.model import TreeRepository
 from redirector.plain_yaml import Value
-from redirector.sources.base_url import parse_base_url
+from redirector.sources.base_url import read_web_url
 from redirector.sources.fields import (
     known_keys,
     read_flag,
@@ -45,6 +45,26 @@ _KEYS = (
     "list_length",
     "near_km",
 )
+TEXT_KEYS = frozenset(
+    (
+        "allowed_outdate",
+        "mirrors_dir",
+        "versions",
+        "optional_module_versions",
+        "duplicated_versions",
+        "vault_versions",
+        "arches",
+        "name",
+        "path",
+        "primary",
+        "primary_history",
+        "health",
+        "places",
+        "cloud_ranges",
+    )
+)
+"""Under these a word is a text, whatever YAML calls it."""
+
 _REPOSITORY_KEYS = ("name", "path", "versions", "arches", "vault")
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,99}")
@@ -116,12 +136,12 @@ def read_config(report: Report, document: Value) -> TreeConfig | None:
         modules=modules,
         duplicated=duplicated,
         vault=vault,
-        vault_url=_read_url(report, "vault_mirror", record.get("vault_mirror")),
+        vault_url=read_web_url(report, "vault_mirror", record.get("vault_mirror")),
         arches=arches,
         repositories=repositories,
         primary=path_of("primary"),
         primary_history=path_of("primary_history"),
-        primary_url=_read_url(report, "primary_url", record.get("primary_url")),
+        primary_url=read_web_url(report, "primary_url", record.get("primary_url")),
         alternates=_read_alternates(report, record),
         health=path_of("health"),
         places=path_of("places"),
@@ -206,21 +226,6 @@ def _read_repository(
         arches=frozenset(words.read(f"{key}.arches", record.get("arches"))),
         vault=read_flag(report, f"{key}.vault", record.get("vault"), unreadable=False),
     )
-
-
-def _read_url(report: Report, key: str, value: Value) -> str | None:
-    text = read_text(report, key, value)
-    if text is None:
-        return None
-    try:
-        url = parse_base_url(text, "https")
-    except ValueError as error:
-        report.error(key, f"{show(text)}: {error}: left out")
-        return None
-    if not url.startswith("http"):
-        report.error(key, f"{show(text)} is neither http nor https: left out")
-        return None
-    return url
 
 
 def _read_alternates(report: Report, record: Mapping[str, Value]) -> AlternatesRule:

@@ -50,11 +50,17 @@ def _build_host(report: Report, mirror: Mirror, located: Located, ranges: tuple[
         name=mirror.name,
         country=located.country,
         place=located.place,
-        netblocks=tuple(dict.fromkeys((*mirror.subnets, *ranges))),
-        asns=mirror.asns,
-        private=mirror.private,
+        bandwidth_mbit=mirror.bandwidth_mbit or 1,
+        netblocks=() if mirror.withheld else tuple(dict.fromkeys((*mirror.subnets, *ranges))),
+        asns=() if mirror.withheld else mirror.asns,
+        private=mirror.private or bool(mirror.withheld),
         local=mirror.cloud is not None,
         monopoly=mirror.monopoly,
+        allowed=mirror.allowed,
+        excluded=mirror.excluded,
+        own_asn=mirror.own_asn,
+        guessed=mirror.guessed,
+        withheld=mirror.withheld,
         up=health.up,
         down_reason=health.reason,
         ipv4=health.ipv4,
@@ -62,7 +68,7 @@ def _build_host(report: Report, mirror: Mirror, located: Located, ranges: tuple[
         sponsor=mirror.sponsor,
         sponsor_url=mirror.sponsor_url,
     )
-    if not host.netblocks and not host.asns:
+    if not host.netblocks and not host.asns and not host.withheld:
         if host.private:
             report.warning("private", "true without subnets, asn or cloud ranges: given to nobody")
         elif host.monopoly:
