@@ -145,7 +145,10 @@ class _Builder:
     def _is_text(self) -> bool:
         """Whether words that stand where we are now are texts."""
         around = self.open[-1]
-        return around.holds_texts or (around.is_mapping and around.children[-1] in self.texts)
+        if not around.is_mapping or around.wants_key:
+            return around.holds_texts
+        key = around.children[-1]
+        return around.holds_texts or (isinstance(key, str) and key in self.texts)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         anchor = event.anchor or ""

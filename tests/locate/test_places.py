@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import sys
 from math import inf, pi
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redirector.locate.places import (
@@ -60,6 +61,7 @@ def test_a_country_is_known_by_its_codes_its_name_and_common_aliases(text: str, 
     assert find_country(text) == code
 
 
+@settings(max_examples=1000)
 @given(st.text(max_size=20))
 def test_any_text_is_a_country_that_exists_or_none(text: str) -> None:
     assert find_country(text) in {None, *countries()}
@@ -140,9 +142,16 @@ def test_a_place_far_from_every_city_of_its_country_contradicts_it() -> None:
     assert find_misplaced(frozenset({far}), inf) == frozenset()
 
 
+@settings(max_examples=1000)
 @given(st.text(max_size=20))
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)
+
+
+def test_no_character_folds_to_something_else_the_second_time() -> None:
+    once = {fold(chr(code)) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000}
+    assert {mark for mark in once if fold(mark) != mark} == set()
+    assert fold("︙") == ""
 
 
 def test_names_that_differ_in_case_accents_and_separators_fold_alike() -> None:

@@ -247,7 +247,7 @@ def test_a_restriction_that_has_no_effect_withholds_the_mirror(text: str) -> Non
     assert any("given to nobody until this is right" in problem for problem in problems)
 
 
-@pytest.mark.parametrize("text", ["private: false", "private:", "subnets: []", "disabled: 'no'", "asn: null"])
+@pytest.mark.parametrize("text", ["private: false", "private: ~", "subnets: []", "disabled: 'no'", "asn: null"])
 def test_a_misplaced_key_that_restricts_nothing_withholds_nobody(text: str) -> None:
     mirror, problems = read(f"geolocation: {{country: DE, {text}}}")
     assert mirror is not None and not mirror.withheld

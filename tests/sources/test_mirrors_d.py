@@ -379,6 +379,45 @@ def test_files_that_are_no_mirror_files_are_left_out(tmp_path: Path) -> None:
     assert problems_of(catalog) == ["mirrors.d/README.md: file: its name does not end in .yml: left out"]
 
 
+def test_mirror_files_in_folders_are_read(tmp_path: Path) -> None:
+    files = mirror_files("b.example.org", "de/a.example.org", "de/north/c.example.org", ".git/x.example.org")
+    files = {name: str(text).replace("de/north/", "").replace("de/", "") for name, text in files.items()}
+    files["mirrors.d/d.YAML"] = mirror_text("d")
+    (tmp_path / "mirrors.d/de").mkdir(parents=True)
+    (tmp_path / "mirrors.d/de/up").symlink_to(tmp_path / "mirrors.d")
+    catalog = load(tmp_path, files)
+    assert [host.name for host in catalog.hosts] == ["b.example.org", "d", "a.example.org", "c.example.org"]
+    assert problems_of(catalog) == []
+
+
+@pytest.mark.parametrize("text", [mirror_text("a") + "---\n", "---\n---\n" + mirror_text("a") + "...\n---\n~\n"])
+def test_documents_that_hold_nothing_cost_no_mirror(tmp_path: Path, text: str) -> None:
+    catalog = load(tmp_path, {"mirrors.d/a.yml": text})
+    assert [host.name for host in catalog.hosts] == ["a"]
+    (problem,) = problems_of(catalog)
+    assert problem.startswith("mirrors.d/a.yml: file: documents begin in lines ")
+
+
+def test_words_are_what_stands_in_the_file(tmp_path: Path) -> None:
+    config = CONFIG.replace("versions: [8, 8.10, 9, 9.8]", "versions: [8, 8.10, 9, 9.8, on]")
+    config += "  - {name: yes, path: On/$basearch}\n"
+    catalog = load(tmp_path, {"mirrors.d/a.yml": mirror_text("a", "sponsor: Off")}, config)
+    assert catalog.releases is not None
+    assert "on" in catalog.releases.versions and catalog.releases.repositories["yes"].path == "On/$basearch"
+    assert catalog.hosts[0].sponsor == "Off"
+
+
+def test_a_withheld_mirror_stays_in_the_catalog_and_is_given_to_nobody(tmp_path: Path) -> None:
+    files = mirror_files("a")
+    files["mirrors.d/b.yml"] = mirror_text("b", "geolocation: {country: DE, private: true}", "subnets: [192.0.2.0/24]")
+    files["mirrors.d/c.yml"] = mirror_text("c", "disabled: true", "asn: 64500")
+    catalog = load(tmp_path, files)
+    hosts = hosts_of(catalog)
+    assert catalog.host_sets[0].public == (HostId(0),)
+    assert all(hosts[name].private and not hosts[name].netblocks + hosts[name].asns for name in "bc")
+    assert [str(problem.severity) for problem in catalog.problems] == ["Severity.ERROR"]
+
+
 def test_line_ends_marks_and_document_marks_make_no_difference(tmp_path: Path) -> None:
     text = "---\n" + mirror_text("a", "sponsor: Universität") + "...\n"
     unix = load(tmp_path / "unix", {"mirrors.d/a.yml": text})
