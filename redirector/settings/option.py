@@ -24,6 +24,7 @@ T = TypeVar("T")
 SHOWN_CHARACTERS = 100
 """How much of a wrong value an error message repeats."""
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
 
@@ -183,6 +184,13 @@ def parse_address(given: Given) -> Address:
     if not (host and colon and re.fullmatch(r"[0-9]{1,5}", port) and int(port) <= 65535):
         raise given.wrong("HOST:PORT, [IPV6]:PORT or unix:PATH is needed, the port from 0 (a free one) to 65535")
     return Address(host, int(port))
+
+
+def parse_host_name(given: Given) -> str:
+    """A host name, without a port; in lower case."""
+    if not _HOST_NAME.fullmatch(given.text) or len(given.text) > 253:
+        raise given.wrong("a host name is needed, without scheme and port, such as redirector.monitoring.svc")
+    return given.text.lower().rstrip(".")
 
 
 def parse_target(given: Given) -> str:

@@ -18,6 +18,7 @@ from redirector.settings.option import (
     options_of,
     or_none,
     parse_address,
+    parse_host_name,
     parse_log_path,
     parse_network,
     parse_path,
@@ -30,6 +31,12 @@ COMPATIBLE_WINDOW_S = 0
 """The order window with `compatibility: mirrormanager`, whose server draws a fresh order for every request."""
 
 _LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+_PRIVATE: tuple[Network, ...] = tuple(
+    ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+)
+"""RFC 1918, 3927, 4193 and 4291: where Prometheus usually stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,29 @@ class Config:
             "who may use /snapshot, /explain and /-/reload; peers on a unix socket always may",
             repeat=True,
             shown="loopback",
+        ),
+    )
+    metrics_allow: tuple[Network, ...] = option_field(
+        (*_LOOPBACK, *_PRIVATE),
+        Option(
+            "--metrics-allow",
+            "CIDR",
+            parse_network,
+            "who may use /metrics, beside admin_allow; peers on a unix socket always may",
+            repeat=True,
+            shown="loopback and private ranges",
+        ),
+    )
+    admin_hosts: tuple[str, ...] = option_field(
+        (),
+        Option(
+            "--admin-host",
+            "NAME",
+            parse_host_name,
+            "a name by which the admin listener may be asked, beside addresses and localhost",
+            reason="a page from elsewhere may have made a name of its own lead here",
+            repeat=True,
+            shown="none",
         ),
     )
     workers: int = field(

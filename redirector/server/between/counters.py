@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 
 from redirector.answer.answer import Answer, Kind, Tier
@@ -35,7 +36,8 @@ WISHES = ("country", "protocol", "ipv4", "ipv6", "other")
 REQUESTS, BUCKETS, NANOSECONDS = "requests", "buckets", "nanoseconds"
 FIRST_TIER, FIRST_HOST, COUNTRY, RELAXED = "first_tier", "first_host", "country", "relaxed"
 OPEN, LOST, BEAT = "open", "lost", "beat"
-OTHER, UNKNOWN = "other", "unknown"
+OTHER, UNKNOWN, PRIVATE = "other", "unknown", "private"
+"""Labels of hosts that left, of clients whose country nobody knows, and of all private hosts together."""
 
 GAUGES = frozenset({OPEN, BEAT})
 """Cells that end with their worker; all others only grow."""
@@ -120,10 +122,13 @@ class CounterMemory:
         begin = slot * self.layout.block_bytes
         return memoryview(self._map)[begin : begin + len(self.layout.series) * CELL_BYTES].cast("Q")
 
-    def sum(self) -> dict[Series, int]:
+    def sum(self) -> Counter[Series]:
         """What all workers counted together. Costs some 10 µs a worker."""
         columns = zip(*(self.cells(slot).tolist() for slot in range(self._slots)), strict=True)
-        return dict(zip(self.layout.series, map(sum, columns), strict=True))
+        total: Counter[Series] = Counter()
+        for series, value in zip(self.layout.series, map(sum, columns), strict=True):
+            total[series] += value  # private hosts have a cell each, and one label
+        return total
 
 
 def make_counter_file(layout: Layout, slots: int) -> int:

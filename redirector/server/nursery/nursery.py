@@ -24,7 +24,7 @@ from redirector.answer.serve import Responder
 from redirector.errors import ConfigError, QueryError, SnapshotError
 from redirector.model import Dialect
 from redirector.server.between.channel import Channel
-from redirector.server.between.counters import CounterMemory, Counters, Layout
+from redirector.server.between.counters import PRIVATE, CounterMemory, Counters, Layout
 from redirector.server.between.logs import configure_logging
 from redirector.server.between.messages import (
     Count,
@@ -108,7 +108,7 @@ def _report(snapshot: Snapshot, duration_s: float) -> Report:
         extent=Extent(asdict(snapshot.counts), snapshot.built, snapshot.dialect is Dialect.MIRRORMANAGER),
         loaded=time.time(),
         duration_s=duration_s,
-        hosts=tuple(host.name for host in snapshot.hosts),
+        hosts=tuple(PRIVATE if host.private else host.name for host in snapshot.hosts),
         countries=tuple(snapshot.countries),
         databases=dict(snapshot.databases),
         inputs=tuple(snapshot.inputs),

@@ -6,25 +6,31 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from redirector.model import Problem
-from redirector.server.between.listeners import Listener
+from redirector.model import Network, Problem
+from redirector.server.between.listeners import Listener, peer_of
+from redirector.server.supervisor.admin_connection import AdminConnection
+from redirector.server.supervisor.admission import find_foreign, is_within
 from redirector.server.supervisor.metrics import render_metrics
 from redirector.server.supervisor.replacement import ALLOWANCES, Outcome
+from redirector.settings.serving import Config
 
 if TYPE_CHECKING:
     from redirector.server.supervisor.supervisor import Supervisor
 
 KEEP_ALIVE_S = 75.0
+
+METRICS_INTERVAL_S = 1.0
+"""How often metrics are rendered at most: it takes some 10 ms of the process that looks after all others."""
 
 _log = logging.getLogger("redirector.server.supervisor.admin")
 _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
@@ -35,47 +41,79 @@ async def open_admin(supervisor: Supervisor, listener: Listener) -> web.AppRunne
     """Answer at *listener*; `cleanup` of the result ends it."""
     admin = _Admin(supervisor)
     application = web.Application()
-    application.router.add_get("/metrics", admin.metrics)
+    application.router.add_get("/metrics", admin.metrics_only(admin.metrics))
     application.router.add_get("/healthz", admin.healthz)
     application.router.add_get("/readyz", admin.readyz)
     application.router.add_get("/snapshot", admin.allowed_only(admin.snapshot))
     application.router.add_get("/explain", admin.allowed_only(admin.explain))
     application.router.add_post("/-/reload", admin.allowed_only(admin.reload))
+    doors: list[asyncio.AbstractServer] = []
+
+    async def close(_: web.Application) -> None:
+        for door in doors:
+            door.close()
+
+    application.on_shutdown.append(close)
     runner = web.AppRunner(
         application, access_log=None, logger=_log, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=1.0
     )
     await runner.setup()
-    await web.SockSite(runner, listener.socket).start()
+    server = runner.server
+    assert server is not None
+    opened: set[AdminConnection] = set()
+    options = {"keepalive_timeout": KEEP_ALIVE_S, "access_log": None, "logger": _log}
+
+    def connect() -> AdminConnection:
+        return AdminConnection(server, opened, **options)
+
+    loop = asyncio.get_running_loop()
+    door: asyncio.AbstractServer
+    if listener.socket.family == socket.AF_UNIX:
+        door = await loop.create_unix_server(connect, sock=listener.socket)
+    else:
+        door = await loop.create_server(connect, sock=listener.socket)
+    doors.append(door)
     return runner
 
 
 class _Admin:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self._render: asyncio.Task[bytes] | None = None
+        self._next_render = 0.0
 
     def allowed_only(self, handler: Handler) -> Handler:
         """*handler* for those in `admin_allow`, and a refusal for others."""
+        return self._guard(handler, lambda config: config.admin_allow, "admin_allow")
 
+    def metrics_only(self, handler: Handler) -> Handler:
+        """*handler* for those in `metrics_allow` or `admin_allow`, and a refusal for others."""
+        return self._guard(handler, lambda config: (*config.metrics_allow, *config.admin_allow), "metrics_allow")
+
+    def _guard(self, handler: Handler, allowed: Callable[[Config], Collection[Network]], key: str) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            if self._is_allowed(request):
-                return await handler(request)
-            return web.Response(status=403, text="only for addresses in admin_allow\n")
+            config = self._supervisor.config
+            peer = peer_of(request.transport)
+            if not is_within(peer, allowed(config)):
+                return web.Response(status=403, text=f"only for addresses in {key}\n")
+            if peer is not None and (foreign := find_foreign(request.headers, config.admin_hosts)):
+                text = f"{foreign} names another site: ask by an address, localhost, or a name in admin_hosts\n"
+                return web.Response(status=403, text=text)
+            return await handler(request)
 
         return handle
 
-    def _is_allowed(self, request: web.Request) -> bool:
-        """A peer on a unix socket always is: the file's permissions have decided."""
-        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        if not isinstance(peer, tuple):
-            return request.transport is not None
-        address = ip_address(peer[0].partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._supervisor.config.admin_allow)
-
     async def metrics(self, request: web.Request) -> web.Response:
-        body = render_metrics(self._supervisor.state())
+        """The metrics as they are now; rendered once a second at most, so that who asks sooner waits with the others."""
+        if self._render is None or self._render.done():
+            self._render = asyncio.create_task(self._render_metrics())
+        body = await asyncio.shield(self._render)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def _render_metrics(self) -> bytes:
+        await asyncio.sleep(self._next_render - time.monotonic())
+        self._next_render = time.monotonic() + METRICS_INTERVAL_S
+        return render_metrics(self._supervisor.state())
 
     async def healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="alive\n")
