@@ -104,7 +104,7 @@ class _Admin:
         return handle
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """The metrics as they are now; rendered once a second at most, so that who asks sooner waits with the others."""
+        """The metrics as they are now, rendered once a second at most: who asks sooner waits with the others."""
         if self._render is None or self._render.done():
             self._render = asyncio.create_task(self._render_metrics())
         body = await asyncio.shield(self._render)
