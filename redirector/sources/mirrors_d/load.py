@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from redirector.errors import SnapshotError
 from redirector.model import Catalog, Dialect, Directory, FileDetail, HostSetId, Releases
@@ -26,11 +27,35 @@ from redirector.tree.releases import Spot, host_set_of, list_spots
 CONFIG_FILE = "config.yml"
 
 
-def load_tree(path: str, now: float, remembered: Remembered = NOTHING) -> Catalog:
+@dataclass(frozen=True, slots=True)
+class TreeSettings:
+    """What `config.yml` and the mirrors' files say beside what is served.
+
+    contacts  mirror -> its mail address; never published
+    """
+
+    primary: str | None
+    health: str | None
+    allowed_outdate_s: float | None
+    contacts: Mapping[str, str]
+
+
+def read_tree_settings(path: str) -> TreeSettings:
+    """What a crawler must know of the tree in the directory *path*. Raises SnapshotError as `load_tree` does."""
+    inputs = Inputs(Report(path))
+    config = _load_config(inputs, path)
+    if config is None:
+        raise SnapshotError(tuple(inputs.report.problems))
+    contacts = {mirror.name: mirror.email for mirror in _load_mirrors(inputs, config) if mirror.email}
+    return TreeSettings(config.primary, config.health, config.allowed_outdate_s, contacts)
+
+
+def load_tree(path: str, now: float, remembered: Remembered = NOTHING, *, heed_health: bool = True) -> Catalog:
     """The tree in the directory *path*.
 
-    now         epoch seconds; judges the age of the health file and of earlier pushes
-    remembered  what earlier loads found in the primary tree, for a tree without a history of pushes
+    now          epoch seconds; judges the age of the health file and of earlier pushes
+    remembered   what earlier loads found in the primary tree, for a tree without a history of pushes
+    heed_health  False: every mirror as if nobody had ever looked
     raises      SnapshotError with all problems when there is no readable `config.yml` or no usable mirror
     cost        530 mirrors take half a second, most of it for the gazetteer
     """
@@ -39,6 +64,8 @@ def load_tree(path: str, now: float, remembered: Remembered = NOTHING) -> Catalo
     mirrors = _load_mirrors(inputs, config) if config else ()
     if config is None or not mirrors:
         raise SnapshotError(tuple(inputs.report.problems))
+    if not heed_health:
+        config = replace(config, health=None)
     return _load_catalog(inputs, path, config, mirrors, NOTHING if config.primary_history else remembered, now)
 
 

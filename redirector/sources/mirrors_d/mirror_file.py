@@ -82,6 +82,7 @@ class Mirror:
     allowed         countries whose clients may have it; empty: all but *excluded*
     lacking         patterns of paths below the base that it does not carry
     withheld        why it is given to nobody; "": it is not withheld
+    email           for notices to its admin alone; never published
     """
 
     path: str
@@ -106,6 +107,7 @@ class Mirror:
     excluded: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
     withheld: str = ""
+    email: str = ""
 
 
 def read_mirror(
@@ -170,6 +172,7 @@ def read_mirror(
         excluded=excluded,
         lacking=_read_lacking(report, record.get("lacking")),
         withheld=restrictions.reason,
+        email=read_text(report, "email", record.get("email")) or "",
     )
 
 

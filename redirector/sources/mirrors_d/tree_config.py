@@ -77,7 +77,8 @@ _PATH = re.compile(r"[A-Za-z0-9._+~$@:=,-]+(/[A-Za-z0-9._+~$@:=,-]+)*")
 class TreeConfig:
     """What the `config.yml` at *path* says; other paths are joined to its folder, URLs have no trailing slash.
 
-    arches  version or `VERSION-MODULE` as written -> architectures
+    arches             version or `VERSION-MODULE` as written -> architectures
+    allowed_outdate_s  how late a mirror may be; None: not said
     """
 
     path: str
@@ -98,6 +99,7 @@ class TreeConfig:
     cloud_ranges: Mapping[str, str]
     list_length: int
     near_km: float
+    allowed_outdate_s: float | None = None
 
     @property
     def module_versions(self) -> tuple[str, ...]:
@@ -148,6 +150,7 @@ def read_config(report: Report, document: Value) -> TreeConfig | None:
         cloud_ranges=_read_cloud_ranges(report, folder, record.get("cloud_ranges")),
         list_length=int(_number(report, record, "list_length", 1, 1000, 10)),
         near_km=_number(report, record, "near_km", 0, 20_040, 500),
+        allowed_outdate_s=_read_duration(report, "allowed_outdate", record.get("allowed_outdate")),
     )
     _check_versions(report, config)
     _check_repositories(report, config)
@@ -234,6 +237,22 @@ def _read_alternates(report: Report, record: Mapping[str, Value]) -> AlternatesR
         second_days=_number(report, record, "alternates_second_days", 0, 1e6, usual.second_days),
         other_days=_number(report, record, "alternates_other_days", 0, 1e6, usual.other_days),
     )
+
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s|sec|m|min|h|d)?")
+_UNIT_S = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def _read_duration(report: Report, key: str, value: Value) -> float | None:
+    """Seconds, of `12h`, `90m`, `2d`; a bare number is hours, as the tree's own tools read it."""
+    text = read_text(report, key, value)
+    if text is None:
+        return None
+    found = _DURATION.fullmatch(text)
+    if found is None or not 0 < (duration := float(found[1]) * _UNIT_S[found[2] or "h"]) <= 366 * 86400:
+        report.warning(key, f"{show(text)} is no duration such as 12h: left out")
+        return None
+    return duration
 
 
 def _number(report: Report, record: Mapping[str, Value], key: str, low: float, high: float, usual: float) -> float:
