@@ -32,6 +32,8 @@ EDGE = {
     "health.pace",
     "health.probing",
     "health.rsync",
+    "health.round",
+    "health.service",
     "stats.add",
     "cli",
 }

@@ -46,5 +46,6 @@ VERBS = (
     Verb("serve", "load, check, and answer until SIGTERM"),
     Verb("check", "load what serve would load, and print each problem"),
     Verb("explain", "print how the answer to a target comes about, step by step", "TARGET --client ADDRESS "),
+    Verb("crawl", "visit the mirrors, judge them, and write the health file", extra="network"),
     Verb("place", "look mirrors without a place up (DNS, then --geoip) and write the tree's places file"),
 )

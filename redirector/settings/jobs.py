@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from redirector.settings.crawl import Crawl
 from redirector.settings.network import Network
 from redirector.settings.serving import Config
 
-JOBS: tuple[type, ...] = (Config, Network)
+JOBS: tuple[type, ...] = (Config, Network, Crawl)
 
 
 def section_of(job: type) -> str:

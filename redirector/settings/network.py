@@ -55,6 +55,16 @@ class Network:
             "where people reach the pages: for links in mail, one-time links, the crawler's user agent",
         ),
     )
+    health: str | None = option_field(
+        None,
+        Option(
+            "--health",
+            "FILE",
+            or_none(parse_path),
+            "the health file: what visits found out about the mirrors",
+            shown="what the tree's `config.yml` names",
+        ),
+    )
 
 
 def database_url(network: Network, config: str | None) -> str:

@@ -1,0 +1,83 @@
+"""What a master holds, as far as judgement needs it: the directories of a category, and their pushes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The index of a directory as one push left it.
+
+    sha256  lower-case hex; "" when it is not known, and size and time must do
+    stamp   the time inside, epoch seconds; 0 when unknown
+    pushed  when a scan first saw it (in the first scan: its own time), epoch seconds
+    """
+
+    sha256: str
+    size_bytes: int
+    stamp: int
+    pushed: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file that a current mirror has; *path* is below the category's top."""
+
+    path: str
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One directory of a master.
+
+    name      below the category's top, without outer slashes
+    index     path of its index below the category's top (`…/repodata/repomd.xml`); "" for a directory without one
+    versions  of the index, newest first; () when nothing is known but that it must be there
+    files     newest package and `primary` of a repository, the newest files of another directory
+    pushed    when it changed last, epoch seconds; 0 when unknown
+    judged    False where it is secret or empty at the master
+    """
+
+    name: str
+    index: str = ""
+    versions: tuple[Version, ...] = ()
+    files: tuple[NamedFile, ...] = ()
+    pushed: int = 0
+    judged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """One category at its master.
+
+    category     its name; a tree's own is "", a module's is the module
+    prefix       what stands before a directory's name in the health file; "" or closed by a slash
+    marker       path of the time stamp or state that mirrors copy; "" without one
+    stamp, text  what it says at the master; None where that cannot be read
+    directories  sorted by name
+    read         False: nothing new could be learnt about it, and what stands here is old
+    checksums    some index's checksum is known, so that checksums decide
+    """
+
+    category: str
+    directories: tuple[Expected, ...]
+    prefix: str = ""
+    marker: str = ""
+    stamp: float | None = None
+    text: str | None = None
+    read: bool = True
+    numbers: Mapping[str, int] = field(init=False, compare=False)
+    checksums: bool = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", {each.name: n for n, each in enumerate(self.directories)})
+        known = any(version.sha256 for each in self.directories for version in each.versions)
+        object.__setattr__(self, "checksums", known)
+
+    @property
+    def pushed(self) -> int:
+        """When it changed last."""
+        return max((each.pushed for each in self.directories), default=0)

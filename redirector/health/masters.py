@@ -1,0 +1,261 @@
+"""What the masters hold: read for a visit from a tree's `primary`, or from the details of a snapshot."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+from xml.etree import ElementTree
+
+from redirector.files import read_bytes
+from redirector.health.expected import Expected, Master, NamedFile, Version
+from redirector.health.keeping import Known
+from redirector.health.rules import FUTURE_S
+from redirector.model import Catalog, FileDetail, Releases
+from redirector.tree.releases import Spot, list_spots, module_of
+
+REPOMD = "repodata/repomd.xml"
+REPOMD_LIMIT_BYTES = 4 << 20
+TREE_MARKER = "TIME"
+VERSIONS_KEPT = 12
+NEWEST_FILES = 2
+
+
+def read_tree(
+    catalog: Catalog, primary: str | None, known: Mapping[str, Known], now: float
+) -> tuple[list[Master], dict[str, Known]]:
+    """The categories of a tree, and what to remember of them: the tree itself is "", a module bears its name.
+
+    catalog  of the tree; its details are what the primary tree and earlier pushes hold
+    primary  the path of the master's copy; None: nothing is known but what there should be
+    known    category -> what earlier looks found
+    """
+    releases = catalog.releases
+    assert releases is not None
+    spots: dict[str, list[Spot]] = {}
+    for spot in list_spots(releases):
+        if spot.on_mirrors and spot.name == spot.full_name and "$" not in spot.path and _is_built(releases, spot):
+            spots.setdefault(module_of(releases, spot.full) or "", []).append(spot)
+    masters, kept = [], {}
+    readable = primary is None or os.path.isdir(primary)
+    for category, members in spots.items():
+        before = known.get(category, Known())
+        master, kept[category] = _read_category(catalog, category, members, primary, readable, before, now)
+        masters.append(master)
+    return masters, kept
+
+
+def _is_built(releases: Releases, spot: Spot) -> bool:
+    """`arches` of a repository say for which it is built; where it names none, for all."""
+    if not spot.metadata:
+        return True
+    for repository in releases.repositories.values():
+        before, found, after = repository.path.partition("$basearch")
+        if not found:
+            if spot.path == repository.path:
+                return True
+            continue
+        arch = spot.path.removeprefix(before).removesuffix(after) if spot.path.startswith(before) else ""
+        if spot.path == f"{before}{arch}{after}" and arch and "/" not in arch:
+            return not repository.arches or arch in repository.arches
+    return True
+
+
+def _read_category(
+    catalog: Catalog,
+    category: str,
+    spots: list[Spot],
+    primary: str | None,
+    readable: bool,
+    known: Known,
+    now: float,
+) -> tuple[Master, Known]:
+    first = not known.versions
+    versions: dict[str, list[Version]] = {}
+    files: dict[str, list[NamedFile]] = {}
+    directories: dict[str, Expected] = {}
+    for spot in spots:
+        name = spot.full_name
+        if spot.metadata:
+            details = catalog.details.get((f"{name}/repodata", "repomd.xml"), ())
+            if primary is not None and not details:
+                continue
+            versions[name] = _merge(details, known.versions.get(name, []), now, first=first)
+            files_of = _files_of(primary, name, details, known.files) if primary and details else ()
+            if files_of and details:
+                files[details[0].sha256] = list(files_of)
+            directories[name] = Expected(
+                name=name,
+                index=f"{name}/{REPOMD}",
+                versions=tuple(versions[name]),
+                files=files_of,
+                pushed=versions[name][0].pushed if versions[name] else 0,
+            )
+        elif primary is not None and (images := _newest_in(primary, name)):
+            directories[name] = Expected(
+                name=name,
+                files=tuple(NamedFile(f"{name}/{file}", size) for file, size, _ in images),
+                pushed=int(max(mtime for _, _, mtime in images)),
+            )
+    shrunken = len(versions) * 2 < len(known.versions)
+    if not readable or shrunken:
+        versions, files = dict(known.versions), dict(known.files)
+        directories = {
+            name: Expected(name, f"{name}/{REPOMD}", tuple(each), pushed=each[0].pushed)
+            for name, each in versions.items()
+            if each
+        }
+    stamp = read_marker(os.path.join(primary, TREE_MARKER), now) if primary else None
+    master = Master(
+        category=category,
+        directories=tuple(directories[name] for name in sorted(directories)),
+        marker="" if category else TREE_MARKER,
+        stamp=stamp if not category else None,
+        read=readable and not shrunken,
+    )
+    return master, Known(versions, files)
+
+
+def _merge(details: Iterable[FileDetail], before: list[Version], now: float, *, first: bool) -> list[Version]:
+    """Versions newest first: those there are, with the time when they were first seen, and those that were."""
+    seen = {version.sha256: version for version in before}
+    listed = list(details)
+    merged: list[Version] = []
+    for number, detail in enumerate(listed):
+        version = seen.get(detail.sha256)
+        if version is None:
+            new = number == 0 and not first
+            pushed = int(now) if new else int(min(detail.timestamp or now, now))
+            version = Version(detail.sha256, detail.size_bytes, detail.timestamp, pushed)
+        merged.append(version)
+    there = {version.sha256 for version in merged}
+    older = [version for version in before if version.sha256 not in there]
+    rest = sorted([*merged[1:], *older], key=lambda version: (-version.pushed, version.sha256))
+    return [*merged[:1], *rest][:VERSIONS_KEPT]
+
+
+def read_marker(path: str, now: float) -> float | None:
+    """The time in a marker file of the master; None when there is none that can be read."""
+    try:
+        stamp = float(read_bytes(path, 64).decode("ascii").strip())
+    except (OSError, ValueError):
+        return None
+    return stamp if 0 <= stamp <= now + FUTURE_S else None
+
+
+def _newest_in(primary: str, name: str) -> list[tuple[str, int, float]]:
+    """Name, size and time of the newest files in a folder of the master."""
+    found = []
+    with suppress(OSError), os.scandir(os.path.join(primary, name)) as entries:
+        for entry in entries:
+            if entry.is_file() and not entry.name.startswith("."):
+                stat = entry.stat()
+                found.append((entry.name, stat.st_size, stat.st_mtime))
+    return sorted(found, key=lambda file: (-file[2], file[0]))[:NEWEST_FILES]
+
+
+# -- The newest package and the primary of a repository ----------------------------------------------------------------
+
+
+def _files_of(
+    primary: str, name: str, details: tuple[FileDetail, ...], known: Mapping[str, list[NamedFile]]
+) -> tuple[NamedFile, ...]:
+    """What a mirror must have beside the newest index: asked of the master once for each identity."""
+    if files := known.get(details[0].sha256):
+        return tuple(files)
+    folder = os.path.join(primary, name)
+    try:
+        listed = list(_named_in(read_bytes(os.path.join(folder, REPOMD), REPOMD_LIMIT_BYTES)))
+    except (OSError, ValueError, ElementTree.ParseError):
+        return ()
+    found = []
+    for kind, href, size in listed:
+        path = os.path.join(folder, href)
+        if kind == "primary" and ".." not in href.split("/") and not href.startswith("/"):
+            if not os.path.isfile(path):
+                return ()
+            found.append(NamedFile(f"{name}/{href}", size if size is not None else os.path.getsize(path)))
+            newest = find_newest_package(path)
+            if newest is not None and ".." not in newest.path.split("/"):
+                found.append(NamedFile(f"{name}/{newest.path}", newest.size_bytes))
+            break
+    return tuple(found)
+
+
+def _named_in(raw: bytes) -> Iterator[tuple[str, str, int | None]]:
+    """Type, path and size of each file that a `repomd.xml` names."""
+    for data in ElementTree.fromstring(raw).iterfind("{*}data"):
+        location, size = data.find("{*}location"), data.findtext("{*}size", "")
+        href = location.get("href", "") if location is not None else ""
+        if href:
+            yield data.get("type", ""), href, int(size) if size.strip().isdigit() else None
+
+
+_OPENERS: Mapping[str, Callable[[str], Any]] = {
+    ".gz": lambda path: gzip.open(path, "rb"),
+    ".xz": lambda path: lzma.open(path, "rb"),
+    ".bz2": lambda path: bz2.open(path, "rb"),
+    ".xml": lambda path: open(path, "rb"),
+}
+
+
+def find_newest_package(path: str) -> NamedFile | None:
+    """The package in a `primary.xml` whose file is the newest; None when that cannot be told."""
+    opener = _OPENERS.get(os.path.splitext(path)[1])
+    if opener is None:
+        return None
+    best: tuple[int, str, int | None] | None = None
+    try:
+        with opener(path) as file:
+            for _, element in ElementTree.iterparse(file):
+                if element.tag.rpartition("}")[2] != "package":
+                    continue
+                time, location, size = element.find("{*}time"), element.find("{*}location"), element.find("{*}size")
+                if time is not None and location is not None and time.get("file", "").isdigit():
+                    bytes_text = size.get("package", "") if size is not None else ""
+                    entry = (
+                        int(time.get("file", "0")),
+                        location.get("href", ""),
+                        int(bytes_text) if bytes_text.isdigit() else None,
+                    )
+                    best = entry if best is None or entry[:2] > best[:2] else best
+                element.clear()
+    except (OSError, EOFError, lzma.LZMAError, ElementTree.ParseError, ValueError):
+        return None
+    return NamedFile(best[1], best[2]) if best and best[1] else None
+
+
+# -- Snapshots ---------------------------------------------------------------------------------------------------------
+
+
+def read_snapshot(catalog: Catalog, known: Mapping[str, Known], now: float) -> tuple[list[Master], dict[str, Known]]:
+    """The categories of a snapshot: a directory less its subpath. Its file details are the master's word."""
+    directories: dict[str, dict[str, Expected]] = {}
+    kept: dict[str, Known] = {}
+    for (folder, file), details in sorted(catalog.details.items()):
+        directory = catalog.directories.get(folder)
+        if file != "repomd.xml" or directory is None:
+            continue
+        subpath = directory.subpath_of(folder)
+        category = folder[: len(folder) - len(subpath)].strip("/") if folder.endswith(subpath) else folder
+        name = subpath.removesuffix("repodata").rstrip("/")
+        before = known.get(category, Known())
+        versions = _merge(details, before.versions.get(name, []), now, first=not before.versions)
+        kept.setdefault(category, Known()).versions[name] = versions
+        index = f"{subpath}/{file}" if subpath else file
+        directories.setdefault(category, {})[name] = Expected(
+            name=name, index=index, versions=tuple(versions), pushed=versions[0].pushed
+        )
+    masters = [
+        Master(
+            category=category,
+            directories=tuple(members[name] for name in sorted(members)),
+            prefix=f"{category}/" if category else "",
+        )
+        for category, members in sorted(directories.items())
+    ]
+    return masters, kept

@@ -1,0 +1,145 @@
+"""The crawler as a service: rounds until it is told to stop, the health file, a listener for metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import web
+
+from redirector.errors import SnapshotError, StoreError
+from redirector.health.report import Entry, render_health, render_metrics
+from redirector.health.round import Crawler, Round, Wanted
+from redirector.settings.option import Address
+
+log = logging.getLogger("redirector.health")
+
+TICK_S = 60.0
+"""How long somebody who became due waits at most, and how soon a push at the master is seen."""
+
+TICKS_AN_INTERVAL = 15
+WRITTEN_S = 300.0
+"""The health file is written anew at least so often, though nothing changed: whoever reads it sees that we look."""
+
+SICK_AFTER_INTERVALS = 4
+
+
+class Service:
+    """Rounds, one after the other.
+
+    path      of the health file; None: none is written
+    interval_s  between visits, as the clock on the wall sees it
+    """
+
+    def __init__(self, crawler: Crawler, path: str | None, interval_s: float, now: Callable[[], float]) -> None:
+        self._crawler = crawler
+        self._path = path
+        self._interval_s = interval_s
+        self._now = now
+        self._entries: Mapping[str, Entry] = {}
+        self._checked = 0.0
+        self._written = 0.0
+        self._took_s: float | None = None
+        self._void = 0
+        self._begun = now()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until *stop* is set. What cannot be read or written now is tried again at the next round."""
+        tick_s = min(TICK_S, max(1.0, self._interval_s / TICKS_AN_INTERVAL))
+        while not stop.is_set():
+            made = await self._attempt(stop)
+            if made is not None:
+                self.take(made)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), tick_s)
+
+    async def _attempt(self, stop: asyncio.Event) -> Round | None:
+        """One round; None when it failed or was to stop."""
+        task = asyncio.ensure_future(self._crawler.round(Wanted()))
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                return None
+            return task.result()
+        except (SnapshotError, StoreError) as error:
+            for line in str(error).split("\n"):
+                log.error("%s", line)
+            return None
+        finally:
+            for each in (task, stopped):
+                each.cancel()
+            await asyncio.wait({task, stopped})
+
+    def take(self, made: Round) -> None:
+        """What a round found is told."""
+        if made.results:
+            self._took_s = made.took_s
+        if made.void:
+            self._void += 1
+            log.warning("nothing concluded: %s", made.void)
+            return
+        for key, (before, after) in sorted(made.changes.items()):
+            log.info("%s: %s, was %s%s", key, after.state, before, f": {after.reason}" if after.reason else "")
+        self._entries = made.entries or self._entries
+        if made.results:
+            self._checked = made.at
+        if self._path and self._entries and (made.results or made.at - self._written >= WRITTEN_S):
+            try:
+                write_file(self._path, render_health(self._entries, self._checked or made.at))
+                self._written = made.at
+            except OSError as error:
+                log.error("%s: cannot be written: %s", self._path, error.strerror)
+
+    async def answer_metrics(self, request: web.Request) -> web.Response:
+        text = render_metrics(self._entries, self._checked, self._crawler.counts, self._took_s, self._void)
+        return web.Response(body=text, content_type="text/plain", charset="utf-8")
+
+    async def answer_health(self, request: web.Request) -> web.Response:
+        """200 while something was concluded lately."""
+        last = self._checked or self._begun
+        well = self._now() - last <= SICK_AFTER_INTERVALS * max(self._interval_s, TICK_S)
+        return web.Response(text="ok\n" if well else "nothing concluded lately\n", status=200 if well else 503)
+
+
+@asynccontextmanager
+async def listen(service: Service, address: Address | None) -> AsyncIterator[None]:
+    """`/metrics` and `/healthz` at *address*, while the block runs. Raises OSError."""
+    if address is None:
+        yield
+        return
+    application = web.Application()
+    application.router.add_get("/metrics", service.answer_metrics)
+    application.router.add_get("/healthz", service.answer_health)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        if address.path is not None:
+            await web.UnixSite(runner, address.path).start()
+        else:
+            site = web.TCPSite(runner, address.host, address.port)
+            await site.start()
+        log.info("metrics at %s", address)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def write_file(path: str, body: bytes) -> None:
+    """Write beside, flush, rename: a reader sees the old file or the new one. Raises OSError."""
+    descriptor, beside = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
