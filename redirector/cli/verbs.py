@@ -48,4 +48,5 @@ VERBS = (
     Verb("explain", "print how the answer to a target comes about, step by step", "TARGET --client ADDRESS "),
     Verb("crawl", "visit the mirrors, judge them, and write the health file", extra="network"),
     Verb("place", "look mirrors without a place up (DNS, then --geoip) and write the tree's places file"),
+    Verb("stats", "count what access logs say, and give it out", "add|export|trim|show ", "network"),
 )

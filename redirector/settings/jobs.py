@@ -5,8 +5,9 @@ from __future__ import annotations
 from redirector.settings.crawl import Crawl
 from redirector.settings.network import Network
 from redirector.settings.serving import Config
+from redirector.settings.statistics import Statistics
 
-JOBS: tuple[type, ...] = (Config, Network, Crawl)
+JOBS: tuple[type, ...] = (Config, Network, Crawl, Statistics)
 
 
 def section_of(job: type) -> str:

@@ -22,6 +22,8 @@ from redirector.stats.lines import BLOCK_BYTES, Reader, Reading
 MAX_LINE_BYTES = 1 << 20
 """A longer line is no line of a log; what is beyond is not kept."""
 
+STANDARD_INPUT = 0
+
 _Readable = BufferedReader | gzip.GzipFile | lzma.LZMAFile
 
 _GZIP = b"\x1f\x8b"
@@ -123,7 +125,9 @@ class Log:
 def open_log(path: str) -> Log:
     """The log *path* (`-`: standard input), and its first lines. Raises OSError."""
     with ExitStack() as stack:
-        raw: BufferedReader = BufferedReader(FileIO(0, closefd=False) if path == "-" else FileIO(path), BLOCK_BYTES)
+        raw: BufferedReader = BufferedReader(
+            FileIO(STANDARD_INPUT, closefd=False) if path == "-" else FileIO(path), BLOCK_BYTES
+        )
         stack.callback(raw.close)
         status = os.fstat(raw.fileno())
         magic = raw.peek(len(_XZ))[: len(_XZ)]
