@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
-from redirector.answer.ask.files import resolve_file, vault_directories
+from redirector.answer.ask.files import resolve_file
 from redirector.answer.ask.listing import Listing
 from redirector.answer.ask.query import UNKNOWN_PAGE, Query, kind_of, parse_query
 from redirector.answer.ask.resolve import DANGLING, plain_queries, resolve, resolve_isos
@@ -138,7 +138,6 @@ class Responder:
 
     frames         the plain spelling of every target that can be known beforehand -> its frame
     page           see `compile_page`
-    vault          see `vault_directories`
     url_countries  see `countries_of_urls`
     """
 
@@ -146,7 +145,6 @@ class Responder:
         self.snapshot = snapshot
         self.orders = Orders(snapshot)
         self.page = compile_page(snapshot)
-        self.vault = vault_directories(snapshot.releases)
         self.url_countries = countries_of_urls(snapshot.hosts, snapshot.host_sets)
         self.frames: dict[bytes, Frame] = plain_frames(snapshot)
 
@@ -295,7 +293,7 @@ class Responder:
                 raise QueryError(404, "the page for people is the same for everybody")
             case Kind.OTHER:
                 assert query.path is not None
-                found = resolve_file(self.snapshot, self.vault, query.path)
+                found = resolve_file(self.snapshot, query.path)
                 if found.missing:
                     raise _missing(query.path)
                 return found.listing
@@ -305,7 +303,7 @@ class Responder:
     def _file(self, request: Request, query: Query) -> Answer:
         """Where a file or directory is; or its metalink, where the client names that type and hashes are known."""
         assert query.path is not None
-        found = resolve_file(self.snapshot, self.vault, query.path)
+        found = resolve_file(self.snapshot, query.path)
         listing = found.listing
         if found.missing:
             return replace(self._refuse(request, _missing(query.path)), kind=Kind.REDIRECT)

@@ -35,6 +35,7 @@ def check_catalog(catalog: Catalog, trusted_proxies: Sequence[Network]) -> list[
         *_few("address", catalog.path, _without_http(catalog)),
         *_few("private", catalog.path, _never_given(catalog)),
         *_few("repository", catalog.path, _without_hosts(catalog)),
+        *_few("directory", catalog.path, _directories_without_hosts(catalog)),
         *_few("version", catalog.path, _versions_without_hosts(catalog)),
     ]
 
@@ -92,8 +93,9 @@ def _unknown_countries(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for host in catalog.hosts:
         if host.country is not None and host.country not in known:
             yield host.country, f"of {host.name} does not exist: no client comes from there"
-        for country in sorted((host.allowed | host.excluded) - known.keys()):
-            yield country, f"of those that may or may not have {host.name} does not exist: no client comes from there"
+        for words, named in (("may have", host.allowed), ("may not have", host.excluded)):
+            for country in sorted(named - known.keys()):
+                yield country, f"of those that {words} {host.name} does not exist: no client comes from there"
 
 
 def _misplaced(catalog: Catalog) -> Iterator[tuple[str, str]]:
@@ -131,6 +133,15 @@ def _without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
             directory = catalog.directories.get(name)
             if directory is not None and directory.host_set in empty:
                 yield f"{prefix} {arch}", f"no public host carries its directory {name}"
+
+
+def _directories_without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Directories that no host carries, not even a private one; those of repositories are named by these."""
+    empty = {n for n, carriers in enumerate(catalog.host_sets) if not carriers.urls}
+    named = set(catalog.repositories.values()) if empty else set()
+    for name, directory in catalog.directories.items():
+        if directory.host_set in empty and name not in named:
+            yield name, "no host carries it: no client can get it"
 
 
 def _versions_without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from redirector.snapshot.audiences import Audiences
 from redirector.snapshot.draws import draws_of
 from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Counts, Snapshot
+from redirector.tree.releases import vault_directories
 
 _SCHEME_RANK = {"https": 0, "http": 1, "ftp": 2}
 
@@ -77,6 +78,7 @@ def compile_snapshot(
         details=catalog.details,
         releases=catalog.releases,
         files=catalog.files,
+        vault=vault_directories(catalog.releases),
         audiences=audiences,
         continents=continents,
         by_continent=_by_continent(continents),

@@ -24,9 +24,9 @@ from redirector.sources.mirrors_d.remembered import FILE, NOTHING, Remembered, l
 T = TypeVar("T")
 
 
-def load_source(path: str, now: float, remembered: Remembered = NOTHING) -> Catalog:
-    """A catalog of either dialect: a directory is a tree, anything else a snapshot file."""
-    return load_tree(path, now, remembered) if Path(path).is_dir() else load_snapshot_file(path)
+def load_source(path: str, now: float, remembered: Remembered = NOTHING, repair: bool = True) -> Catalog:
+    """A catalog of either dialect: a directory is a tree, anything else a snapshot file. *repair*: of a snapshot."""
+    return load_tree(path, now, remembered) if Path(path).is_dir() else load_snapshot_file(path, repair)
 
 
 def load_snapshot(config: Config, now: float) -> Snapshot:
@@ -49,7 +49,7 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
             return None
 
     remembered = _load_remembered(config.state, problems) if config.state else NOTHING
-    catalog = attempt(lambda path: load_source(path, now, remembered), config.source)
+    catalog = attempt(lambda path: load_source(path, now, remembered, repair=not config.compatibility), config.source)
     geo = attempt(load_geoip, config.geoip) if config.geoip else None
     asns = attempt(load_asns, config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()

@@ -49,6 +49,7 @@ class Snapshot:
     everybody       all hosts as one set, under no URL: what is drawn from, whatever the directory
     regular         host sets that are a part of `everybody` in every respect that ranking looks at
     directories     name -> how it is carried; 0.2 kB each, shared by forked workers until touched
+    vault           directories that the vault of a tree alone has -> their URLs, without trailing slash
     continents      country -> continent
     by_continent    continent -> its countries
     restricted      hosts that not every country may have
@@ -80,6 +81,7 @@ class Snapshot:
     details: Mapping[tuple[str, str], tuple[FileDetail, ...]]
     releases: Releases | None
     files: FileIndex | None
+    vault: Mapping[str, str]
     audiences: Audiences
     continents: Mapping[str, str]
     by_continent: Mapping[str, tuple[str, ...]]

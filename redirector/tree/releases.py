@@ -46,6 +46,11 @@ def module_of(releases: Releases, version: str) -> str | None:
     return None
 
 
+def is_on_vault(releases: Releases, version: str) -> bool:
+    """Whether a mapped *version* lives on the vault alone: it is listed there, and nowhere else."""
+    return version in releases.vault and version not in releases.versions and module_of(releases, version) is None
+
+
 def arches_of(releases: Releases, version: str) -> tuple[str, ...]:
     """Architectures of a mapped version: its own, else its major version's, else those of all versions.
 
@@ -77,8 +82,9 @@ def host_set_of(releases: Releases, version: str) -> HostSetId:
 def list_spots(releases: Releases) -> Iterator[Spot]:
     """Every directory that an index of the tree should know: repositories and ISO images, for each architecture."""
     modules = [f"{version}-{module}" for module, versions in releases.modules.items() for version in versions]
-    mapped = dict.fromkeys((*releases.versions, *releases.duplicated.values()))
-    for version in dict.fromkeys((*releases.duplicated, *mapped, *modules, *releases.vault)):
+    everything = dict.fromkeys((*releases.versions, *releases.duplicated.values()))
+    mapped = [full for full in everything if not is_on_vault(releases, releases.duplicated.get(full, full))]
+    for version in dict.fromkeys((*releases.duplicated, *everything, *modules, *releases.vault)):
         full = releases.duplicated.get(version, version)
         on_mirrors = full in mapped or full in modules
         arches = arches_of(releases, full)
@@ -91,3 +97,10 @@ def list_spots(releases: Releases) -> Iterator[Spot]:
                     yield Spot(version, path, full, carried, metadata=True)
         for arch in arches:
             yield Spot(version, f"isos/{arch}", full, on_mirrors, metadata=False)
+
+
+def vault_directories(releases: Releases | None) -> dict[str, str]:
+    """Directories that the vault alone has -> their URLs, without trailing slash."""
+    if releases is None or releases.vault_url is None:
+        return {}
+    return {spot.name: f"{releases.vault_url}/{spot.full_name}" for spot in list_spots(releases) if not spot.on_mirrors}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from redirector.errors import QueryError
 from redirector.model import HostSetId, Releases
 from redirector.tree.names import find_nearest
-from redirector.tree.releases import BASEARCH, arches_of, host_set_of, lacks, module_of
+from redirector.tree.releases import BASEARCH, arches_of, host_set_of, is_on_vault, lacks, module_of
 
 MAX_SHOWN = 40
 """Characters of a name in an error's line: eight of them fit."""
@@ -47,15 +47,21 @@ class Resolved:
 def resolve_version(releases: Releases, version: str) -> ResolvedVersion | None:
     """What *version* means: a listed one, one of the vault, of a module, or else the major one that it belongs to."""
     if version in releases.versions or version in releases.duplicated:
-        return ResolvedVersion(releases.duplicated.get(version, version))
+        return _mapped(releases, version)
     if version in releases.vault:
         return ResolvedVersion(version, vault=True)
     if module := module_of(releases, version):
         return ResolvedVersion(version, module)
     major, _, minor = version.partition(".")
     if minor and (major in releases.versions or major in releases.duplicated):
-        return ResolvedVersion(releases.duplicated.get(major, major))
+        return _mapped(releases, major)
     return None
+
+
+def _mapped(releases: Releases, version: str) -> ResolvedVersion:
+    """What a listed or a short version stands for: that may have moved to the vault, or be a module's."""
+    full = releases.duplicated.get(version, version)
+    return ResolvedVersion(full, module_of(releases, full), vault=is_on_vault(releases, full))
 
 
 def resolve_repository(releases: Releases, version: str, repository: str, arch: str | None) -> Resolved:
@@ -104,6 +110,8 @@ def plain_releases(releases: Releases) -> Iterator[tuple[str, str]]:
     modules = (f"{version}-{module}" for module, versions in releases.modules.items() for version in versions)
     for version in (*releases.versions, *modules):
         full = releases.duplicated.get(version, version)
+        if is_on_vault(releases, full):
+            continue
         for name, repository in releases.repositories.items():
             if not repository.vault and not lacks(releases, full, repository):
                 yield version, name

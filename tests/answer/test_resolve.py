@@ -127,10 +127,16 @@ def test_tree_names_over_a_mirrormanager_snapshot() -> None:
         ("10-kitten", "10-kitten", "kitten", False),
         ("8.5", "8.5", None, True),
         ("10.2-beta", "10.2-beta", None, True),
+        ("7", "7.9", None, True),
+        ("7.4", "7.9", None, True),
+        ("next", "10-kitten", "kitten", False),
     ],
 )
 def test_versions(version: str, full: str, module: str | None, vault: bool) -> None:
-    found = resolve_version(RELEASES, version)
+    releases = replace(
+        RELEASES, duplicated={**RELEASES.duplicated, "7": "7.9", "next": "10-kitten"}, vault=(*RELEASES.vault, "7.9")
+    )
+    found = resolve_version(releases, version)
     assert found is not None
     assert (found.full, found.module, found.vault) == (full, module, vault)
 

@@ -137,3 +137,14 @@ def test_of_many_findings_of_a_kind_the_first_are_named_and_the_others_counted()
 def test_problems_bear_the_path_of_the_source() -> None:
     (problem,) = check_catalog(replace(manager(mirror("a", "XX")), path="/srv/snapshot"), ())
     assert str(problem).startswith("/srv/snapshot: country XX: ")
+
+
+def test_directories_that_nobody_carries_are_named() -> None:
+    catalog = manager(mirror("a", "DE"))
+    nobody = part_of(catalog.host_sets[0], [], [])
+    catalog = replace(
+        catalog,
+        host_sets=(*catalog.host_sets, nobody),
+        directories={**catalog.directories, "pub/empty": Directory(HostSetId(1))},
+    )
+    assert found(catalog) == ["directory pub/empty: no host carries it: no client can get it"]

@@ -396,3 +396,74 @@ def test_any_damage_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
         for host_set in catalog.host_sets:
             assert set(host_set.public) <= host_set.urls.keys()
             assert all(urls for urls in host_set.urls.values())
+
+
+# Slips of whoever fills the database
+
+
+def slips() -> Any:
+    """A snapshot with slips in its URLs, its redirects, and in what a repository's directory is."""
+    message = snapshot()
+    urls = {
+        14: "http://http://twice.example.org/linux",
+        15: "HTTPS://slashes.example.org/pub//linux//",
+        16: "https://None/pub",
+        17: "http://öl.example.org/a$b",
+    }
+    for key, url in urls.items():
+        message.HCUrlCache.add(key=key, value=url)
+    for name in ("pub/linux/40/os", "pub/linux/40/os/repodata"):
+        directory = message.MirrorListCache.add(directory=name, Subpath=name.removeprefix("pub/"))
+        directory.Global.extend([4, 5])
+        directory.ByHostId.add(key=4, value=[14, 15])
+        directory.ByHostId.add(key=5, value=[16, 17])
+    message.MirrorListCache.add(directory="pub/empty", Subpath="empty")
+    message.RepoArchToDirectoryName.add(key="fedora-40+x86_64", value="pub/linux/40/os/repodata")
+    redirects = {"a": "b", "b": "fedora-40", "c": "gone", "fedora-39": "gone", "d": "e", "e": "d"}
+    for prefix, other in redirects.items():
+        message.RepositoryRedirectCache.add(key=prefix, value=other)
+    return message
+
+
+def test_slips_that_can_be_meant_in_one_way_only_are_repaired(tmp_path: Path) -> None:
+    catalog = load(tmp_path, slips())
+    directory = catalog.directories["pub/linux/40/os"]
+    assert list(catalog.host_sets[directory.host_set].urls.values()) == [
+        ("http://twice.example.org/linux", "https://slashes.example.org/pub/linux"),
+        ("http://öl.example.org/a$b",),
+    ]
+    assert host(catalog, "twice.example.org").guessed == {"http://twice.example.org/linux"}
+    assert catalog.repositories["fedora-40", "x86_64"] == "pub/linux/40/os"
+    assert catalog.redirects == {"a": "fedora-40", "b": "fedora-40", "c": "gone", "d": "e", "e": "d"}
+    assert problems(catalog) == [
+        "URL 14: 'http://http://twice.example.org/linux' is no URL as it stands: taken as http://twice.example.org/linux",
+        "URL 16: 'https://None/pub' none is no host: left out",
+        "URL 16: is named by a host, but not in HCUrlCache: left out",
+        "repository fedora-40+x86_64: its directory pub/linux/40/os/repodata is that of its metadata: "
+        "taken as pub/linux/40/os",
+        "redirect a: leads to fedora-40 by way of b: taken straight there",
+        "redirect c: leads to gone, and there is no such repository: its clients get 404",
+        "redirect fedora-39: leads to gone, and there is no such repository: fedora-39 itself is given",
+        "redirect d: leads round in a circle: its clients get 404",
+        "redirect e: leads round in a circle: its clients get 404",
+    ]
+
+
+def test_as_today_slips_are_taken_as_they_stand_and_reported(tmp_path: Path) -> None:
+    path = tmp_path / "mirrorlist_cache.proto"
+    path.write_bytes(slips().SerializeToString())
+    catalog, mended = load_snapshot_file(str(path), repair=False), load_snapshot_file(str(path))
+    directory = catalog.directories["pub/linux/40/os"]
+    assert list(catalog.host_sets[directory.host_set].urls.values()) == [
+        ("http://http://twice.example.org/linux", "HTTPS://slashes.example.org/pub//linux"),
+        ("https://None/pub", "http://öl.example.org/a$b"),
+    ]
+    assert catalog.repositories["fedora-40", "x86_64"] == "pub/linux/40/os/repodata"
+    assert (catalog.redirects["a"], catalog.redirects["fedora-39"]) == ("b", "gone")
+    assert {problem.key for problem in mended.problems} == {problem.key for problem in catalog.problems}
+
+
+def test_a_host_whose_allowed_countries_cannot_be_read_is_not_everybodys(tmp_path: Path) -> None:
+    message = snapshot()
+    raw = message.SerializeToString() + b"\x72\x05\x08\x01\x12\x01\xff"
+    assert host(load(tmp_path, raw), "one.example.org").allowed == {"\ufffd"}

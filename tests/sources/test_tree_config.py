@@ -53,6 +53,20 @@ def test_paths_are_relative_to_the_file_and_urls_lose_their_slash() -> None:
     assert (config.list_length, config.near_km) == (3, 12.5)
 
 
+def test_a_chain_of_short_versions_is_followed_to_its_end() -> None:
+    chained = CONFIG.replace("{8: 8.10, 9: 9.8}", "{latest: 9, 9: 9.8, a: b, b: a, 8: 8.10}")
+    config, problems = read(chained.replace("versions: [8, 8.10, 9, 9.8]", "versions: [8, 8.10, 9.8]"))
+    assert config is not None and config.duplicated == {"latest": "9.8", "9": "9.8", "8": "8.10"}
+    assert "duplicated_versions.latest: stands for 9.8 by way of 9: taken as 9.8" in problems
+    assert "duplicated_versions.a: stands for itself in the end: left out" in problems
+
+
+def test_a_repository_that_is_named_by_its_metadata_is_its_parent() -> None:
+    config, problems = read(CONFIG + "  - {name: plus, path: plus/$basearch/os/repodata/}\n")
+    assert config is not None and config.repositories["plus"].path == "plus/$basearch/os"
+    assert problems == ["repos.plus.path: is that of its metadata: taken as plus/$basearch/os"]
+
+
 def test_a_repository_that_names_the_major_version_has_the_full_one() -> None:
     config = read_right(
         CONFIG + "  - {name: plus, path: plus/, versions: [9, 8.3, 10.2-beta, 10-kitten], arches: [x86_64]}\n"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redirector.answer.ask.listing import MAX_NAME_BYTES, Listing, ending_of
 from redirector.answer.ask.query import UNKNOWN_PAGE
 from redirector.errors import QueryError
-from redirector.model import FileIndex, HostSetId, Releases
+from redirector.model import FileIndex, HostSetId
 from redirector.snapshot.snapshot import Snapshot
-from redirector.tree.releases import list_spots
 
 _MAX_SEGMENTS = 64
 """No tree is that deep; each segment of an unknown path costs a look-up."""
@@ -32,29 +30,21 @@ class Found:
     missing: bool = False
 
 
-def vault_directories(releases: Releases | None) -> dict[str, str]:
-    """Directories that the vault alone has -> their URLs, without trailing slash."""
-    if releases is None or releases.vault_url is None:
-        return {}
-    return {spot.name: f"{releases.vault_url}/{spot.full_name}" for spot in list_spots(releases) if not spot.on_mirrors}
-
-
-def resolve_file(snapshot: Snapshot, vault: Mapping[str, str], path: str) -> Found:
+def resolve_file(snapshot: Snapshot, path: str) -> Found:
     """What *path* lists: a directory that the snapshot knows, or something in one.
 
     A MirrorManager snapshot knows every directory. A tree knows its repositories, and takes all that is below them.
 
     path    without slash in front; one at its end is kept, and stands for a directory
-    vault   see `vault_directories`
     raises  QueryError 404 for an unknown directory
     """
     asked, is_folder = path.rstrip("/"), path.endswith("/")
-    name, below = _split(snapshot, vault, asked)
+    name, below = _split(snapshot, asked)
     is_folder = is_folder or not below
     directory = snapshot.directories.get(name)
     if directory is None:
         ending = ending_of(below, None) if is_folder else ending_of("", below)
-        return Found(Listing(HostSetId(0), name, ending, only_url=vault[name] + ending))
+        return Found(Listing(HostSetId(0), name, ending, only_url=snapshot.vault[name] + ending))
     if snapshot.releases is None and ("/" in below or (is_folder and below)):
         raise QueryError(404, UNKNOWN_PAGE)
     stem = directory.subpath_of(name)
@@ -72,13 +62,13 @@ def resolve_file(snapshot: Snapshot, vault: Mapping[str, str], path: str) -> Fou
     return Found(Listing(directory.host_set, folder, ending, file, details), written, missing)
 
 
-def _split(snapshot: Snapshot, vault: Mapping[str, str], path: str) -> tuple[str, str]:
+def _split(snapshot: Snapshot, path: str) -> tuple[str, str]:
     """The longest known directory that *path* begins with, and what is below it; "" for itself."""
     segments = path.split("/")
     if len(segments) <= _MAX_SEGMENTS and all(len(segment.encode()) <= MAX_NAME_BYTES for segment in segments):
         for count in range(len(segments), 0, -1):
             name = "/".join(segments[:count])
-            if name in snapshot.directories or name in vault:
+            if name in snapshot.directories or name in snapshot.vault:
                 return name, "/".join(segments[count:])
     raise QueryError(404, UNKNOWN_PAGE)
 

@@ -10,7 +10,7 @@ from redirector.answer.answer import Kind
 from redirector.answer.ask.listing import MAX_NAME_BYTES, Listing, ending_of
 from redirector.answer.ask.query import Query
 from redirector.errors import QueryError
-from redirector.model import Directory
+from redirector.model import Directory, HostSetId
 from redirector.snapshot.snapshot import Snapshot
 from redirector.tree.names import find_nearest
 from redirector.tree.resolve import (
@@ -124,6 +124,8 @@ def _listing_of(
 def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
     """`path=`: a directory, or a file in one."""
     name, file = path, None
+    if vault := _on_vault(snapshot, path):
+        return vault
     directory = snapshot.directories.get(name)
     if directory is None:
         name, _, file = path.rpartition("/")
@@ -131,6 +133,17 @@ def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:
         if directory is None or not file or (snapshot.policy.relax and len(file.encode()) > MAX_NAME_BYTES):
             raise QueryError(404, "error: invalid path")
     return _listing(snapshot, directory, name, file, f"# path = {path} ", None)
+
+
+def _on_vault(snapshot: Snapshot, path: str) -> Listing | None:
+    """What only the vault has: a directory, or a file in one."""
+    folder, _, file = path.rpartition("/")
+    for name, below in ((path, None), (folder, file or None)):
+        if name not in snapshot.directories and name in snapshot.vault:
+            ending = ending_of("", below)
+            url = snapshot.vault[name] + ending
+            return Listing(HostSetId(0), name, ending, below, comment=f"# path = {path} ", only_url=url)
+    return None
 
 
 def _resolve_server(snapshot: Snapshot, path: str) -> Listing:

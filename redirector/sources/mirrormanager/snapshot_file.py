@@ -31,6 +31,7 @@ from redirector.model import (
     Problem,
     Severity,
 )
+from redirector.sources.base_url import check_host, is_slip, parse_base_url
 from redirector.sources.mirrormanager.messages import (
     Carried,
     DetailedDirectory,
@@ -63,23 +64,25 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
-def load_snapshot_file(path: str) -> Catalog:
+def load_snapshot_file(path: str, repair: bool = True) -> Catalog:
     """The snapshot in the file *path*.
 
     What a single record gets wrong (a host without URL, a text that is not UTF-8, an unreadable netblock) is left out
     and is in `Catalog.problems`.
 
+    repair  what can be meant in one way only is taken as meant: slips in base URLs, references that lead astray. False:
+            it is taken as it stands, as today's server takes it. It is reported in both cases
     raises  SnapshotError when the file cannot be read, is empty or truncated, or is something else
     cost    one pass; 50,000 directories in 220 MB take half a second and some 20 MB beside the result
     """
-    said = read_records(path)
+    said = read_records(path, repair)
     assert said.built is not None
     return _resolve(said, said.built)
 
 
-def read_records(path: str) -> _Said:
-    """What the file *path* says, under its own numbers of hosts and URLs. Raises SnapshotError."""
-    said = _Said(path)
+def read_records(path: str, repair: bool = True) -> _Said:
+    """What the file *path* says, under its own numbers of hosts and URLs. Raises SnapshotError. *repair*: as above."""
+    said = _Said(path, repair)
     try:
         with open(path, "rb", buffering=1 << 16) as file:
             for start, number, value in _walk(file):
@@ -172,8 +175,10 @@ class _Said:
     """What the records taken so far say."""
 
     path: str
+    repair: bool
     built: int | None = None
     base_urls: dict[int, str] = field(default_factory=dict)
+    guessed: set[str] = field(default_factory=set)
     directories: dict[str, Directory] = field(default_factory=dict)
     repositories: dict[tuple[str, str], str] = field(default_factory=dict)
     disabled: dict[str, bool] = field(default_factory=dict)
@@ -309,10 +314,38 @@ def _file_detail(message: Any) -> FileDetail:
 def _take_base_url(said: _Said, record: bytes) -> None:
     entry = IntString.FromString(record)
     url = _text(entry.value).strip().rstrip("/")
-    if _BASE_URL.fullmatch(url) and _hostname(url):
-        said.base_urls[entry.key] = url
+    key = f"URL {entry.key}"
+    is_absolute = bool(_BASE_URL.fullmatch(url) and _hostname(url))
+    try:
+        meant = _meant_url(url, is_absolute)
+    except ValueError as error:
+        why = str(error) if is_absolute else "is not an absolute URL"
+        meant = "" if said.repair or not is_absolute else url
+        said.report(Severity.ERROR, key, f"{url!r:.200} {why}: {'kept' if meant else 'left out'}")
     else:
-        said.report(Severity.ERROR, f"URL {entry.key}", f"{url!r:.200} is not an absolute URL: left out")
+        if not is_absolute or is_slip(url):
+            done = f"taken as {meant}" if said.repair else "kept" if is_absolute else "left out"
+            said.report(Severity.WARNING, key, f"{url!r:.200} is no URL as it stands: {done}")
+            if said.repair:
+                said.guessed.add(meant)
+        if not said.repair:
+            meant = url if is_absolute else ""
+    if meant:
+        said.base_urls[entry.key] = meant
+
+
+def _meant_url(url: str, is_absolute: bool) -> str:
+    """*url* in the form that trees' base URLs have; kept where it is one that trees could not hold.
+
+    raises  ValueError where it means nothing, or a host that nobody runs
+    """
+    try:
+        return parse_base_url(url, "")
+    except ValueError:
+        if not is_absolute or is_slip(url):
+            raise
+        check_host(_hostname(url))
+        return url
 
 
 def _hostname(url: str) -> str:
@@ -364,8 +397,9 @@ def _take_host_country(said: _Said, record: bytes) -> None:
 
 
 def _take_host_allowed(said: _Said, record: bytes) -> None:
+    """A text that cannot be read stands for a country that nobody comes from: the host must not be everybody's."""
     entry = IntStrings.FromString(record)
-    said.host_allowed[entry.key] = frozenset(_text(country).upper() for country in entry.value)
+    said.host_allowed[entry.key] = frozenset(country.decode(errors="replace").upper() for country in entry.value)
 
 
 def _take_host_bandwidth(said: _Said, record: bytes) -> None:
@@ -438,6 +472,7 @@ _RECORDS: dict[int, tuple[str, Callable[[_Said, bytes], None]]] = {
 def _resolve(said: _Said, built: int) -> Catalog:
     """The catalog of what the file *said*; what refers to nothing is reported and left out."""
     names = _names_of_hosts(said)
+    urls_of_host = _urls_of_hosts(said) if said.guessed else {}
     public = {host for lists in said.lists for host in lists.public}
     hosts = tuple(
         Host(
@@ -448,11 +483,14 @@ def _resolve(said: _Said, built: int) -> Catalog:
             asns=tuple(said.host_asns.get(host, ())),
             private=host not in public,
             allowed=said.host_allowed.get(host, frozenset()),
+            guessed=frozenset(url for url in urls_of_host.get(host, ()) if url in said.guessed),
         )
         for host, name in names.items()
     )
     host_sets = _host_sets(said, {host: HostId(position) for position, host in enumerate(names)})
     _check_references(said, names.keys())
+    _mend_repositories(said)
+    _mend_redirects(said)
     return Catalog(
         dialect=Dialect.MIRRORMANAGER,
         path=said.path,
@@ -469,6 +507,14 @@ def _resolve(said: _Said, built: int) -> Catalog:
         inputs=(said.path,),
         problems=tuple(said.problems),
     )
+
+
+def _urls_of_hosts(said: _Said) -> dict[int, set[str]]:
+    """Every base URL of each host."""
+    found: dict[int, set[str]] = {}
+    for host, ids in said.by_host_entries.values():
+        found.setdefault(host, set()).update(said.base_urls[each] for each in ids if each in said.base_urls)
+    return found
 
 
 def _names_of_hosts(said: _Said) -> dict[int, str]:
@@ -511,6 +557,45 @@ def _host_sets(said: _Said, positions: Mapping[int, HostId]) -> tuple[HostSet, .
             )
         )
     return tuple(host_sets)
+
+
+def _mend_repositories(said: _Said) -> None:
+    """Repositories that are registered at their metadata: lists of them end in /repodata/, which clients append."""
+    for (prefix, arch), name in said.repositories.items():
+        parent = name.removesuffix("/repodata")
+        if parent != name and parent in said.directories:
+            done = f"taken as {parent}" if said.repair else "kept"
+            said.report(
+                Severity.WARNING, f"repository {prefix}+{arch}", f"its directory {name} is that of its metadata: {done}"
+            )
+            if said.repair:
+                said.repositories[prefix, arch] = parent
+
+
+def _mend_redirects(said: _Said) -> None:
+    """Redirects that lead to no repository, or only by way of others: one hop is all that is ever made of them."""
+    prefixes = {prefix for prefix, _ in said.repositories}
+    for alias, target in list(said.redirects.items()):
+        if target in prefixes:
+            continue
+        subject, passed, last = f"redirect {alias}", [alias], target
+        while last in said.redirects and last not in prefixes and last not in passed:
+            passed.append(last)
+            last = said.redirects[last]
+        if last in prefixes:
+            way = " and ".join(passed[1:])
+            done = "taken straight there" if said.repair else "its clients get 404"
+            said.report(Severity.WARNING, subject, f"leads to {last} by way of {way}: {done}")
+            if said.repair:
+                said.redirects[alias] = last
+        elif alias in prefixes:
+            done = f"{alias} itself is given" if said.repair else "its clients get 404"
+            said.report(Severity.WARNING, subject, f"leads to {target}, and there is no such repository: {done}")
+            if said.repair:
+                del said.redirects[alias]
+        else:
+            what = "round in a circle" if last in passed else f"to {target}, and there is no such repository"
+            said.report(Severity.ERROR, subject, f"leads {what}: its clients get 404")
 
 
 def _check_references(said: _Said, hosts: Set[int]) -> None:

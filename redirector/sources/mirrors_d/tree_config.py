@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from redirector.model import TreeRepository
@@ -118,7 +118,8 @@ def read_config(report: Report, document: Value) -> TreeConfig | None:
     versions = words.read("versions", record.get("versions"))
     arches = words.read_lists("arches", record.get("arches"))
     modules = words.read_lists("optional_module_versions", record.get("optional_module_versions"))
-    duplicated = words.read_pairs("duplicated_versions", record.get("duplicated_versions"))
+    said = words.read_pairs("duplicated_versions", record.get("duplicated_versions"))
+    duplicated = _follow_chains(report, said, versions)
     vault = words.read("vault_versions", record.get("vault_versions"))
     repositories = _read_repositories(report, words, record.get("repos"), duplicated)
     for key, found in (("versions", versions), ("arches", arches), ("repos", repositories)):
@@ -189,6 +190,25 @@ class _Words:
         }
 
 
+def _follow_chains(report: Report, said: Mapping[str, str], versions: Collection[str]) -> dict[str, str]:
+    """Each short version and what it stands for in the end: a listed version, or one that stands for no other."""
+    followed = {}
+    for version, full in said.items():
+        passed = [version]
+        while full in said and full not in versions and said[full] != full:
+            if full in passed:
+                report.error(f"duplicated_versions.{version}", "stands for itself in the end: left out")
+                break
+            passed.append(full)
+            full = said[full]
+        else:
+            followed[version] = full
+            if len(passed) > 1:
+                way = " and ".join(passed[1:])
+                report.warning(f"duplicated_versions.{version}", f"stands for {full} by way of {way}: taken as {full}")
+    return followed
+
+
 def _read_repositories(
     report: Report, words: _Words, value: Value, duplicated: Mapping[str, str]
 ) -> dict[str, TreeRepository]:
@@ -221,6 +241,9 @@ def _read_repository(
     if not _PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
         report.error(f"{key}.path", f"{show(record.get('path'))} is no path in the tree: repository left out")
         return None
+    if path.endswith("/repodata"):
+        path = path.removesuffix("/repodata")
+        report.warning(f"{key}.path", f"is that of its metadata: taken as {path}")
     versions = words.read(f"{key}.versions", record.get("versions"))
     return TreeRepository(
         name=name,

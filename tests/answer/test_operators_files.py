@@ -1,0 +1,95 @@
+"""What operators really write, from their files to what clients are given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.rig import Rig, rig_of
+from tests.sources.tree import load, mirror_text, problems_of
+
+CONFIG = """\
+versions: ["9", "9.8"]
+duplicated_versions: {"8": "8.10", "9": "9.8"}
+vault_versions: ["8.9", "8.10"]
+vault_mirror: https://vault.example.org/linux/
+arches: {"8": [x86_64], "9": [x86_64]}
+repos:
+  - {name: baseos, path: BaseOS/$basearch/os/}
+"""
+BASEOS = "/mirrorlist/9/baseos"
+
+
+def serve(folder: Path, files: dict[str, str], config: str = CONFIG) -> tuple[Rig, list[str]]:
+    """A rig over a tree of these mirror files, and what was reported of it."""
+    catalog = load(folder, {f"mirrors.d/{name}.yml": text for name, text in files.items()}, config)
+    return rig_of(catalog), problems_of(catalog)
+
+
+def test_a_private_mirror_whose_key_is_indented_too_deep_is_given_to_nobody(tmp_path: Path) -> None:
+    deep = mirror_text("inside", "geolocation: {country: DE, city: Berlin, private: true}", "subnets: [10.1.9.0/24]")
+    served, problems = serve(tmp_path, {"inside": deep, "open": mirror_text("open")})
+    for client in ("10.1.0.1", "10.1.9.1", "10.3.0.1", None):
+        assert served.hosts(BASEOS, client) == ["open"]
+    assert problems[-1].startswith("mirrors.d/inside.yml: geolocation.private: private belongs at the top level")
+
+
+def test_a_slip_in_a_scheme_never_makes_a_host(tmp_path: Path) -> None:
+    files = {
+        "a": mirror_text("a", "address: {https: 'https://https://a/linux', http: 'http://a/linux'}"),
+        "b": mirror_text("b", "address: {http: 'http:/b.example.net/linux'}"),
+        "c": mirror_text("c", "address: {https: 'https://None/linux', http: 'http://c/linux'}"),
+    }
+    served, problems = serve(tmp_path, files)
+    assert sorted(served.urls(BASEOS)) == [
+        "http://a/linux/9.8/BaseOS/$basearch/os/",
+        "http://b.example.net/linux/9.8/BaseOS/$basearch/os/",
+        "http://c/linux/9.8/BaseOS/$basearch/os/",
+    ]
+    assert "mirrors.d/c.yml: address.https: 'https://None/linux': None is no host: left out" in problems
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/mirrorlist/8/baseos?arch=x86_64",
+        "/mirrorlist/8.4/baseos?arch=x86_64",
+        "/mirrorlist/8.10/baseos?arch=x86_64",
+        "/mirrorlist?repo=baseos-8&arch=x86_64",
+        "/mirrorlist?path=8/BaseOS/x86_64/os",
+        "/mirrorlist?path=8.10/BaseOS/x86_64/os",
+    ],
+)
+def test_a_short_version_whose_release_moved_to_the_vault_leads_there(tmp_path: Path, target: str) -> None:
+    served, _ = serve(tmp_path, {"a": mirror_text("a")})
+    assert served.urls(target) == ["https://vault.example.org/linux/8.10/BaseOS/x86_64/os/"]
+
+
+@pytest.mark.parametrize("version", ["8", "8.10"])
+def test_files_and_images_of_a_release_in_the_vault_come_from_there(tmp_path: Path, version: str) -> None:
+    served, _ = serve(tmp_path, {"a": mirror_text("a")})
+    assert json.loads(served.get(f"/isolist/{version}/x86_64").body) == [
+        "https://vault.example.org/linux/8.10/isos/x86_64/"
+    ]
+    for path in ("BaseOS/x86_64/os/", "BaseOS/x86_64/os/repodata/repomd.xml", "isos/x86_64/a.iso"):
+        answer = served.get(f"/{version}/{path}")
+        assert dict(answer.headers)["Location"] == f"https://vault.example.org/linux/8.10/{path}"
+    assert served.get("/mirrorlist?path=8/BaseOS/x86_64/os/x.rpm").body.endswith(b"/8.10/BaseOS/x86_64/os/x.rpm\n")
+
+
+def test_countries_that_a_mirror_does_not_serve_do_not_get_it(tmp_path: Path) -> None:
+    files = {
+        "a": mirror_text("a", "countries_excluded: [FR]"),
+        "b": mirror_text("b", "countries_allowed: [DE]"),
+        "c": mirror_text("c", "disabled: true"),
+        "d": mirror_text("d"),
+        "e": mirror_text("e", "countries_excluded: [FR]", "subnets: [10.2.9.0/24]"),
+    }
+    served, _ = serve(tmp_path, files)
+    assert sorted(served.hosts(BASEOS, "10.1.0.1")) == ["a", "b", "d", "e"]
+    assert sorted(served.hosts(BASEOS, "10.2.0.1")) == ["d"]
+    assert sorted(served.hosts(BASEOS, "10.2.9.1")) == ["d", "e"]
+    assert sorted(served.hosts(BASEOS, "10.3.0.1")) == ["a", "d", "e"]
+    assert sorted(served.hosts(BASEOS, None)) == ["a", "d", "e"]
