@@ -1,32 +1,40 @@
-"""What the text of a marker, an index or a list says; malformed text says nothing."""
+"""What the text of a marker or an index says of its age; malformed text says nothing."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from redirector.errors import FormatError
+from redirector.master.formats import parse_marker, parse_release, parse_repomd, parse_trace
 
-from redirector.health.evidence import Entry
-
-_LINE = re.compile(rb"([-dlbcps][-rwxsStT]{9}) +([0-9]+) (\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) (.+)", re.DOTALL)
-_ESCAPE = re.compile(rb"\\#([0-7]{3})")
-
-
-def parse_rsync_line(line: bytes) -> Entry | None:
-    match = _LINE.fullmatch(line)
-    if match is None:
-        return None
-    kind, size, when, name = match.groups()
-    path = _ESCAPE.sub(lambda m: bytes((int(m[1], 8) & 255,)), name).decode("utf-8", "surrogateescape")
-    try:
-        at = int(datetime.strptime(when.decode(), "%Y/%m/%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        return None
-    return Entry(path, int(size), at, folder=kind[:1] == b"d")
+_WITHOUT_TIME = frozenset({"state", "COMPOSE_ID"})
 
 
 def read_marker(path: str, body: bytes, now: float) -> tuple[str, float | None]:
-    return body.decode("utf-8", "replace").partition("\n")[0], None
+    """First line and time of a marker; None where it has none, or none that can be believed.
+
+    path  tells markers that are compared as text (`state`, `COMPOSE_ID`) from those that hold a time
+    """
+    text = body.strip().partition(b"\n")[0].rstrip().decode("utf-8", "replace")
+    if path.rpartition("/")[2] in _WITHOUT_TIME:
+        return text, None
+    try:
+        return text, parse_marker(body, now)
+    except FormatError:
+        pass
+    try:
+        return text, float(parse_trace(body, now).time)
+    except FormatError:
+        return text, None
 
 
 def read_index(path: str, body: bytes) -> tuple[float | None, int | None]:
+    """When an index was made and until when it holds, by its own words; None where it does not say."""
+    name = path.rpartition("/")[2]
+    try:
+        if name == "repomd.xml":
+            return float(parse_repomd(body).detail.timestamp) or None, None
+        if name in ("Release", "InRelease"):
+            release = parse_release(body)
+            return None if release.date is None else float(release.date), release.valid_until
+    except FormatError:
+        pass
     return None, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import tempfile
@@ -18,11 +19,12 @@ from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from redirector.errors import FormatError
 from redirector.health.evidence import Ask, Entry, Evidence, Family, Outcome, Probe, printable
 from redirector.health.names import Resolve, Route, source_for
 from redirector.health.pace import NotNow, Pace
-from redirector.health.reading import parse_rsync_line
 from redirector.health.safety import Address, Safety
+from redirector.master.formats import Kind, parse_rsync_line
 
 WALL_CLOCK_S = 1800.0
 NAMED_FILES_S = 120.0
@@ -40,6 +42,7 @@ LINES = 6_000_000
 _STDERR_BYTES = 1 << 20
 _CHUNK_BYTES = 256 << 10
 _PORT = 873
+_BEGIN = re.compile(rb"[-dlbcps][-rwxsStT]{9} ")
 
 
 class Exit(Enum):
@@ -85,6 +88,7 @@ class Listed:
     entries   in the order that they came
     errors    its standard error, cut
     ended     why we ended it ourselves: the outcome, else None
+    odd       its output was not a list alone
     """
 
     status: int | None
@@ -93,6 +97,7 @@ class Listed:
     ended: Outcome | None = None
     finding: str = ""
     duration_s: float = 0.0
+    odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +230,15 @@ class Rsync:
         arguments.append(f"--timeout={SILENCE_S}")
         limit_s = self._wall_clock_s if probe.ask is Ask.LISTING else self._named_files_s
         with tempfile.TemporaryDirectory(prefix="redirector-") as folder:
-            if probe.ask is not Ask.LISTING and probe.ask is not Ask.FOLDER:
+            target = []
+            if named := _named(probe):
                 names = Path(folder) / "names"
-                names.write_bytes(b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in _named(probe)))
+                names.write_bytes(b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in named))
                 arguments += ["--from0", f"--files-from={names}"]
+                target = [folder]  # asked for by it then, though nothing is written
             elif probe.ask is Ask.LISTING:
                 arguments.append("--recursive")
-            return await self._listed([*arguments, "--", source.at(address)], folder, limit_s)
+            return await self._listed([*arguments, "--", source.at(address), *target], folder, limit_s)
 
     async def _listed(self, arguments: Sequence[str], folder: str, limit_s: float) -> Listed:
         """Runs rsync; whatever happens, no process of it is left."""
@@ -279,15 +286,19 @@ class Rsync:
             _end(process)
             await process.wait()
             raise
-        return Listed(status, tuple(reader.entries), text, ended, reader.finding, self._monotonic() - began)
+        return Listed(status, tuple(reader.entries), text, ended, reader.finding, self._monotonic() - began, reader.odd)
 
 
 class _Reader:
-    """Lines of a list, as they come: too many, too long or impossible ones end it."""
+    """Lines of a list, as they come: too many, too long or impossible ones end it.
+
+    odd  something else than a list was said as well, and may have been said instead of an entry
+    """
 
     def __init__(self, lines: int) -> None:
         self.entries: list[Entry] = []
         self.finding = ""
+        self.odd = False
         self._left = lines
 
     async def read(self, stream: asyncio.StreamReader) -> Outcome | None:
@@ -312,13 +323,16 @@ class _Reader:
         if len(line) > LINE_BYTES:
             self.finding = "a line too long"
             return Outcome.HOSTILE
-        entry = parse_rsync_line(line)
-        if entry is None:
-            return None  # what else a server says; it is no entry
-        if entry.path.startswith("/") or ".." in entry.path.split("/"):
-            self.finding = f"a name that leads out: {entry.path}"
-            return Outcome.HOSTILE
-        self.entries.append(entry)
+        try:
+            entry = parse_rsync_line(line)
+        except FormatError as error:
+            self.finding = str(error)
+            if _BEGIN.match(line):
+                return Outcome.HOSTILE
+            self.odd = True
+            return None
+        path = entry.path.decode("utf-8", "surrogateescape")
+        self.entries.append(Entry(path, entry.size_bytes, entry.time, folder=entry.kind is Kind.DIRECTORY))
         return None
 
 
@@ -329,7 +343,7 @@ def read_run(probe: Probe, found: Evidence, listed: Listed) -> Iterator[Evidence
     if outcome is not Outcome.OK:
         yield found
         return
-    partial = EXITS[listed.status or 0] is Exit.PARTIAL
+    partial = EXITS[listed.status or 0] is Exit.PARTIAL or listed.odd
     if probe.ask in (Ask.LISTING, Ask.FOLDER):
         entries = tuple(entry for entry in listed.entries if entry.path != ".")
         if partial and not listed.entries:
@@ -360,7 +374,7 @@ def _outcome(listed: Listed) -> tuple[Outcome, str]:
         return (Outcome.OURS if killed else Outcome.HOSTILE), f"rsync ended by signal {-listed.status}"
     match EXITS.get(listed.status, Exit.FAILED):
         case Exit.COMPLETE | Exit.PARTIAL:
-            return Outcome.OK, ""
+            return Outcome.OK, listed.finding
         case Exit.REFUSED:
             return (Outcome.BUSY if "max connections" in listed.errors else Outcome.DENIED), ""
         case Exit.FAILED:
