@@ -1,0 +1,1 @@
+"""From the registry to the files that servers answer from."""

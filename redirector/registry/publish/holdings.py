@@ -1,0 +1,167 @@
+"""Everything that publishing reads, at one moment of the store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redirector.registry.publish.contents import (
+    Bits,
+    CategoryContents,
+    Look,
+    unpack_bits,
+    unpack_details,
+    unpack_names,
+    unpack_subpaths,
+)
+from redirector.store.registry import queries
+from redirector.store.registry.rows import (
+    AsnRow,
+    CarriedRow,
+    CategoryRow,
+    ContactRow,
+    CountryRow,
+    GatewayRow,
+    HostRow,
+    ImportedCategoryRow,
+    ImportedContentRow,
+    NetworkRow,
+    RedirectRow,
+    ReleaseRow,
+    RepositoryRow,
+    Row,
+    SiteRow,
+    UrlRow,
+)
+
+R = TypeVar("R", bound=Row)
+
+Children = Mapping[int, Sequence[R]]
+"""Number of the parent -> its rows, by their numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """The registry as it was read, with what is known of contents and hosts.
+
+    contents  category -> what it holds
+    looks     host -> what a checker says of it
+    current   carried -> which directories are current there, over the names in `contents`
+    addresses gateway's name -> addresses that count, and since when each was seen last
+    edited    when the registry last changed by somebody's hand
+    facts     single values that an import left
+    """
+
+    sites: Mapping[int, SiteRow]
+    contacts: Children[ContactRow]
+    hosts: Mapping[int, HostRow]
+    categories: Mapping[int, CategoryRow]
+    carried: Children[CarriedRow]
+    urls: Children[UrlRow]
+    networks: Children[NetworkRow]
+    asns: Children[AsnRow]
+    countries: Children[CountryRow]
+    repositories: Sequence[RepositoryRow]
+    redirects: Sequence[RedirectRow]
+    releases: Sequence[ReleaseRow]
+    contents: Mapping[int, CategoryContents]
+    looks: Mapping[int, Look]
+    current: Mapping[int, Bits]
+    addresses: Mapping[str, Sequence[GatewayRow]]
+    edited: int
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+FACTS = ("config.yml", "tree_category")
+
+
+async def read_holdings(connection: AsyncConnection) -> Holdings:
+    """Read it all, in the one transaction of *connection*."""
+
+    async def rows(kind: type[R]) -> list[R]:
+        return await queries.list_rows(connection, kind)
+
+    hosts = {row.id: row for row in await rows(HostRow)}
+    categories = {row.id: row for row in await rows(CategoryRow)}
+    carried = await rows(CarriedRow)
+    repositories = await rows(RepositoryRow)
+    imported = {row.category: row for row in await rows(ImportedCategoryRow)}
+    contents = {
+        number: _imported(row, imported[number]) if number in imported else _bare(row, repositories)
+        for number, row in categories.items()
+    }
+    looks, current = _imported_looks(hosts, carried, contents, await rows(ImportedContentRow))
+    facts = {name: await queries.find_fact(connection, name) for name in FACTS}
+    return Holdings(
+        sites={row.id: row for row in await rows(SiteRow)},
+        contacts=_by(await rows(ContactRow), "site"),
+        hosts=hosts,
+        categories=categories,
+        carried=_by(carried, "host"),
+        urls=_by(await rows(UrlRow), "carried"),
+        networks=_by(await rows(NetworkRow), "host"),
+        asns=_by(await rows(AsnRow), "host"),
+        countries=_by(await rows(CountryRow), "host"),
+        repositories=repositories,
+        redirects=await rows(RedirectRow),
+        releases=await rows(ReleaseRow),
+        contents=contents,
+        looks=looks,
+        current=current,
+        addresses=_by_name(await rows(GatewayRow)),
+        edited=await queries.newest_edit(connection),
+        facts={name: value for name, value in facts.items() if value is not None},
+    )
+
+
+def _by(rows: Iterable[R], parent: str) -> dict[int, list[R]]:
+    found: dict[int, list[R]] = defaultdict(list)
+    for row in rows:
+        found[getattr(row, parent)].append(row)
+    return dict(found)
+
+
+def _by_name(rows: Iterable[GatewayRow]) -> dict[str, list[GatewayRow]]:
+    found: dict[str, list[GatewayRow]] = defaultdict(list)
+    for row in rows:
+        found[row.name].append(row)
+    return dict(found)
+
+
+def _imported(row: CategoryRow, kept: ImportedCategoryRow) -> CategoryContents:
+    return CategoryContents(
+        top=row.top,
+        names=unpack_names(kept.paths),
+        subpaths=unpack_subpaths(kept.subpaths),
+        details=unpack_details(kept.details),
+        made=row.edited,
+    )
+
+
+def _bare(row: CategoryRow, repositories: Iterable[RepositoryRow]) -> CategoryContents:
+    """Before anybody scanned it: its top, and the directories that repositories name."""
+    below = f"{row.top}/" if row.top else ""
+    named = {each.directory for each in repositories if each.directory.startswith(below)}
+    return CategoryContents(top=row.top, names=tuple(sorted({row.top, *named} - {""})), made=row.edited)
+
+
+def _imported_looks(
+    hosts: Mapping[int, HostRow],
+    carried: Iterable[CarriedRow],
+    contents: Mapping[int, CategoryContents],
+    kept: Iterable[ImportedContentRow],
+) -> tuple[dict[int, Look], dict[int, Bits]]:
+    """Hosts as an import's source gave them, until a visit says otherwise, or an edit takes that back."""
+    looks: dict[int, Look] = {}
+    current: dict[int, Bits] = {}
+    by_number = {row.id: row for row in carried}
+    for row in kept:
+        part = by_number[row.carried]
+        if hosts[part.host].unchecked_since <= row.at:
+            current[part.id] = unpack_bits(row.current, len(contents[part.category].names))
+            looks[part.host] = Look(state="ok", since=row.at, checked=row.at)
+    return looks, current
