@@ -24,6 +24,7 @@ ORDER = (
 """A room may import its own modules and those of the rooms before it."""
 
 EDGE = {
+    "registry.publish.names",
     "server",
     "store.locks",
     "store.opening",

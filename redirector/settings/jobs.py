@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from redirector.settings.crawl import Crawl
 from redirector.settings.network import Network
+from redirector.settings.registry import Registry, RegistryAtTop
 from redirector.settings.serving import Config
 from redirector.settings.statistics import Statistics
 
-JOBS: tuple[type, ...] = (Config, Network, Crawl, Statistics)
+JOBS: tuple[type, ...] = (Config, Network, Crawl, Statistics, Registry, RegistryAtTop)
 
 
 def section_of(job: type) -> str:

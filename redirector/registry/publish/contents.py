@@ -68,7 +68,7 @@ class Look:
 
 
 def excluded(contents: CategoryContents, patterns: Sequence[str]) -> Bits:
-    """Directories that the *patterns* of a host leave out: below the top, `*` stands for anything, subtrees included."""
+    """Directories that a host's *patterns* leave out, with all below them; `*` stands for anything."""
     if not patterns:
         return np.zeros(len(contents.names), dtype=np.bool_)
     either = re.compile(

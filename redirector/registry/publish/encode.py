@@ -124,7 +124,7 @@ def _set(carriers: PublishedSet, countries: dict[int, str]) -> tuple[bytes, byte
 
 def _own_host(host: PublishedHost, publication: Publication) -> bytes:
     row, look = host.row, host.look
-    names = {each.id: each.row.name for each in publication.hosts}
+    names = {each.id: each.row.name for each in publication.hosts if not each.private}
     pulls_from = "master" if row.pulls_from_master else names.get(row.pulls_from or 0, "")
     condition = host.reason[0].value if host.reason else "ok"
     since = host.reason[1] if host.reason else look.since

@@ -76,7 +76,7 @@ class Holdings:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-FACTS = ("config.yml", "tree_category")
+FACTS = ("config.yml", "tree")
 
 
 async def read_holdings(connection: AsyncConnection) -> Holdings:

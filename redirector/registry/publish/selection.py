@@ -178,7 +178,7 @@ def condition_of(holdings: Holdings, row: HostRow, category: int | None = None, 
         private=private,
         lists=any(_lists(holdings, each, private) for each in carried),
         networks=_has_networks(holdings, row),
-        checked="ok" if trusted and look.state in ("unchecked", "unknown") else look.state,
+        checked="ok" if trusted else look.state,
         checked_since=look.since,
         embargoed=embargoed,
         changed=row.edited,
@@ -312,9 +312,7 @@ def _select_category(
 def _is_listed(holdings: Holdings, host: PublishedHost, carried: CarriedRow) -> bool:
     if host.private and not (host.networks or host.asns):
         return False
-    reason = host.reason[0] if host.reason else None
-    trusted = carried.always_current and reason in (Reason.UNCHECKED, Reason.UNKNOWN)
-    return (reason is None or trusted) and _lists(holdings, carried, host.private)
+    return host.reason is None and _lists(holdings, carried, host.private)
 
 
 def _current(holdings: Holdings, carried: CarriedRow, contents: CategoryContents) -> Bits:

@@ -1,0 +1,139 @@
+"""`registry publish`: the files that servers answer from."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
+from redirector.errors import ConfigError
+from redirector.model import Network
+from redirector.registry.edit.change import Change
+from redirector.registry.edit.sites import sweep
+from redirector.registry.permits import OPERATOR
+from redirector.registry.publish.holdings import Holdings, read_holdings
+from redirector.registry.publish.names import gateway_names, keep_addresses, look_up
+from redirector.registry.publish.output import SHRINK, publish_snapshot, publish_tree
+from redirector.registry.publish.plan import Plan, plan_lines, plan_object
+from redirector.registry.publish.selection import select
+from redirector.registry.publish.tree import render_tree
+from redirector.settings.option import Given, parse_network
+from redirector.store.opening import Store, open_store
+
+NAMED = 20
+"""Things left out that are named; the rest are counted."""
+
+
+def add_commands(commands: Commands) -> None:
+    """`publish`."""
+    parser = add_command(commands, "publish", "write what servers answer from", _publish)
+    parser.add_argument("--snapshot", metavar="FILE", help="a snapshot file")
+    parser.add_argument("--tree", metavar="DIR", help="a tree of YAML files")
+    parser.add_argument("--dry-run", action="store_true", help="print what would change, and write nothing")
+    parser.add_argument("--allow", metavar="shrink", default="", help="publish though half of it would be gone")
+    parser.add_argument("--mail", action="store_true", help="with the contacts' mail addresses in the tree's files")
+    parser.add_argument("--allow-address", metavar="CIDR", action="append", default=[], help="gateways may be there")
+    parser.add_argument("--reload", action="store_true", help="then ask the server at --admin to take it up")
+    parser.add_argument("--admin", metavar="ADDRESS", default=argparse.SUPPRESS, help="the server's admin listener")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    snapshot: str | None
+    tree: str | None
+    dry: bool
+    allowed: frozenset[str]
+    mail: bool
+    addresses: tuple[Network, ...]
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    allowed = frozenset(filter(None, arguments.allow.split(",")))
+    if allowed - {SHRINK}:
+        raise ConfigError("command line", "--allow", arguments.allow, f"{SHRINK} is all that can be allowed")
+    if not (arguments.snapshot or arguments.tree):
+        raise ConfigError("command line", "--snapshot", None, "say what to write: --snapshot FILE or --tree DIR")
+    wanted = _Wanted(
+        arguments.snapshot,
+        arguments.tree,
+        arguments.dry_run,
+        allowed,
+        arguments.mail,
+        tuple(parse_network(Given("command line", "--allow-address", text)) for text in arguments.allow_address),
+    )
+    return guarded(_run(desk_of(arguments), wanted, arguments.json, _reloader(arguments)))
+
+
+@dataclass(slots=True)
+class _Done:
+    plans: dict[str, Plan] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+
+
+async def _run(desk: Desk, wanted: _Wanted, json: bool, reload: Callable[[], int] | None) -> int:
+    now = int(time.time())
+    async with await open_store(desk.database) as store:
+        async with store.lock("publish", wait_s=60) as held:
+            if not held:
+                say("another publication is under way: this one waited for a minute")
+                return Exit.FAILED
+            done = await _write(store, desk, wanted, now)
+    outcome = print_result(as_json(_as_object(done, wanted)) if json else _as_text(done, wanted), Exit.DONE)
+    if reload is not None and not wanted.dry:
+        outcome = outcome or reload()
+    return outcome
+
+
+async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
+    done = _Done()
+    async with store.read() as connection:
+        names = await gateway_names(connection)
+    found, told = await look_up(names, allowed=wanted.addresses) if names else ({}, [])
+    done.told += told
+    if not wanted.dry:
+        async with store.write() as connection:
+            await keep_addresses(connection, found, now)
+            gone = await sweep(Change(connection, OPERATOR, now))
+        done.told += [f"{name}: left 30 days ago, and is deleted" for name in gone]
+    async with store.read() as connection:
+        holdings = await read_holdings(connection)
+    _put(holdings, wanted, now, done)
+    return done
+
+
+def _put(holdings: Holdings, wanted: _Wanted, now: int, done: _Done) -> None:
+    if wanted.snapshot:
+        publication = select(holdings, now)
+        done.told += publication.left_out
+        done.plans[wanted.snapshot] = publish_snapshot(publication, wanted.snapshot, wanted.allowed, wanted.dry)
+    if wanted.tree:
+        files, left_out = render_tree(holdings, now, wanted.mail)
+        done.told += left_out
+        config = holdings.facts.get("config.yml")
+        done.plans[wanted.tree] = publish_tree(
+            wanted.tree, files, None if config is None else config.encode(), wanted.allowed, wanted.dry, now
+        )
+
+
+def _as_object(done: _Done, wanted: _Wanted) -> dict[str, Any]:
+    plans = {path: plan_object(plan) for path, plan in done.plans.items()}
+    return {"written": not wanted.dry, "published": plans, "left_out": done.told}
+
+
+def _as_text(done: _Done, wanted: _Wanted) -> str:
+    lines: list[str] = []
+    for path, plan in done.plans.items():
+        lines.append(f"{path}: {'would change' if wanted.dry else 'written'}")
+        lines += [f"  {line}" for line in plan_lines(plan)]
+    lines += done.told[:NAMED]
+    if len(done.told) > NAMED:
+        lines.append(f"{len(done.told) - NAMED} more are left out; --json names all")
+    return "".join(f"{one_line(line)}\n" for line in lines)
+
+
+def _reloader(arguments: argparse.Namespace) -> Callable[[], int] | None:
+    return None

@@ -1,0 +1,20 @@
+"""`redirector registry`: what the forms do, by the same rules; and import, publication, accounts."""
+
+from __future__ import annotations
+
+import argparse
+
+from redirector.cli.registering import accounts, catalogue, events, hosts, house, importing, publishing, sites
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One parser a command below `registry`."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for module in (house, accounts, sites, hosts, catalogue, events, importing, publishing):
+        module.add_commands(commands)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    code: int = arguments.action(arguments)
+    return code

@@ -1,0 +1,63 @@
+"""What the registry is told by its operator."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from redirector.settings.option import Given, Option, option_field, or_none, parse_path
+
+KEY_FILE = "redirector.key"
+
+
+def parse_flag(given: Given) -> bool:
+    """`true` or `false`."""
+    if given.text not in ("true", "false"):
+        raise given.wrong("true or false is needed")
+    return given.text == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Keys of the registry: they stand below `registry`.
+
+    key_file  None: `redirector.key`, see `key_file_path`
+    """
+
+    SECTION: ClassVar[str] = "registry"
+
+    key_file: str | None = option_field(
+        None,
+        Option(
+            "--key-file",
+            "FILE",
+            or_none(parse_path),
+            "the key that encrypts passwords of URLs; made by `registry init`, readable by its owner alone",
+            shown="`redirector.key`, beside the configuration file, else here",
+        ),
+    )
+    allow_ftp: bool = option_field(
+        False, Option("--allow-ftp", "BOOL", parse_flag, "whether mirrors may have ftp URLs", shown="false")
+    )
+
+
+def key_file_path(registry: Registry, config: str | None) -> str:
+    """The key file: the one that was named, else `redirector.key` beside the file *config*, else in this folder."""
+    return registry.key_file or os.path.join(os.path.dirname(config or ""), KEY_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAtTop(Registry):
+    """The same keys at the top of the file, where they may stand, too."""
+
+    SECTION: ClassVar[str] = ""
+
+
+def merge(inside: Registry, top: RegistryAtTop) -> Registry:
+    """What was said below `registry`, else at the top of the file."""
+    usual = Registry()
+    told = {each.name: getattr(inside, each.name) for each in fields(inside)}
+    return Registry(
+        **{name: value if value != getattr(usual, name) else getattr(top, name) for name, value in told.items()}
+    )
