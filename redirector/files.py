@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from typing import BinaryIO
+
+
+def open_regular(path: str) -> BinaryIO:
+    """The regular file *path*, open to be read.
+
+    raises  OSError, for a directory, a pipe or a device too: nobody waits on one
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return open(descriptor, "rb")
 
 
 def read_bytes(path: str, limit_bytes: int) -> bytes:
-    """The whole regular file *path*.
-
-    raises  OSError, or ValueError for a directory, a pipe or a device (never waits on one) and beyond *limit_bytes*
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("not a regular file")
+    """The whole regular file *path*. Raises OSError, or ValueError beyond *limit_bytes*."""
+    with open_regular(path) as file:
         raw = file.read(limit_bytes + 1)
     if len(raw) > limit_bytes:
         raise ValueError(f"larger than {limit_bytes:,} bytes")

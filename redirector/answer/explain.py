@@ -120,9 +120,12 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
     address = parse_address(client.strip())
     if address is None:
         raise QueryError(400, f"{client[:60]}: not an IPv4 or IPv6 address")
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise QueryError(400, f"{target[:60]}: no URL: {error}") from None
     plain = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    request = Request(plain.encode(), Client(address), now, 0)
+    request = Request(plain.encode("utf-8", "surrogateescape"), Client(address), now, 0)
     query = parse_query(request.target, snapshot.policy.decode)
     listing = responder.find_listing(query)
     seat = responder.seat(request, query)

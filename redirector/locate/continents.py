@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from redirector.errors import SnapshotError
+from redirector.files import explain_failure, read_bytes
 from redirector.locate.places import countries
 from redirector.model import Problem, Severity
 
@@ -16,7 +17,7 @@ CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 _NONE = "--"
 """Codes of anonymous proxies and satellites have no continent."""
 
-_LIMIT_CHARACTERS = 1 << 20
+_LIMIT_BYTES = 1 << 20
 """The real file has 2 kB."""
 
 
@@ -41,11 +42,11 @@ def load_continents(path: str) -> Continents:
     raises  SnapshotError when the file cannot be read or has no usable line
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read(_LIMIT_CHARACTERS)
+        text = read_bytes(path, _LIMIT_BYTES).decode("utf-8-sig")
         rows = list(csv.reader(text.splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _refusal(path, f"cannot be read: {error}") from error
+    except (OSError, ValueError, csv.Error) as error:
+        why = explain_failure(error) if isinstance(error, OSError | ValueError) else str(error)
+        raise _refusal(path, f"cannot be read: {why}") from error
     found: dict[str, str] = {}
     problems: list[Problem] = []
     for number, row in enumerate(rows, 1):

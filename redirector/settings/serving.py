@@ -264,6 +264,17 @@ class Config:
             reason="below the 90 s after which systemd kills",
         ),
     )
+    load_timeout_s: float = option_field(
+        600.0,
+        Option(
+            "--load-timeout",
+            "SECONDS",
+            seconds(0.1, 86_400),
+            "how long a start or reload may read and compile; then it is refused",
+            unit="seconds",
+            reason="the largest data takes ten; a mount that does not answer takes for ever",
+        ),
+    )
     keep_alive_s: float = option_field(
         75.0,
         Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 def load_source(path: str, now: float, remembered: Remembered = NOTHING, repair: bool = True) -> Catalog:
     """A catalog of either dialect: a directory is a tree, anything else a snapshot file. *repair*: of a snapshot."""
-    return load_tree(path, now, remembered) if Path(path).is_dir() else load_snapshot_file(path, repair)
+    return load_tree(path, now, remembered) if os.path.isdir(path) else load_snapshot_file(path, repair)
 
 
 def load_snapshot(config: Config, now: float) -> Snapshot:
@@ -36,7 +37,7 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
     raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
             and source do not go together
     """
-    if config.compatibility and Path(config.source).is_dir():
+    if config.compatibility and os.path.isdir(config.source):
         way_out = "needs a MirrorManager snapshot as its source, and this is a tree of mirror files"
         raise ConfigError(config.source, "compatibility", config.compatibility, way_out)
     problems: list[Problem] = []

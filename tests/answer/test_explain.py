@@ -90,3 +90,14 @@ def test_what_was_relaxed_is_told() -> None:
     told = ask(rig(*MIRRORS), f"{LIST}&country=zz")
     assert (told.wishes, told.relaxed) == (("country=zz",), ("country",))
     assert "relaxed   country\n" in told.as_text()
+
+
+@pytest.mark.parametrize("target", ["http://[::1/x", "http://[v1.x]:80/", "//[/", "http://\udcff/"])
+def test_a_target_that_is_no_url_is_said(target: str) -> None:
+    with pytest.raises(QueryError):
+        explain(rig(mirror("a.example", "DE")).responder, target, "10.1.0.1", 0.0)
+
+
+def test_a_target_of_bytes_that_are_no_text_is_refused_as_it_is_for_clients() -> None:
+    with pytest.raises(QueryError, match="UTF-8"):
+        explain(rig(mirror("a.example", "DE")).responder, "/mirrorlist?x=\udcff", "10.1.0.1", 0.0)

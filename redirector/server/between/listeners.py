@@ -72,10 +72,11 @@ def open_listeners(addresses: Sequence[Address], mode: int) -> tuple[Listener, .
                 opened.append(_open_unix(address.path, mode))
             else:
                 opened.append(_open_tcp(address, both=address.host == "::" and address.port not in ports_v4))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host name
             for listener in opened:
                 listener.close()
-            raise OSError(error.errno, f"cannot listen on {address}: {error.strerror or error}") from None
+            number, text = (error.errno, error.strerror) if isinstance(error, OSError) else (EINVAL, None)
+            raise OSError(number, f"cannot listen on {address}: {text or error}") from None
     return tuple(opened)
 
 

@@ -96,6 +96,14 @@ class Forked:
 
 
 @dataclass(frozen=True, slots=True)
+class NotForked:
+    """Nursery to supervisor, in place of `Forked`: there was no process, memory or descriptor left."""
+
+    slot: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """Nursery to supervisor: a worker ended with *code*, or by the signal of which it is the negative number."""
 

@@ -7,6 +7,7 @@ at its standard input. When the channel closes, the supervisor is gone or has no
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import logging
 import os
@@ -36,6 +37,7 @@ from redirector.server.between.messages import (
     Fork,
     Forked,
     Loaded,
+    NotForked,
     Report,
     Start,
 )
@@ -157,7 +159,9 @@ class Nursery:
                         self._memory = CounterMemory(self._layout, slots, received.descriptors[0])
                         os.close(received.descriptors[0])
                     case Fork(slot):
-                        poll.register(self._fork(slot, received.descriptors[0]), select.POLLIN)
+                        process = self._fork(slot, received.descriptors)
+                        if process is not None:
+                            poll.register(process, select.POLLIN)
                     case Explain() as question:
                         self._control.send(self._explain(question))
                     case _:
@@ -173,14 +177,29 @@ class Nursery:
         except OSError as error:
             _log.warning("the metalinks' alternates are not remembered in %s: %s", state, error)
 
-    def _fork(self, slot: int, channel: int) -> int:
-        """Start the worker of *slot*, and return its process descriptor."""
-        pid = os.fork()
-        if pid == 0:
-            self._become_worker(slot, channel)
-        os.close(channel)
+    def _fork(self, slot: int, descriptors: Sequence[int]) -> int | None:
+        """Start the worker of *slot*, and return its process descriptor; None when there is no room for either.
+
+        descriptors  the worker's end of its channel; none when this process may not open another
+        """
+        pid = 0
+        try:
+            if not descriptors:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            pid = os.fork()
+            if pid == 0:
+                self._become_worker(slot, descriptors[0])
+            descriptor = os.pidfd_open(pid)
+        except OSError as error:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            self._control.send(NotForked(slot, error.strerror or str(error)))
+            return None
+        finally:
+            for each in descriptors:
+                os.close(each)
         self._control.send(Forked(slot, pid))
-        descriptor = os.pidfd_open(pid)
         self._children[descriptor] = pid
         return descriptor
 

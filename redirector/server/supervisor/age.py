@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import logging
 import os
@@ -30,6 +31,7 @@ from redirector.server.between.messages import (
     Fork,
     Forked,
     Loaded,
+    NotForked,
     Report,
     Start,
     Stopped,
@@ -45,6 +47,15 @@ START_TIMEOUT_S = 30.0
 
 HANG_S = 20.0
 """A worker whose clock has stood still for so long is killed; it ticks once a second."""
+
+NURSERY_HANG_S = 4.0
+"""A nursery that has not forked for so long when it was told to is killed; it takes milliseconds."""
+
+END_TIMEOUT_S = 2.0
+"""How long to wait for a killed nursery: one that reads from a dead mount ends when the mount does."""
+
+_HUNG_UP = (errno.EPIPE, errno.ECONNRESET, errno.EBADF)
+"""What sending to a nursery that has ended fails with."""
 
 EXTRA_DRAIN_S = 2.0
 """How much longer than the drain time-out a worker may take to end."""
@@ -119,12 +130,16 @@ class Age:
 
     async def load(self) -> Report:
         """Have a nursery load and check what the configuration names. Raises SnapshotError or ConfigError."""
-        kept, given = make_pair()
-        with given:
-            self._pid = start_nursery(given)
-        exit_code = self._children.ending(self._pid)
-        self._control = Channel(kept)
-        self._control.send(Start(self.config), [self._log_sink.fileno(), *(each.fileno() for each in self._listeners)])
+        try:
+            kept, given = make_pair()
+            with given:
+                self._pid = start_nursery(given)
+            exit_code = self._children.ending(self._pid)
+            self._control = Channel(kept)
+            descriptors = [self._log_sink.fileno(), *(each.fileno() for each in self._listeners)]
+            self._control.send(Start(self.config), descriptors)
+        except OSError as error:
+            raise SnapshotError([_complaint("nursery", f"it cannot be started: {error.strerror}")]) from None
         self._reader = asyncio.create_task(self._follow_nursery(self._pid, self._control, exit_code))
         self.report = await self._outcome
         return self.report
@@ -133,10 +148,13 @@ class Age:
         """Start the workers, and return when all of them accept. Raises SnapshotError when they do not."""
         assert self.report is not None and self._control is not None
         layout = Layout(self.report.hosts, self.report.countries)
-        descriptor = make_counter_file(layout, self.config.workers)
-        self.memory = CounterMemory(layout, self.config.workers, descriptor)
-        self._control.send(Count(self.config.workers), [descriptor])
-        os.close(descriptor)
+        try:
+            descriptor = make_counter_file(layout, self.config.workers)
+            self.memory = CounterMemory(layout, self.config.workers, descriptor)
+            self._control.send(Count(self.config.workers), [descriptor])
+            os.close(descriptor)
+        except OSError as error:
+            raise SnapshotError([_complaint("counters", f"there is no room for them: {error.strerror}")]) from None
         self._tasks = [asyncio.create_task(self._keep_worker(slot)) for slot in range(self.config.workers)]
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -175,6 +193,9 @@ class Age:
                 self._settle(message)
             case Forked(_, pid):
                 self._forking.pop(0).pid = pid
+            case NotForked(slot, reason):
+                self._forking.pop(0)
+                _log.error("worker %d cannot be started: %s; it is tried again", slot, reason)
             case Ended(pid, code):
                 if code and not self.draining:
                     _log.warning("worker %d ended: %s", pid, name_exit(code))
@@ -199,10 +220,15 @@ class Age:
         """Fork the worker of *slot*, and again whenever it dies, for as long as there is a nursery."""
         backoff = Backoff()
         while not self.draining:
+            began = time.monotonic()
             try:
                 worker = self._fork(slot)
-            except OSError:
-                return
+            except OSError as error:
+                if self.nursery_ended.is_set() or error.errno in _HUNG_UP:
+                    return
+                _log.error("worker %d cannot be started: %s; it is tried again", slot, error.strerror)
+                await asyncio.sleep(backoff.after(time.monotonic() - began))
+                continue
             await self._follow(worker)
             del self._workers[slot]
             if self.draining:
@@ -237,7 +263,11 @@ class Age:
         worker.channel.close()
 
     def kill_hanging(self, now: float) -> None:
-        """Kill workers whose clock stands still; *now* is `time.monotonic()`."""
+        """Kill workers whose clock stands still, and a nursery that does not fork; *now* is `time.monotonic()`."""
+        if self._forking and self._pid is not None and now - self._forking[0].began > NURSERY_HANG_S:
+            _log.error("the nursery (process %d) does not start workers any more and is killed", self._pid)
+            self._forking.clear()
+            _kill(self._pid)
         for worker in self._workers.values():
             if worker.accepting.is_set() and worker.pid is not None and self.memory is not None:
                 beat = self.memory.cells(worker.slot)[self.memory.layout.beat]
@@ -324,7 +354,8 @@ class Age:
     async def _end_nursery(self) -> None:
         if self._pid is not None and not self.nursery_ended.is_set():
             _kill(self._pid)
-            await self.nursery_ended.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.nursery_ended.wait(), END_TIMEOUT_S)
 
 
 def _kill(pid: int) -> None:

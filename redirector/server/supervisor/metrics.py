@@ -97,6 +97,7 @@ class State:
     workers   how many accept connections
     restarts  of workers that died
     reloads   outcome -> how long they took
+    reloading a reload is under way
     lost      lines of the access log that the supervisor could not write
     """
 
@@ -106,6 +107,7 @@ class State:
     workers: int
     restarts: int
     reloads: Mapping[str, Durations]
+    reloading: bool
     lost: int
 
 
@@ -199,6 +201,7 @@ def _collect_server(state: State) -> Iterator[Metric]:
         durations.add_to(reloads, [outcome])
         counted.add_metric([outcome], durations.count)
     yield from (counted, reloads)
+    yield _gauge("reload_running", "1: a reload is under way.", int(state.reloading))
     yield _gauge("workers", "Workers that accept connections.", state.workers)
     yield _gauge("open_connections", "Connections that are open.", state.counts[(OPEN,)])
     restarts = _counter("worker_restarts", "Workers that died and were started again.", [])

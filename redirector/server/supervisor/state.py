@@ -15,14 +15,17 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from redirector.files import open_regular
 from redirector.server.between.messages import Extent, Report
-from redirector.server.supervisor.inputs import copy_path, find_inputs, identify, input_names, with_copies
+from redirector.server.supervisor.inputs import copy_path, identify, input_names, with_copies
 from redirector.settings.serving import Config
 
 LAST = "last"
 MANIFEST = "manifest.json"
 FILES = "files"
 FORMAT = 1
+
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,13 @@ def find_kept(config: Config) -> Kept | None:
 def keep(config: Config, report: Report) -> bool:
     """Copy the inputs of the snapshot that *report* is about into `config.state`; False when they are there already.
 
+    What was read is copied, and nothing else: not what else lies in its folders, nor what a link leads to meanwhile.
+
     raises  OSError, also when a file changed after the load began: the copy would be of something else
     """
     assert config.state is not None
-    paths = find_inputs(config, report.inputs)
+    named = {path for path in input_names(config).values() if path is not None and not os.path.isdir(path)}
+    paths = sorted({os.path.abspath(path) for path in (*named, *report.inputs)})
     manifest = {
         "format": FORMAT,
         "names": input_names(config),
@@ -96,14 +102,22 @@ def _read_manifest(folder: str) -> dict[str, Any] | None:
 
 
 def _copy(path: str, target: str, not_after: float) -> None:
-    """Copy *path* with its times, for they say how old its data is."""
+    """Copy the regular file *path* with its times, for they say how old its data is; no more of it than it had.
+
+    raises  OSError for anything but a regular file that has not changed since *not_after*, epoch seconds
+    """
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    shutil.copy2(path, target)
-    if os.stat(path).st_ctime > not_after:
-        raise OSError(errno.ESTALE, f"{path} changed while it was loaded")
-    descriptor = os.open(target, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    with open_regular(path) as file, open(target, "xb") as copy:
+        status = os.fstat(file.fileno())
+        rest = status.st_size
+        while rest and (block := file.read(min(rest, _BLOCK_BYTES))):
+            copy.write(block)
+            rest -= len(block)
+        if rest or os.fstat(file.fileno()).st_ctime > not_after:
+            raise OSError(errno.ESTALE, f"{path} changed while it was loaded")
+        copy.flush()
+        os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.fsync(copy.fileno())
 
 
 def _move_link(link: str, target: str) -> None:

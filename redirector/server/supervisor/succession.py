@@ -111,10 +111,9 @@ class Succession:
             self.fallback = True
 
     async def _begin_with(self, config: Config, before: Extent | None) -> None:
-        await self._look(config)
         age = self._add_age(config)
         try:
-            report = await age.load()
+            report = await self._load(age)
             if before is not None:
                 _refuse(check_replacement(before, report, ()))
             await age.start()
@@ -172,11 +171,10 @@ class Succession:
         """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then."""
         assert self.current is not None and self.current.report is not None
         self.state = ReloadState.LOADING
-        config = self._read_config()
-        await self._look(config)
+        config = await self._read_config()
         age = self._add_age(config)
         try:
-            report = await age.load()
+            report = await self._load(age)
             self.state = ReloadState.CHECKING
             _refuse(check_replacement(self.current.report.extent, report, allowed))
             self.state = ReloadState.STARTING
@@ -198,9 +196,25 @@ class Succession:
                 await old.stopped()
         return report
 
-    def _read_config(self) -> Config:
+    async def _load(self, age: Age) -> Report:
+        """Have *age* load, within its time. Raises SnapshotError or ConfigError."""
+        limit_s = age.config.load_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._look(age.config)
+                return await age.load()
+        except TimeoutError:
+            text = f"not done within {limit_s:g} s (load_timeout_s): a file may lie on a mount that does not answer"
+            raise SnapshotError([Problem(Severity.ERROR, "redirector", "load", text, fatal=True)]) from None
+
+    async def _read_config(self) -> Config:
         """The configuration as it is now, but for what a reload cannot change."""
-        fresh = self._reread()
+        try:
+            async with asyncio.timeout(self.config.load_timeout_s):
+                fresh = await asyncio.to_thread(self._reread)
+        except TimeoutError:
+            text = f"cannot be read within {self.config.load_timeout_s:g} s (load_timeout_s)"
+            raise SnapshotError([Problem(Severity.ERROR, "redirector", "config", text, fatal=True)]) from None
         fixed = restart_keys(self.config, fresh)
         if fixed:
             _log.warning("needs a restart to change: %s", ", ".join(fixed))

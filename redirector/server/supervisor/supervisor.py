@@ -26,7 +26,7 @@ from redirector.server.supervisor.admin import open_admin
 from redirector.server.supervisor.age import Age
 from redirector.server.supervisor.metrics import State
 from redirector.server.supervisor.replacement import Outcome
-from redirector.server.supervisor.succession import Succession, log_problems
+from redirector.server.supervisor.succession import ReloadState, Succession, log_problems
 from redirector.server.supervisor.systemd import Notifier
 from redirector.settings.serving import Config
 
@@ -134,6 +134,7 @@ class Supervisor:
             workers=0 if current is None else current.accepting,
             restarts=self.succession.restarts,
             reloads=self.succession.durations,
+            reloading=self.succession.state is not ReloadState.IDLE,
             lost=self._receiver.lost_lines,
         )
 

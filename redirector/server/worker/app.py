@@ -48,6 +48,7 @@ class Service:
 
     now            the loop's clock at the last tick
     idle_deadline  when a connection that falls quiet now is cut
+    silent_deadline  when one that opens now is cut unless it asks something
     draining       every answer is its connection's last
     stalled        connections whose clients do not read as fast as they ask
     when_full      called when another connection has made it `full`
@@ -70,6 +71,7 @@ class Service:
         self.when_full: Callable[[], None] = lambda: None
         self.now = 0.0
         self.idle_deadline = 0.0
+        self.silent_deadline = 0.0
         self._keep_alive_s = config.keep_alive_s
         self.tick()
 
@@ -78,6 +80,7 @@ class Service:
         self.outbox.send()
         self.now = self.loop.time()
         self.idle_deadline = self.now + self._keep_alive_s + TICK_S
+        self.silent_deadline = min(self.idle_deadline, self.now + self.config.header_timeout_s + TICK_S)
         self.counters.cells[self.counters.layout.beat] = int(time.monotonic())
         if self.access_log is not None:
             self.access_log.moment.refresh(time.time())

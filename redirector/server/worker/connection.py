@@ -87,9 +87,9 @@ class Connection(RequestHandler):
         self.meet(transport)
 
     def meet(self, transport: asyncio.BaseTransport) -> None:
-        """Learn who is there, and count the connection."""
+        """Learn who is there, and count the connection. Until its first request it has the time of one, and no more."""
         self.peer = peer_of(transport)
-        self.deadline = self.service.idle_deadline
+        self.deadline = self.service.silent_deadline
         self.service.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -163,7 +163,8 @@ class Worker:
         taken.setblocking(False)
         self._connecting += 1
         try:
-            await self._loop.connect_accepted_socket(self._protocol, taken)
+            _, connection = await self._loop.connect_accepted_socket(self._protocol, taken)
+            connection.deadline = self._service.idle_deadline  # it has asked before, at the worker that it comes from
         except OSError:
             taken.close()
         finally:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from google.protobuf.message import DecodeError
 
 from redirector.errors import SnapshotError
+from redirector.files import open_regular
 from redirector.locate.ranges import unwrap
 from redirector.model import (
     Catalog,
@@ -84,7 +85,7 @@ def read_records(path: str, repair: bool = True) -> _Said:
     """What the file *path* says, under its own numbers of hosts and URLs. Raises SnapshotError. *repair*: as above."""
     said = _Said(path, repair)
     try:
-        with open(path, "rb", buffering=1 << 16) as file:
+        with open_regular(path) as file:
             for start, number, value in _walk(file):
                 _take(said, start, number, value)
     except OSError as error:
