@@ -63,17 +63,17 @@ def read_job(arguments: argparse.Namespace) -> Job:
     flags = flags_of(arguments)
     crawl, network = load_job(Crawl, flags), load_job(Network, flags)
     config = flags.get("config")
-    source = crawl.source or _common(flags, "source")
+    source = crawl.source or common(flags, "source")
     if source is None:
         raise ConfigError("command line", "--source", None, "the tree or snapshot whose hosts are visited is needed")
-    state = _common(flags, "state")
+    state = common(flags, "state")
     named = network.database
     if named is None and state is not None:
         named = f"sqlite:///{os.path.join(state, 'health.db')}"
     return Job(crawl, network, source, named or database_url(network, str(config) if config else None))
 
 
-def _common(flags: Mapping[str, str | Sequence[str]], key: str) -> str | None:
+def common(flags: Mapping[str, str | Sequence[str]], key: str) -> str | None:
     """A key of the answering half that a crawl uses too."""
     if isinstance(given := flags.get(key), str):
         return given

@@ -48,6 +48,7 @@ VERBS = (
     Verb("explain", "print how the answer to a target comes about, step by step", "TARGET --client ADDRESS "),
     Verb("crawl", "visit the mirrors, judge them, and write the health file", extra="network"),
     Verb("registry", "keep the mirror network: its sites, hosts, and what is published of them", "COMMAND ", "network"),
+    Verb("health", "what is known of the mirrors, or of one: states, visits, evidence", "[NAME] ", "network"),
     Verb("place", "look mirrors without a place up (DNS, then --geoip) and write the tree's places file"),
     Verb("stats", "count what access logs say, and give it out", "add|export|trim|show ", "network"),
 )

@@ -20,7 +20,7 @@ class Known(msgspec.Struct, frozen=True):
     """What earlier looks at a master found.
 
     versions  directory -> versions of its index, newest first
-    files     checksum of an index -> the files that a mirror must have with it
+    files     checksum of an index, and its directory -> the files that a mirror must have with it
     """
 
     versions: dict[str, list[Version]] = msgspec.field(default_factory=dict)

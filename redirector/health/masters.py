@@ -87,7 +87,7 @@ def _read_category(
             versions[name] = _merge(details, known.versions.get(name, []), now, first=first)
             files_of = _files_of(primary, name, details, known.files) if primary and details else ()
             if files_of and details:
-                files[details[0].sha256] = list(files_of)
+                files[_identity(name, details[0])] = list(files_of)
             directories[name] = Expected(
                 name=name,
                 index=f"{name}/{REPOMD}",
@@ -165,7 +165,7 @@ def _files_of(
     primary: str, name: str, details: tuple[FileDetail, ...], known: Mapping[str, list[NamedFile]]
 ) -> tuple[NamedFile, ...]:
     """What a mirror must have beside the newest index: asked of the master once for each identity."""
-    if files := known.get(details[0].sha256):
+    if files := known.get(_identity(name, details[0])):
         return tuple(files)
     folder = os.path.join(primary, name)
     try:
@@ -184,6 +184,11 @@ def _files_of(
                 found.append(NamedFile(f"{name}/{newest.path}", newest.size_bytes))
             break
     return tuple(found)
+
+
+def _identity(name: str, detail: FileDetail) -> str:
+    """Two repositories may have the same index: its paths are relative."""
+    return f"{detail.sha256} {name}"
 
 
 def _named_in(raw: bytes) -> Iterator[tuple[str, str, int | None]]:

@@ -115,9 +115,14 @@ class FamilyNote:
 class Memory:
     """Everything about a host but its categories.
 
+    name, country, private, tree  as its source says, for whoever has the store alone; *tree*: it is one of a tree
     soft404, controlled  whether what cannot exist is there, and when that was asked
     """
 
+    name: str = ""
+    country: str = ""
+    private: bool = False
+    tree: bool = False
     visited: float = 0
     next_visit: float = 0
     visits: int = 0
@@ -199,7 +204,7 @@ def _same(state: int, trouble: Trouble | None, found: Finding) -> bool:
 def _next_look(before: Trouble, bad: Row, found: Finding, flags: int, rules: Rules) -> float:
     """Soon, then less and less often; and once lag would be too much."""
     if bad.count and not flags & OUT:
-        return found.at + rules.look_span_s
+        return max(bad.first + rules.look_span_s, found.at)
     waited = min(max(found.at - before.at, rules.interval_s / 2) * 2, rules.everything_s / 8)
     due = found.at + waited
     if found.content is Content.BEHIND and found.lacked:

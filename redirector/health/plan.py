@@ -26,7 +26,10 @@ MOVED_LOOKS = 100
 QUIET_LOOKS = 20
 """Directories of the rest a visit. A list of 50,000 that only HTTP can tell about takes a month."""
 
-BACKLOG_VERIFIED = 3
+EAGER_LOOKS = 5
+"""Directories of the rest that are looked at when somebody asks for a visit, due or not."""
+
+BACKLOG_VERIFIED = 2
 """Repositories a visit whose newest package is asked for though nothing of them changed."""
 
 LISTED_FROM = 20
@@ -84,6 +87,7 @@ def plan_looks(
     *,
     moved: bool,
     rsync: bool,
+    eager: bool = False,
     everything: bool = False,
 ) -> Looks:
     """What to look at.
@@ -92,7 +96,8 @@ def plan_looks(
     since       when this host was visited last
     moved       the mirror's marker is another than at the last visit
     rsync       the mirror can be asked by rsync
-    everything  all there is, due or not
+    eager       somebody asked for this visit: everything that is not well is looked at, due or not
+    everything  all there is is
     """
     mine = [
         number
@@ -100,7 +105,7 @@ def plan_looks(
         if expected.judged and (only is None or expected.name in only) and (expected.index or expected.files)
     ]
     pending = [number for number in mine if held.states[number] & PENDING]
-    due = [n for n in mine if n in held.troubles and (moved or held.troubles[n].due <= now)]
+    due = [n for n in mine if n in held.troubles and (moved or eager or held.troubles[n].due <= now)]
     again = moved and now - held.whole >= rules.everything_s / 8
     chosen = dict.fromkeys(sorted(pending, key=lambda n: (-master.directories[n].pushed, n)))
     chosen |= dict.fromkeys(sorted(due, key=lambda n: held.troubles[n].due))
@@ -110,7 +115,9 @@ def plan_looks(
     listable = [n for n in mine if not master.directories[n].index]
     by_list = rsync and sum(len(master.directories[n].files) for n in listable) >= LISTED_FROM
     turning = [n for n in mine if master.directories[n].index] if by_list else mine
-    rest, cursor, carry = _turn(turning, held, since, now, rules, host, MOVED_LOOKS // 2 if again else QUIET_LOOKS)
+    rest, cursor, carry = _turn(
+        turning, held, since, now, rules, host, MOVED_LOOKS // 2 if again else QUIET_LOOKS, eager
+    )
     if len(chosen) < LOOKS_A_VISIT:
         chosen |= dict.fromkeys(rest)
     taken = list(chosen)[:LOOKS_A_VISIT] if not everything else list(chosen)
@@ -131,7 +138,7 @@ def plan_looks(
 
 
 def _turn(
-    turning: Sequence[int], held: Held, since: float, now: float, rules: Rules, host: str, most: int
+    turning: Sequence[int], held: Held, since: float, now: float, rules: Rules, host: str, most: int, eager: bool
 ) -> tuple[list[int], int, float]:
     """The directories whose turn it is: in a day each has had its own. Hosts begin at different places."""
     if not turning:
@@ -139,7 +146,7 @@ def _turn(
     cursor = held.cursor if held.cursor >= 0 else _start(host) % len(turning)
     waited = max(0.0, now - since) if since else rules.interval_s
     owed = held.carry + len(turning) * min(1.0, waited / rules.everything_s)
-    count = min(max(1, int(owed)), most, len(turning))
+    count = min(max(EAGER_LOOKS if eager else 1, int(owed)), most, len(turning))
     positions = [(cursor + n) % len(turning) for n in range(count)]
     return [turning[each] for each in positions], (cursor + count) % len(turning), min(1.0, max(0.0, owed - count))
 

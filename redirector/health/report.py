@@ -15,6 +15,7 @@ from redirector.health.hysteresis import Overall, State
 from redirector.health.memory import CONTENT, OUT, FamilyNote, Held, Memory, UrlNote
 from redirector.health.rules import DAY_S, HOUR_S, MINUTE_S, Rules
 from redirector.health.subjects import Subject
+from redirector.locate.places import countries
 
 LACKING_LIMIT = 1000
 STATUS_CUTOFF_S = 86400
@@ -44,6 +45,7 @@ class Entry:
     certificate_expires: int | None = None
     stamp: float | None = None
     name: str = ""
+    key: str = ""
 
     @property
     def up(self) -> bool:
@@ -84,6 +86,7 @@ def entry_of(
         certificate_expires=min(certificates, default=None),
         stamp=max(stamps, default=None),
         name=subject.name,
+        key=subject.key,
     )
 
 
@@ -160,11 +163,12 @@ def _family(memories: Sequence[Memory], family: Family, rules: Rules, now: float
 
 def render_health(entries: Mapping[str, Entry], checked: float) -> bytes:
     """The health file."""
-    mirrors = {key: _render_entry(entry) for key, entry in sorted(entries.items())}
+    mirrors = {key: rendered_entry(entry) for key, entry in sorted(entries.items())}
     return (json.dumps({"checked": int(checked), "mirrors": mirrors}, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _render_entry(entry: Entry) -> dict[str, Any]:
+def rendered_entry(entry: Entry) -> dict[str, Any]:
+    """One mirror of the health file."""
     told: dict[str, Any] = {"up": entry.up, "state": entry.state.value, "since": entry.since}
     if entry.reason:
         told["reason"] = entry.reason
@@ -203,7 +207,6 @@ class Listed:
     """A host whose URLs are told."""
 
     urls: tuple[str, ...]
-    country: str
     country_code: str
     entry: Entry
     looks: tuple[Look, ...]
@@ -254,7 +257,7 @@ def _status_of(url: str, host: Listed, now: float) -> dict[str, Any]:
         "duration_stddev": deviation,
         "score": score,
         "active": host.entry.up and (note is None or note.up),
-        "country": host.country,
+        "country": known.name if (known := countries().get(host.country_code)) else "",
         "country_code": host.country_code,
         "isos": True,
         "ipv4": host.entry.ipv4 is not False,

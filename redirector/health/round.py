@@ -217,7 +217,7 @@ class Crawler:
         async def one(subject: Subject) -> None:
             async with gate:
                 memory = memories.get(subject.key, Memory())
-                result = await self._visit(subject, world, memory, helds[subject.key], everything=wanted.everything)
+                result = await self._visit(subject, world, memory, helds[subject.key], wanted)
             results.append(result)
             waiting.append(result)
             self._tell(result, len(due))
@@ -234,9 +234,12 @@ class Crawler:
         return results
 
     async def _visit(
-        self, subject: Subject, world: World, memory: Memory, held: Mapping[str, Held], *, everything: bool
+        self, subject: Subject, world: World, memory: Memory, held: Mapping[str, Held], wanted: Wanted
     ) -> Result:
-        visit = Visit(subject, world.masters, memory, held, world.rules, self._now, everything=everything)
+        eager = wanted.since is not None or bool(wanted.host)
+        visit = Visit(
+            subject, world.masters, memory, held, world.rules, self._now, eager=eager, everything=wanted.everything
+        )
         evidence: list[Evidence] = []
         while probes := visit.next():
             answers = await asyncio.gather(*(self._prober.probe(probe) for probe in probes))

@@ -37,6 +37,7 @@ class Subject:
     pulls_from   key of the host that it mirrors; "" when unknown
     contacts     mail addresses for notices; never published
     country      ISO 3166 alpha-2; "" when unknown
+    tree         it is a mirror of a tree, whose categories share one base
     """
 
     key: str
@@ -50,6 +51,7 @@ class Subject:
     pulls_from: str = ""
     contacts: tuple[str, ...] = ()
     country: str = ""
+    tree: bool = False
 
 
 VISITED_SCHEMES = ("http://", "https://", "rsync://")
@@ -79,7 +81,7 @@ def subjects_of_tree(
             for category in categories
             if HostId(number) in sets[category].urls
         ]
-        subjects.append(_subject(host.name, host, carried, opted_out, contacts.get(host.name, "")))
+        subjects.append(_subject(host.name, host, carried, opted_out, contacts.get(host.name, ""), tree=True))
     return subjects
 
 
@@ -97,13 +99,15 @@ def subjects_of_snapshot(catalog: Catalog, masters: Iterable[Master], opted_out:
         for host, names in only.items():
             carried.setdefault(host, []).append(Carried(master.category, _bases(urls[host]), frozenset(names)))
     return [
-        _subject(host.name, host, carried.get(HostId(number), []), opted_out, "")
+        _subject(host.name, host, carried.get(HostId(number), []), opted_out, "", tree=False)
         for number, host in enumerate(catalog.hosts)
         if HostId(number) in carried
     ]
 
 
-def _subject(key: str, host: Host, carried: list[Carried], opted_out: Collection[str], contact: str) -> Subject:
+def _subject(
+    key: str, host: Host, carried: list[Carried], opted_out: Collection[str], contact: str, *, tree: bool
+) -> Subject:
     why = ""
     if host.private:
         why = "private"
@@ -120,4 +124,5 @@ def _subject(key: str, host: Host, carried: list[Carried], opted_out: Collection
         private=host.private,
         contacts=(contact,) if contact else (),
         country=host.country or "",
+        tree=tree,
     )

@@ -67,7 +67,8 @@ LOST = frozenset(
 """After these nothing else is asked over that URL and family."""
 
 BREAKS = 3
-"""Connections that a mirror may close during a visit before the rest is left for the next one."""
+"""Connections that a mirror may close during a visit, and failures without an answer, before the rest is left for the
+next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ class Visit:
     masters     category -> what its master holds
     held        category -> what is remembered, numbered as the master numbers
     now         the clock, epoch seconds
-    everything  look at all there is, due or not
+    eager       somebody asked for this visit: what is not well is looked at, due or not
+    everything  all there is is looked at
     """
 
     def __init__(
@@ -158,12 +160,14 @@ class Visit:
         rules: Rules,
         now: Callable[[], float],
         *,
+        eager: bool = False,
         everything: bool = False,
     ) -> None:
         self._subject = subject
         self._memory = memory
         self._rules = rules
         self._now = now
+        self._eager = eager
         self._everything = everything
         self._begun = now()
         self._evidence: list[Evidence] = []
@@ -270,13 +274,14 @@ class Visit:
         rsync = next((url for url in asking.carried.urls if url.startswith("rsync:")), "")
         asking.looks = plan_looks(
             asking.master, asking.held, asking.carried.only, self._memory.visited, self._begun, self._rules,
-            self._subject.key, moved=moved, rsync=bool(rsync), everything=self._everything,
+            self._subject.key, moved=moved, rsync=bool(rsync), eager=self._eager, everything=self._everything,
         )  # fmt: skip
         if pair is None:
             return
         if not pair.base.startswith("rsync:"):
-            yield from self._control(asking, pair)
             lost = _Lost()
+            if all(seen.outcome in ANSWERED for other, seen in asking.opening if other == pair):
+                yield from self._control(asking, pair)
             yield from self._look_at_indexes(asking, pair, lost)
             yield from self._look_at_files(asking, pair, lost)
             if lost:
@@ -472,6 +477,10 @@ class Visit:
         ] or [each.duration_s for each in self._evidence if each.outcome in ANSWERED]
         return replace(
             self._memory,
+            name=self._subject.name,
+            country=self._subject.country,
+            private=self._subject.private,
+            tree=self._subject.tree,
             visited=at,
             visits=self._memory.visits + 1,
             urls=self._note_urls(at),
@@ -515,9 +524,15 @@ class _Lost:
     """Whether the way to the mirror is lost for this visit."""
 
     breaks: int = 0
+    failures: int = 0
+    answered: bool = False
     over: bool = False
 
     def add(self, seen: Evidence) -> None:
+        self.answered = self.answered or seen.outcome in ANSWERED
+        self.failures += seen.outcome in FAILED
+        if not self.answered and self.failures >= BREAKS:
+            self.over = True
         if seen.outcome is Outcome.NO_CONNECTION:
             self.breaks += 1
             self.over = self.over or self.breaks >= BREAKS
@@ -610,7 +625,7 @@ def _event_of(asking: _Asking) -> tuple[Event, str]:
     if timeout is not None:
         return Event.FAILED, explain(timeout)
     if bad and len(bad) * 2 > len(content):
-        return Event.FAILED, explain(bad[0])
+        return Event.FAILED, explain(next(each for each in seen if each.outcome in FAILED))
     if any(each.outcome is Outcome.BUSY for each in content):
         busy = next(each for each in content if each.outcome is Outcome.BUSY)
         answered = any(each.outcome in ANSWERED for each in content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +152,7 @@ async def start(stack: AsyncExitStack, mirror: Mirror) -> None:
 
 
 @asynccontextmanager
-async def make_world(folder: Path, stamp: int, behaviours: dict[str, Handler | None]) -> AsyncIterator[World]:
+async def make_world(folder: Path, stamp: int, behaviours: Mapping[str, Handler | None]) -> AsyncIterator[World]:
     """A world whose master was pushed at *stamp*, with a mirror for each behaviour; all have the master's tree."""
     world = World(folder / "tree", folder / "primary")
     (world.folder / "mirrors.d").mkdir(parents=True)

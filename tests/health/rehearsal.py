@@ -1,0 +1,96 @@
+"""Rounds over real sockets and a real store, by a clock that the test moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from redirector.health.hysteresis import State
+from redirector.health.pace import Pace
+from redirector.health.probing import open_probes
+from redirector.health.report import Entry
+from redirector.health.round import Crawler, Round, Wanted
+from redirector.health.rules import Rules
+from redirector.health.safety import Safety
+from redirector.health.world import load_world
+from redirector.store.opening import Store, open_store
+from tests.health.mirrors import Handler, World, make_world
+
+BEGIN = 1_795_000_000
+"""The clock's first second; the master's first push is an hour older."""
+
+HASTE = 100
+"""How much faster the seconds go by which a mirror's four requests are counted."""
+
+
+@dataclass(eq=False)
+class Rehearsal:
+    """A world, a crawler, and a clock."""
+
+    world: World
+    store: Store
+    crawler: Crawler
+    clock: list[float]
+    last: Round | None = None
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    async def round(self, minutes: float = 0, wanted: Wanted | None = None) -> Round:
+        """Everybody is visited *minutes* later."""
+        self.clock[0] += minutes * 60
+        made = await self.crawler.round(wanted or Wanted(since=self.clock[0]))
+        assert made is not None
+        self.last = made
+        if not made.void:
+            self.entries = {key.partition(".")[0]: entry for key, entry in made.entries.items()}
+        return made
+
+    def state(self, name: str) -> State:
+        return self.entries[name].state
+
+    def requests(self, name: str) -> int:
+        assert self.last is not None
+        return next(each.requests for each in self.last.results if each.subject.key.startswith(f"{name}."))
+
+
+@asynccontextmanager
+async def rehearse(
+    folder: Path, behaviours: Mapping[str, Handler | None], *, vantage: str = "main", **config: Any
+) -> AsyncIterator[Rehearsal]:
+    """A crawler over a world with these behaviours."""
+    clock = [float(BEGIN)]
+
+    def now() -> float:
+        return clock[0]
+
+    async with (
+        make_world(folder, BEGIN - 3600, behaviours) as world,
+        await open_store(f"sqlite:///{folder}/health.db") as store,
+    ):
+        world.write_config(**config)
+        async with crawler_of(world, store, now, vantage) as crawler:
+            yield Rehearsal(world, store, crawler, clock)
+
+
+@asynccontextmanager
+async def crawler_of(world: World, store: Store, now: Any, vantage: str) -> AsyncIterator[Crawler]:
+    """One more crawler over the same world and store."""
+    pace = Pace(now=now, monotonic=lambda: time.monotonic() * HASTE)
+    probes = open_probes(
+        pace=pace,
+        safety=Safety((ip_network("127.0.0.0/8"),)),
+        agent="redirector-crawler/test",
+        vantage=vantage,
+        now=now,
+        monotonic=time.monotonic,
+    )
+    try:
+        yield Crawler(
+            store, probes, lambda known, at: load_world(str(world.folder), known, at, Rules(), ()), vantage, 1.0, now
+        )
+    finally:
+        await probes.close()
