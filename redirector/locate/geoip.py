@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TypeGuard
+from functools import lru_cache
 
 from redirector.locate.mmdb import is_mmdb, parse_mmdb, read_whole, refusal
 from redirector.locate.mmdb_records import PLAIN, Wanted
+from redirector.locate.places import find_country
 from redirector.locate.ranges import RangeTable
 from redirector.model import Problem
 
@@ -26,7 +28,17 @@ class Location:
 
 NOWHERE = Location()
 
-_WANTED: Wanted = {"country": {"iso_code": PLAIN}, "location": {"latitude": PLAIN, "longitude": PLAIN}}
+_WANTED: Wanted = {
+    "country": {"iso_code": PLAIN},
+    "location": {"latitude": PLAIN, "longitude": PLAIN},
+    "country_code": PLAIN,
+    "lat": PLAIN,
+    "lng": PLAIN,
+    "latitude": PLAIN,
+    "longitude": PLAIN,
+}
+"""MaxMind's form, in which a country and a location are maps; and the flat form of IPinfo's databases, in which all
+values are texts and `country` is a code, or a name beside a `country_code`. Which it is shows in each record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +91,14 @@ def load_geoip(path: str) -> GeoDatabase:
 
 
 def _location(record: object) -> Location:
-    country = _member(_member(record, "country"), "iso_code")
     place = _member(record, "location")
     latitude, longitude = _degrees(_member(place, "latitude"), 90), _degrees(_member(place, "longitude"), 180)
+    if place is None:
+        latitude = _first_degrees(record, ("lat", "latitude"), 90)
+        longitude = _first_degrees(record, ("lng", "longitude"), 180)
     has_both = latitude is not None and longitude is not None
     return Location(
-        country=country.upper() if _is_country(country) else None,
+        country=_country(record),
         latitude=latitude if has_both else None,
         longitude=longitude if has_both else None,
     )
@@ -94,10 +108,33 @@ def _member(record: object, key: str) -> object:
     return record.get(key) if isinstance(record, dict) else None
 
 
+def _country(record: object) -> str | None:
+    """The first of a record's members that is two letters; codes like `A1` stand for no country (anonymous proxies,
+    satellites). A name counts where there is no code."""
+    country = _member(record, "country")
+    for value in (_member(country, "iso_code"), _member(record, "country_code"), country):
+        if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha():
+            return value.upper()
+    return _country_named(country) if isinstance(country, str) and len(country) > 3 else None
+
+
+@lru_cache(maxsize=512)
+def _country_named(name: str) -> str | None:
+    return find_country(name)
+
+
 def _degrees(value: object, limit: float) -> float | None:
     return value if isinstance(value, float) and -limit <= value <= limit else None
 
 
-def _is_country(value: object) -> TypeGuard[str]:
-    """Two letters; codes like `A1` stand for no country (anonymous proxies, satellites)."""
-    return isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha()
+def _first_degrees(record: object, keys: tuple[str, ...], limit: float) -> float | None:
+    """The first of a flat record's members that is a number of degrees, or a text that says one."""
+    for key in keys:
+        value = _member(record, key)
+        try:
+            number = float(value) if isinstance(value, str | int | float) else math.nan
+        except ValueError:
+            continue
+        if -limit <= number <= limit:
+            return number
+    return None

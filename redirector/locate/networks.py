@@ -39,6 +39,8 @@ _TEXT_LIMIT_BYTES = 1 << 30
 _NAMED_LINES = 5
 
 _ASN = "autonomous_system_number"
+_FLAT_ASN = "asn"
+"""MaxMind's name of it, and that of IPinfo's databases, in which it is a text such as `AS24940`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,19 @@ def load_asns(path: str) -> AsnTable:
 
 
 def _load_mmdb(content: bytes, path: str) -> AsnTable:
-    mmdb = parse_mmdb(content, path, {_ASN: PLAIN}, _asn)
+    mmdb = parse_mmdb(content, path, {_ASN: PLAIN, _FLAT_ASN: PLAIN}, _asn)
     if mmdb.table.numbers() == {0}:
         raise refusal(path, f"{mmdb} has no AS number: --asn needs an ASN or ISP database, or text")
     return AsnTable(mmdb.table, mmdb.networks, mmdb.build_epoch, mmdb.problems(path, "AS number"))
 
 
 def _asn(record: object) -> int:
-    number = record.get(_ASN) if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        return 0
+    number, flat = record.get(_ASN), record.get(_FLAT_ASN)
+    if number is None and isinstance(flat, str):
+        digits = flat.strip().upper().removeprefix("AS")
+        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else 0
     return number if isinstance(number, int) and 0 <= number < DEEP else 0
 
 

@@ -150,7 +150,7 @@ def test_database_without_countries_is_refused(path: Path) -> None:
         (mmdb_bytes({"10.0.0.0/8": DE})[:-40], "metadata"),
         (mmdb_bytes({"10.0.0.0/8": DE})[600:], "cut off"),
         (mmdb_bytes({}), "names no country"),
-        (mmdb_bytes({"10.0.0.0/8": {"country": "DE"}}), "names no country"),
+        (mmdb_bytes({"10.0.0.0/8": {"country": ["DE"]}}), "names no country"),
         (mmdb_bytes({"10.0.0.0/8": {"registered_country": {"iso_code": "DE"}}}), "names no country"),
     ],
     ids=["empty", "newline", "text", "marker", "cut metadata", "cut tree", "nothing", "shape", "registered"],
@@ -229,6 +229,27 @@ def test_record_is_read_as_far_as_it_makes_sense(tmp_path: Path, record: Value, 
     database = load(tmp_path, mmdb_bytes({"192.0.2.0/24": DE, "198.51.100.0/24": record}))
     assert database.find(ip_address("198.51.100.1").packed) == location
     assert database.locations[0] == NOWHERE
+
+
+@pytest.mark.parametrize(
+    ("record", "location"),
+    [
+        ({"country": "DE", "lat": "50.47", "lng": "12.37", "city": "Falkenstein"}, Location("DE", 50.47, 12.37)),
+        ({"country": "Germany", "country_code": "de", "continent": "Europe"}, Location("DE")),
+        ({"country": "Germany"}, Location("DE")),
+        ({"country": "FR", "latitude": "48.8", "longitude": 2}, Location("FR", 48.8, 2.0)),
+        ({"country": "FR", "lat": "here", "lng": "12.37"}, Location("FR")),
+        ({"country": "FR", "lat": "91", "lng": "12.37"}, Location("FR")),
+        ({"country": "FR", "lat": "nan", "lng": "12.37"}, Location("FR")),
+        ({"country": "FR", "lat": "50"}, Location("FR")),
+        ({"country": "A1"}, Location()),
+        ({"country": "Nowhere"}, Location()),
+    ],
+)
+def test_flat_records_are_read_too(tmp_path: Path, record: Value, location: Location) -> None:
+    database = load(tmp_path, mmdb_bytes({"5.9.0.0/16": record, "192.0.2.0/24": FR}))
+    assert database.find(ip_address("5.9.0.1").packed) == location
+    assert database.has_coordinates == (location.latitude is not None)
 
 
 def test_damaged_records_leave_their_addresses_nowhere(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from redirector.errors import SnapshotError
 from redirector.locate.networks import Answer, AsnTable, NetblockTable, load_asns, netblocks_of
 from redirector.model import Network, Severity
-from tests.locate.mmdb_writer import BUILD_EPOCH, mmdb_bytes
+from tests.locate.mmdb_writer import BUILD_EPOCH, Value, mmdb_bytes
 from tests.locate.test_ranges import NETWORKS, probes
 from tests.real import ASN_SAMPLE, ASNS, GEOIP
 
@@ -135,6 +135,18 @@ def test_mmdb_is_told_apart_by_content(tmp_path: Path) -> None:
     assert asn_of(table, "192.0.2.1") == 64500
     assert asn_of(table, "2001:db8::1") == asn_of(table, "198.51.100.1") == 0
     assert (table.lines, table.build_epoch, table.problems) == (3, BUILD_EPOCH, ())
+
+
+def test_flat_records_are_read_too(tmp_path: Path) -> None:
+    records: dict[str, Value] = {
+        "5.9.0.0/16": {"asn": "AS24940", "domain": "example.net", "country": "DE"},
+        "192.0.2.0/25": {"asn": "64500"},
+        "192.0.2.128/25": {"asn": "AS"},
+        "198.51.100.0/24": {"asn": ""},
+    }
+    table = load(tmp_path, mmdb_bytes(records)).table
+    addresses = ("5.9.0.1", "192.0.2.1", "192.0.2.129", "198.51.100.1")
+    assert [table.find(ip_address(address).packed) for address in addresses] == [24940, 64500, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["GeoIP2-ISP-Test.mmdb", "GeoLite2-ASN-Test.mmdb"])
