@@ -82,6 +82,7 @@ class Host:
     allowed         countries whose clients may have it; empty: everyone
     excluded        countries whose clients may not have it
     own_asn         the AS that its own address is in; None: not known
+    addresses       its own addresses, where the AS table may find that AS
     guessed         those of its base URLs that were repaired from a slip: they come after its others
     withheld        why it is given to nobody, as a private one without networks; "": it is not withheld
     up              False: known to be down, given only where nothing else remains
@@ -101,6 +102,7 @@ class Host:
     allowed: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     own_asn: int | None = None
+    addresses: tuple[str, ...] = ()
     guessed: frozenset[str] = frozenset()
     withheld: str = ""
     up: bool = True
@@ -218,6 +220,8 @@ class Releases:
     module_sets: Mapping[str, HostSetId]
     version_sets: Mapping[str, HostSetId] = field(default_factory=dict)
     """Mapped version -> its own host set, where the health file says that some hosts lack that version."""
+    directory_sets: Mapping[str, HostSetId] = field(default_factory=dict)
+    """Directory, by its mapped version -> its own host set, where some hosts of that version lack it."""
 
 
 @dataclass(frozen=True, slots=True)

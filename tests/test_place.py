@@ -190,3 +190,16 @@ def test_the_command_prints_what_it_wrote_and_what_it_missed(
     assert captured.err == "redirector: b.example: its name has no address\n"
     assert main(["place", "--source", source]) == Exit.WRONG_USAGE
     assert main(["place", "--source", source, "--geoip", str(tmp_path / "absent")]) == Exit.FAILED
+
+
+def test_with_an_as_table_every_public_mirror_gets_the_as_of_its_address(tmp_path: Path) -> None:
+    line = "geolocation: {country: GB, city: London}"
+    source = tree(tmp_path, "a", b=line, c=line + "\nown_asn: 64511", d=line + "\nprivate: true", e=line)
+    (tmp_path / "asn.txt").write_text("81.2.69.0/24 64500\n89.160.20.0/24 64501\n")
+    config = Config(source=source, geoip=CITY, asn=str(tmp_path / "asn.txt"))
+    known = resolver(a=LONDON, b=LINKOEPING, c=LONDON, d=LONDON, e=f"{LONDON} {LINKOEPING}")
+    assert sorted(place_mirrors(config, NOW, known).placed) == ["a.example", "b.example"]
+    hosts = {host.name: host for host in load_tree(source, NOW).hosts}
+    assert [hosts[f"{name}.example"].own_asn for name in "abcde"] == [64500, 64501, 64511, None, None]
+    assert hosts["a.example"].country == "GB"
+    assert place_mirrors(config, NOW, known).placed == {}

@@ -10,12 +10,13 @@ import os
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from redirector.errors import ConfigError, SnapshotError
 from redirector.files import explain_failure, read_bytes
 from redirector.locate.geoip import GeoDatabase, load_geoip
+from redirector.locate.networks import AsnTable, load_asns
 from redirector.model import Catalog, Host, HostId, Place, Severity
 from redirector.plain_yaml import YAML_LIMIT_BYTES, parse_yaml
 from redirector.settings.serving import Config
@@ -30,7 +31,7 @@ Resolver = Callable[[str], Collection[bytes]]
 
 _HEADER = """\
 # Where mirrors are that do not say so themselves. `redirector place` adds what it finds
-# and keeps what is here: name, country, and coordinates in degrees north and east.
+# and keeps what is here: name, country, coordinates in degrees north and east, and AS number.
 """
 
 _CONCURRENT_LOOKUPS = 16
@@ -71,15 +72,19 @@ def place_mirrors(config: Config, now: float, resolver: Resolver = resolve) -> P
         raise ConfigError("command line", "--geoip", None, "a country or City database is needed")
     catalog = load_tree(config.source, now)
     database = load_geoip(config.geoip)
+    asns = load_asns(config.asn) if config.asn else None
     known, header = _read_known(path)
-    names = {host.name: name for host, name in _find_unplaced(catalog, known, database)}
+    unplaced = {host.name: name for host, name in _find_unplaced(catalog, known, database)}
+    names = unplaced | (_find_without_as(catalog) if asns else {})
     with ThreadPoolExecutor(_CONCURRENT_LOOKUPS) as pool:
         addresses = dict(zip(names, pool.map(resolver, names.values()), strict=True))
     placed: dict[str, Located] = {}
     missing: dict[str, str] = {}
     for mirror, found in addresses.items():
-        located = _locate(database, found)
         before = known.get(mirror, Located())
+        located = _locate(database, found) if mirror in unplaced else before
+        if asns and isinstance(located, Located) and found and before.asn is None:
+            located = replace(located, asn=_find_as(asns, found), addresses=before.addresses)
         if isinstance(located, str):
             missing[mirror] = located
         elif before.country not in (None, located.country):
@@ -125,9 +130,26 @@ def _find_unplaced(catalog: Catalog, known: Mapping[str, Located], database: Geo
     """Public hosts that nothing places, or the places file only by country, and the name that they serve under."""
     urls = {host: found for host_set in catalog.host_sets for host, found in host_set.urls.items()}
     for number, host in enumerate(catalog.hosts):
-        rough = host.name in known and known[host.name].place is None and database.has_coordinates
+        told = known.get(host.name, Located())
+        rough = told.country is not None and told.place is None and database.has_coordinates
         if (host.country is None or rough) and not (host.private or host.local or host.origin):
             yield host, host_of(urls[HostId(number)][0])
+
+
+def _find_without_as(catalog: Catalog) -> dict[str, str]:
+    """Public hosts of which nobody says in which AS they are -> the name that they serve under."""
+    urls = {host: found for host_set in catalog.host_sets for host, found in host_set.urls.items()}
+    return {
+        host.name: host_of(urls[HostId(number)][0])
+        for number, host in enumerate(catalog.hosts)
+        if host.own_asn is None and not host.addresses and host.for_strangers and not host.origin
+    }
+
+
+def _find_as(asns: AsnTable, addresses: Collection[bytes]) -> int | None:
+    """The AS that all *addresses* of a mirror are in, as far as they are in one."""
+    found = {asns.table.find(address) for address in addresses} - {0}
+    return found.pop() if len(found) == 1 else None
 
 
 def _locate(database: GeoDatabase, addresses: Collection[bytes]) -> Located | str:
@@ -154,6 +176,10 @@ def render_entry(entry: Located) -> str:
     parts = [f'country: "{entry.country}"'] if entry.country else []
     if entry.place:
         parts += [f"latitude: {entry.place.latitude}", f"longitude: {entry.place.longitude}"]
+    if entry.asn:
+        parts.append(f"asn: {entry.asn}")
+    if entry.addresses:
+        parts.append(f"address: [{', '.join(json.dumps(each) for each in entry.addresses)}]")
     return ", ".join(parts)
 
 

@@ -19,7 +19,7 @@ class Audience:
     country    ISO code; None when unknown
     place      None unless the database has coordinates and some host has a place
     netblocks  (prefix length, hosts) of the host netblocks around the client, longest first, each host once
-    asn        the client's AS number, if some host names it; else None
+    asn        the client's AS number, if some host names it, or is in it; else None
     asn_hosts  hosts that name it
     """
 

@@ -136,8 +136,13 @@ def _without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
 
 
 def _directories_without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """Directories that no host carries, not even a private one; those of repositories are named by these."""
+    """Directories that no host carries, not even a private one, unless a repository or a version says so."""
     empty = {n for n, carriers in enumerate(catalog.host_sets) if not carriers.urls}
+    if catalog.releases is not None:
+        for name, host_set in catalog.releases.directory_sets.items():
+            if host_set in empty:
+                yield name, "every mirror lacks it: no client can get it"
+        return
     named = set(catalog.repositories.values()) if empty else set()
     for name, directory in catalog.directories.items():
         if directory.host_set in empty and name not in named:

@@ -124,6 +124,8 @@ def _audiences(catalog: Catalog, tables: Tables, policy: Policy) -> tuple[Audien
     for n, host in enumerate(hosts):
         for asn in host.asns:
             named.setdefault(asn, []).append(HostId(n))
+        if host.own_asn is not None and policy.by_distance and host.for_strangers:
+            named.setdefault(host.own_asn, [])  # its clients are told apart, and get it first where it is near
     blocks = netblocks_of([(n, host.netblocks) for n, host in enumerate(hosts) if host.netblocks])
     by_place = policy.by_distance and any(host.place for host in hosts)
     locations, location_table = _locations(tables.geo, by_place)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,8 +13,8 @@ from redirector.errors import ConfigError, SnapshotError
 from redirector.files import explain_failure
 from redirector.locate.continents import gazetteer_continents, load_continents
 from redirector.locate.geoip import load_geoip
-from redirector.locate.networks import load_asns
-from redirector.model import Catalog, Problem, Severity
+from redirector.locate.networks import AsnTable, load_asns
+from redirector.model import Catalog, Host, Problem, Severity
 from redirector.settings.serving import Config
 from redirector.snapshot.check import check_catalog
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
@@ -54,6 +56,8 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
     geo = attempt(load_geoip, config.geoip) if config.geoip else None
     asns = attempt(load_asns, config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()
+    if catalog is not None and asns is not None:
+        catalog = replace(catalog, hosts=tuple(_with_own_asn(host, asns) for host in catalog.hosts))
     for loaded in (catalog, geo, asns, continents):
         problems.extend(loaded.problems if loaded is not None else ())
     if catalog is not None:
@@ -73,6 +77,14 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
         now,
         problems,
     )
+
+
+def _with_own_asn(host: Host, asns: AsnTable) -> Host:
+    """*host* with the AS that its addresses are in, unless that is known, or they are in several."""
+    if host.own_asn is not None or not host.addresses:
+        return host
+    found = {asns.table.find(ip_address(address).packed) for address in host.addresses} - {0}
+    return replace(host, own_asn=found.pop()) if len(found) == 1 else host
 
 
 def _load_remembered(state: str, problems: list[Problem]) -> Remembered:

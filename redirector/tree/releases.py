@@ -72,8 +72,11 @@ def lacks(releases: Releases, version: str, repository: TreeRepository) -> bool:
     )
 
 
-def host_set_of(releases: Releases, version: str) -> HostSetId:
-    """The hosts of a mapped version that is not on the vault."""
+def host_set_of(releases: Releases, version: str, path: str) -> HostSetId:
+    """The hosts that carry *path* of a mapped version that is not on the vault."""
+    own = releases.directory_sets.get(f"{version}/{path}")
+    if own is not None:
+        return own
     module = module_of(releases, version)
     usual = releases.standard_set if module is None else releases.module_sets[module]
     return releases.version_sets.get(version, usual)

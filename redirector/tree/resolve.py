@@ -139,7 +139,7 @@ def _version(releases: Releases, version: str) -> ResolvedVersion:
 def _resolved(releases: Releases, version: ResolvedVersion, path: str, on_vault: bool) -> Resolved:
     directory = f"{version.full}/{path}"
     if not on_vault:
-        return Resolved(directory, host_set_of(releases, version.full), version.module)
+        return Resolved(directory, host_set_of(releases, version.full, path), version.module)
     if releases.vault_url is None:
         raise QueryError(404, f"{directory} is on the vault, and config.yml names no vault_mirror")
     return Resolved(directory, releases.standard_set, version.module, f"{releases.vault_url}/{directory}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.rig import Rig, rig_of
+from redirector.locate.geoip import Location
+from tests.rig import GEO, Rig, rig_of
 from tests.sources.tree import load, mirror_text, problems_of
 
 CONFIG = """\
@@ -22,10 +24,10 @@ repos:
 BASEOS = "/mirrorlist/9/baseos"
 
 
-def serve(folder: Path, files: dict[str, str], config: str = CONFIG) -> tuple[Rig, list[str]]:
+def serve(folder: Path, files: dict[str, str], config: str = CONFIG, **options: object) -> tuple[Rig, list[str]]:
     """A rig over a tree of these mirror files, and what was reported of it."""
     catalog = load(folder, {f"mirrors.d/{name}.yml": text for name, text in files.items()}, config)
-    return rig_of(catalog), problems_of(catalog)
+    return rig_of(catalog, **options), problems_of(catalog)
 
 
 def test_a_private_mirror_whose_key_is_indented_too_deep_is_given_to_nobody(tmp_path: Path) -> None:
@@ -93,3 +95,51 @@ def test_countries_that_a_mirror_does_not_serve_do_not_get_it(tmp_path: Path) ->
     assert sorted(served.hosts(BASEOS, "10.2.9.1")) == ["d", "e"]
     assert sorted(served.hosts(BASEOS, "10.3.0.1")) == ["a", "d", "e"]
     assert sorted(served.hosts(BASEOS, None)) == ["a", "d", "e"]
+
+
+def test_what_a_mirror_lacks_is_not_asked_of_it(tmp_path: Path) -> None:
+    files = {
+        "a": mirror_text("a", "lacking: ['*/isos']"),
+        "b": mirror_text("b", "lacking: [9.8/BaseOS/x86_64, 9/live]"),
+        "c": mirror_text("c", "lacks: [isos]"),
+        "d": mirror_text("d"),
+    }
+    served, problems = serve(tmp_path, files)
+    assert sorted(json.loads(served.get("/isolist/9/x86_64").body)) == [
+        f"https://{name}/pub/9.8/isos/x86_64/" for name in "bd"
+    ]
+    assert sorted(served.hosts("/mirrorlist/9/baseos?arch=x86_64")) == ["a", "c", "d"]
+    assert sorted(served.hosts("/mirrorlist?path=9/BaseOS/x86_64/os/repodata")) == ["a", "c", "d"]
+    assert sorted(served.hosts(BASEOS)) == ["a", "b", "c", "d"]
+    hosts = {
+        dict(served.get("/9/isos/x86_64/a.iso", f"10.1.0.{n}").headers)["Location"].split("/")[2] for n in range(60)
+    }
+    assert hosts == {"b", "d"}
+    assert [problem for problem in problems if "lack" in problem] == [
+        "mirrors.d/b.yml: lacking: '9/live' names no directory: without effect",
+        "mirrors.d/c.yml: lacks: unknown key: taken as lacking",
+        "mirrors.d/c.yml: lacking: 'isos' begins with no version: taken as */isos",
+    ]
+
+
+def test_near_mirrors_are_first_in_proportion_to_their_bandwidth(tmp_path: Path) -> None:
+    files = {
+        "a": mirror_text("a", "bandwidth_mbit: 300"),
+        "b": mirror_text("b", "bandwidth_mbit: 100"),
+        "c": mirror_text("c"),
+    }
+    served, _ = serve(tmp_path, files)
+    firsts = Counter(served.hosts(BASEOS, f"10.1.{n // 250}.{n % 250}")[0] for n in range(5000))
+    assert [round(firsts[name] / 5000, 1) for name in "abc"] == [0.6, 0.2, 0.2]
+
+
+@pytest.mark.parametrize("coordinates", [False, True])
+def test_near_mirrors_in_the_clients_own_as_come_before_the_others(tmp_path: Path, coordinates: bool) -> None:
+    files = {name: mirror_text(name) for name in "abcd"}
+    files["b"] = mirror_text("b", "own_asn: 64496")
+    files["far"] = mirror_text("far", "geolocation: {country: JP}", "own_asn: 64496")
+    geo = {"10.1.0.0/16": Location("DE", 52.5, 13.4)} if coordinates else GEO
+    served, _ = serve(tmp_path, files, geo=geo)
+    inside = [served.hosts(BASEOS, f"10.1.64.{n}") for n in range(40)]
+    assert {hosts[0] for hosts in inside} == {"b"} and {hosts[-1] for hosts in inside} == {"far"}
+    assert {served.hosts(BASEOS, f"10.1.1.{n}")[0] for n in range(60)} == set("abcd")

@@ -15,7 +15,7 @@ from redirector.snapshot.snapshot import Snapshot
 from tests.real import CONTINENTS, GEOIP
 from tests.rig import NOW, Rig
 from tests.sources.snapshot_file import MirrorList
-from tests.sources.tree import mirror_files, mirror_text, write_tree
+from tests.sources.tree import CONFIG, mirror_files, mirror_text, write_tree
 
 
 def snapshot_file(folder: Path) -> str:
@@ -190,3 +190,16 @@ def test_places_matter_only_where_the_database_has_coordinates(tree: str, tmp_pa
     assert not any(place for _, place in country.locations)
     manager = load(source=snapshot_file(tmp_path), geoip=str(GEOIP / "GeoIP2-City-Test.mmdb")).audiences
     assert not any(place for _, place in manager.locations)
+
+
+def test_the_as_of_a_mirrors_address_is_that_of_the_table(tmp_path: Path) -> None:
+    places = """\
+a: {address: 192.0.2.7}
+b: {address: [192.0.2.7, 198.51.100.7]}
+c: {address: 192.0.2.7, asn: 64511}
+"""
+    names = ("a", "b", "c", "d")
+    source = write_tree(tmp_path, {**mirror_files(*names), "places.yml": places}, CONFIG + "places: places.yml\n")
+    (tmp_path / "asn.txt").write_text("192.0.2.0/24 64500\n198.51.100.0/24 64501\n")
+    snapshot = load(source=source, asn=str(tmp_path / "asn.txt"))
+    assert [host.own_asn for host in snapshot.hosts] == [64500, None, 64511, None]

@@ -43,8 +43,13 @@ class Field:
         self._vectors = snapshot.vectors[list(hosts)].reshape(len(hosts), 3)
         self._near_km = snapshot.near_km
         self._homes: dict[str | None, list[int]] = {}
+        self._of_as: dict[int, set[int]] = {}
+        self._weights = [snapshot.hosts[host].bandwidth_mbit for host in hosts]
         for position, host in enumerate(hosts):
-            self._homes.setdefault(snapshot.hosts[host].country, []).append(position)
+            facts = snapshot.hosts[host]
+            self._homes.setdefault(facts.country, []).append(position)
+            if facts.own_asn is not None:
+                self._of_as.setdefault(facts.own_asn, set()).add(position)
 
     def measure(self, audience: Audience) -> NDArray[np.float64] | None:
         """Kilometres of each host from the client, or from its country's largest city; nan for hosts without a place.
@@ -68,7 +73,8 @@ class Field:
         cost   25 µs for 530 hosts
         """
         home = self._homes.get(audience.country, []) if audience.country else []
-        listing = _Listing(self.hosts, room, taken)
+        own = self._of_as.get(audience.asn, set()) if audience.asn else set()
+        listing = _Listing(self.hosts, self._weights, room, taken, own)
         comment = "" if listing.has(home) else f"country = {audience.country} "
         if audience.place is None:
             listing.draw(Tier.COUNTRY, home)
@@ -87,10 +93,15 @@ class Field:
 class _Listing:
     """Groups in the making."""
 
-    def __init__(self, hosts: Sequence[HostId], room: int, taken: Set[HostId]) -> None:
+    def __init__(
+        self, hosts: Sequence[HostId], weights: Sequence[int], room: int, taken: Set[HostId], own: Set[int]
+    ) -> None:
+        """*own*: those in the client's AS, who come first among the near ones of its country."""
         self.groups: list[Group] = []
         self.room = room
         self._hosts = hosts
+        self._weights = weights
+        self._own = own
         self._taken = {position for position, host in enumerate(hosts) if host in taken} if taken else set()
 
     def has(self, positions: Iterable[int]) -> bool:
@@ -98,12 +109,14 @@ class _Listing:
         return self._taken.issuperset(positions)
 
     def draw(self, tier: Tier, positions: Sequence[int]) -> None:
-        """Add those that are not taken, in an order that is drawn evenly."""
+        """Add those that are not taken, in an order that is drawn by bandwidth, evenly where that is not known."""
+        if tier is Tier.COUNTRY and self._own:
+            self._add(tier, [each for each in positions if each in self._own - self._taken], is_drawn=True)
         self._add(tier, [position for position in positions if position not in self._taken], is_drawn=True)
 
     def add_nearest(self, tier: Tier, nearest: NDArray[np.intp], km: NDArray[np.float64], near_km: float) -> None:
-        """Add those *nearest* ones that are not taken: near ones drawn evenly, then one after the other until the list
-        is full; those in one place are drawn evenly, lest one of them gets all."""
+        """Add those *nearest* ones that are not taken: near ones drawn, then one after the other until the list is
+        full; those in one place are drawn, lest one of them gets all."""
         if self.room > 0:
             self.draw(tier, sorted(nearest[: np.searchsorted(km[nearest], near_km, side="right")].tolist()))
         lone: list[int] = []
@@ -123,6 +136,8 @@ class _Listing:
     def _add(self, tier: Tier, positions: Sequence[int], *, is_drawn: bool) -> None:
         if positions:
             hosts = tuple([self._hosts[position] for position in positions])
-            self.groups.append(Group(tier, hosts, (1,) * len(hosts) if is_drawn else None, hosts, is_even=is_drawn))
+            weights = tuple([self._weights[position] for position in positions]) if is_drawn else None
+            is_even = is_drawn and len(set(weights or ())) == 1
+            self.groups.append(Group(tier, hosts, (1,) * len(hosts) if is_even else weights, hosts, is_even))
             self._taken.update(positions)
             self.room -= len(hosts)

@@ -141,7 +141,7 @@ class Orders:
         snapshot, carriers = self._snapshot, self._snapshot.host_sets[host_set]
         who = snapshot.audiences.audience(audience)
         is_plain = host_set not in self._restricted
-        if snapshot.policy.by_distance and is_plain and not (who.netblocks or who.asn_hosts):
+        if snapshot.policy.by_distance and is_plain and not (who.netblocks or who.asn):
             return self._around(host_set, who, family)
         return self.of(rank(snapshot, carriers, who, NO_WISHES, family or None))
 

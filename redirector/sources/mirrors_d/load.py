@@ -177,7 +177,7 @@ def _build_directories(releases: Releases) -> dict[str, Directory]:
     for spot in list_spots(releases):
         if not spot.on_mirrors:
             continue
-        host_set = host_set_of(releases, spot.full)
+        host_set = host_set_of(releases, spot.full, spot.path)
         for tail in ("", "/repodata") if spot.metadata else ("",):
             if spot.name == spot.full_name:
                 directory = shared.setdefault(host_set, Directory(host_set))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from statistics import median_low
 
 from redirector.locate.places import CityName, find_cities, place_of_country
 from redirector.model import Host, HostId, HostSet, HostSetId, Network, Place, Releases
@@ -15,6 +17,8 @@ from redirector.sources.mirrors_d.mirror_file import Mirror
 from redirector.sources.mirrors_d.places_file import Located, read_places
 from redirector.sources.mirrors_d.tree_config import TreeConfig
 from redirector.sources.problems import Report, list_some
+from redirector.tree.lacking import compile_patterns
+from redirector.tree.releases import list_spots
 
 ORIGIN_NAME = "primary_url"
 """The host of `primary_url`, where a mirror bears the name in that URL already."""
@@ -26,10 +30,13 @@ def build_hosts(
     """One host a mirror, in their order, and last the host of `primary_url` if there is one."""
     places = _place_mirrors(inputs, config, mirrors)
     clouds = _CloudRanges(inputs, config)
+    known = [mirror.bandwidth_mbit for mirror in mirrors if mirror.bandwidth_mbit]
+    usual = median_low(known) if known else 1
     hosts = [
         _build_host(
             inputs.report.of(mirror.path),
             mirror,
+            usual,
             located,
             clouds.find(mirror) if mirror.cloud else (),
             health.get(mirror.name, Health()),
@@ -45,12 +52,14 @@ def build_hosts(
     return tuple(hosts)
 
 
-def _build_host(report: Report, mirror: Mirror, located: Located, ranges: tuple[Network, ...], health: Health) -> Host:
+def _build_host(
+    report: Report, mirror: Mirror, usual_mbit: int, located: Located, ranges: tuple[Network, ...], health: Health
+) -> Host:
     host = Host(
         name=mirror.name,
         country=located.country,
         place=located.place,
-        bandwidth_mbit=mirror.bandwidth_mbit or 1,
+        bandwidth_mbit=mirror.bandwidth_mbit or usual_mbit,
         netblocks=() if mirror.withheld else tuple(dict.fromkeys((*mirror.subnets, *ranges))),
         asns=() if mirror.withheld else mirror.asns,
         private=mirror.private or bool(mirror.withheld),
@@ -58,7 +67,8 @@ def _build_host(report: Report, mirror: Mirror, located: Located, ranges: tuple[
         monopoly=mirror.monopoly,
         allowed=mirror.allowed,
         excluded=mirror.excluded,
-        own_asn=mirror.own_asn,
+        own_asn=mirror.own_asn or located.asn,
+        addresses=located.addresses,
         guessed=mirror.guessed,
         withheld=mirror.withheld,
         up=health.up,
@@ -90,7 +100,8 @@ def _place_mirrors(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ..
         place = mirror.place or told[mirror.name].place
         if place is None and mirror.city:
             place = _place_city(inputs.report.of(mirror.path), cities, mirror.city)
-        located.append(Located(country, place or (country and place_of_country(country)) or None))
+        place = place or (country and place_of_country(country)) or None
+        located.append(replace(told[mirror.name], country=country, place=place))
     return tuple(located)
 
 
@@ -175,7 +186,9 @@ def build_releases(
     report: Report, config: TreeConfig, mirrors: tuple[Mirror, ...], health: Mapping[str, Health], sets: HostSets
 ) -> Releases:
     """The tree's versions and who carries them: the standard tree, modules, and versions that some mirrors lack."""
-    origin = {HostId(len(mirrors)): (config.primary_url,)} if config.primary_url else {}
+    origin: dict[HostId, tuple[str, ...]] = {}
+    if config.primary_url:
+        origin[HostId(len(mirrors))] = (config.primary_url,)
     standard = {HostId(number): mirror.urls for number, mirror in enumerate(mirrors)}
     modules = {
         module: {
@@ -186,6 +199,7 @@ def build_releases(
     by_version = {config.duplicated.get(version, version): standard for version in config.versions}
     by_version |= {f"{version}-{module}": modules[module] for module in modules for version in config.modules[module]}
     version_sets: dict[str, HostSetId] = {}
+    carriers = defaultdict(lambda: standard, by_version)
     for version, urls in by_version.items():
         spellings = {version, *(short for short, full in config.duplicated.items() if full == version)}
         missing = lacking(health, spellings)
@@ -196,7 +210,8 @@ def build_releases(
             report.warning("health", f"says that no mirror has version {version}: not believed")
             continue
         version_sets[version] = sets.add(carried | origin)
-    return Releases(
+        carriers[version] = carried
+    releases = Releases(
         versions=config.versions,
         duplicated=config.duplicated,
         vault=config.vault,
@@ -208,3 +223,61 @@ def build_releases(
         module_sets={module: sets.add(urls | origin) for module, urls in modules.items()},
         version_sets=version_sets,
     )
+    lacked = {HostId(number): mirror.lacking for number, mirror in enumerate(mirrors) if mirror.lacking}
+    known = {*config.versions, *config.duplicated, *config.duplicated.values(), *config.module_versions}
+    for host, patterns in lacked.items():
+        lacked[host] = _read_patterns(report.of(mirrors[host].path), patterns, known)
+    return replace(releases, directory_sets=_directory_sets(report, releases, mirrors, lacked, carriers, origin, sets))
+
+
+def _read_patterns(report: Report, patterns: tuple[str, ...], versions: Collection[str]) -> tuple[str, ...]:
+    """*patterns* from the base on: one that begins with no version is meant for each of them."""
+    read = []
+    for pattern in patterns:
+        first = compile_patterns([pattern.partition("/")[0]])
+        if any(first.fullmatch(version) for version in versions):
+            read.append(pattern)
+        else:
+            report.warning("lacking", f"{pattern!r} begins with no version: taken as */{pattern}")
+            read.append(f"*/{pattern}")
+    return tuple(read)
+
+
+def _directory_sets(
+    report: Report,
+    releases: Releases,
+    mirrors: tuple[Mirror, ...],
+    lacked: Mapping[HostId, tuple[str, ...]],
+    carriers: Mapping[str, Mapping[HostId, tuple[str, ...]]],
+    origin: dict[HostId, tuple[str, ...]],
+    sets: HostSets,
+) -> dict[str, HostSetId]:
+    """The directories that some hosts lack, and who carries them; patterns that match none are reported."""
+    if not lacked:
+        return {}
+    found: dict[str, HostSetId] = {}
+    made: dict[tuple[str, frozenset[HostId]], HostSetId] = {}
+    compiled = {host: [(pattern, compile_patterns([pattern])) for pattern in lacked[host]] for host in lacked}
+    used: set[tuple[HostId, str]] = set()
+    spellings: dict[str, list[str]] = {}
+    for spot in list_spots(releases):
+        if spot.on_mirrors:
+            spellings.setdefault(spot.full_name, [spot.full]).append(spot.name)
+    for name, (version, *names) in spellings.items():
+        missing = set()
+        for host, patterns in compiled.items():
+            for pattern, expression in patterns:
+                if any(expression.match(spelling) for spelling in (name, *names)):
+                    used.add((host, pattern))
+                    missing.add(host)
+        urls = carriers[version]
+        if missing & urls.keys():
+            key = version, frozenset(missing)
+            if key not in made:
+                made[key] = sets.add({host: urls[host] for host in urls if host not in missing} | origin)
+            found[name] = made[key]
+    for host, patterns in compiled.items():
+        for pattern, _ in patterns:
+            if (host, pattern) not in used:
+                report.of(mirrors[host].path).warning("lacking", f"{pattern!r} names no directory: without effect")
+    return found
