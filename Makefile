@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check coverage clients soak bench bench-short dist
+.PHONY: install run test check coverage clients soak countme bench bench-short dist
 
 install: $(INSTALLED)
 
@@ -51,9 +51,14 @@ clients:
 soak: install
 	$(BIN)/python -m tests.soak
 
+# The systems of a million made-up lines, as ours and Fedora's own tool count them: no row may differ.
+countme: install
+	$(BIN)/python -m tests.stats.fedora
+
 # How fast it is and what that costs, beside its targets: a table, curves and plots, in twenty minutes. bench-short fills
 # the table alone, in five. Reports go to benchmarks/results.
 bench bench-short:
 	.ci/install install benchmarks
 	$(MAKE) install
 	$(BIN)/python -m benchmarks $(if $(filter bench-short,$@),--quick)
+	$(BIN)/python -m benchmarks.stats_lines

@@ -12,6 +12,8 @@ import pytest
 
 from redirector.cli.main import main
 from redirector.cli.output import Exit
+from redirector.settings.option import option_table
+from redirector.settings.statistics import Statistics
 from tests.stats.rig import TARGET, Line, mirrormanager
 
 SEEN = replace(Line("/"), time="30/Nov/2026:00:10:00 +0000")
@@ -134,3 +136,8 @@ def test_wrong_usage(log: Path, words: tuple[str, ...]) -> None:
 def test_a_database_that_is_none(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stats("show", "--database", f"sqlite:///{log}") == Exit.FAILED
     assert str(log) in capsys.readouterr().err
+
+
+def test_the_options_stand_in_the_documentation() -> None:
+    page = Path(__file__).parents[2] / "docs" / "statistics.md"
+    assert option_table(Statistics) in page.read_text(), "replace the page's table by this one"
