@@ -31,8 +31,10 @@ put(const char *text, size_t size)
         body = grown;
         room = more;
     }
-    memcpy(body + filled, text, size);
-    filled += size;
+    if (size > 0) {  /* nothing may be copied from nowhere, not even nothing (C17, 7.24.1) */
+        memcpy(body + filled, text, size);
+        filled += size;
+    }
     return 0;
 }
 

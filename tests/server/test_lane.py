@@ -118,6 +118,27 @@ REQUESTS = {
     "folded": request_of(LIST, "X-Forwarded-For: 10.1.0.1", "A: b\r\n c"),
     "no HTTP": b"GET /mirrorlist?repo=fedora-40&arch=x86_64\r\n\r\n",
     "two requests": request_of(LIST, "X-Forwarded-For: 10.1.0.1") + request_of(METALINK, "X-Forwarded-For: 10.2.0.1"),
+    "keep-alive of HTTP/1.0, then 1.1": request_of(LIST, "Connection: keep-alive", version="1.0")
+    + request_of(METALINK),
+    "behind a close": request_of(LIST, "Connection: close") + request_of(METALINK),
+    "rubbish behind a close": request_of(LIST, "Connection: close") + b"\x00\x01 rubbish\r\n\r\n",
+    "rubbish behind a request": request_of(LIST) + b"\x00\x01 rubbish\r\n\r\n",
+    "offered upgrade": request_of(LIST, "Connection: Upgrade", "Upgrade: h2c") + request_of(METALINK),
+    "offered web socket": request_of(LIST, "Connection: Upgrade", "Upgrade: websocket") + request_of(METALINK),
+    "HTTP/2.0": request_of(LIST, version="2.0"),
+    "preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/1.2": request_of(LIST, version="1.2"),
+    "HTTP/0.9": request_of(LIST, version="0.9"),
+    "space in the target": request_of(LIST + " x"),
+    "tab in the target": request_of(LIST + "\tx"),
+    "line end in the target": request_of(LIST + "\nX: a"),
+    "request line within a header": b"GET /x HTTP/1.0\r\nX: /y HTTP/1.1\r\nHost: a\r\n\r\n",
+    "NUL in the address": request_of(LIST, "X-Forwarded-For: 10.1.0.1\0"),
+    "CR in the address": request_of(LIST, "X-Forwarded-For: 10.1.0.1\rX: y"),
+    "LF in the address": request_of(LIST, "X-Forwarded-For: 10.1.0.1\nX: y"),
+    "long address": request_of(LIST, "X-Forwarded-For: " + "10.1.0.1, " * 900),
+    "address at the limit": request_of(LIST, "X-Forwarded-For: " + " " * 8100 + "10.1.0.1"),
+    "8-bit address": request_of(LIST, "X-Forwarded-For: \xe4"),
     "two at once, one odd": request_of(LIST, "X-Forwarded-For: 10.1.0.1")
     + request_of("/x", "X-Forwarded-For: 10.2.0.1"),
 }
@@ -148,6 +169,45 @@ async def test_a_request_may_be_cut_at_every_byte(service: Service, name: str) -
 
 async def test_the_lane_opens_again_behind_the_general_way(service: Service) -> None:
     packets = [REQUESTS["HEAD"], REQUESTS["list"], REQUESTS["two requests"], REQUESTS["metalink"]]
+    await assert_same(service, packets)
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        ("keep-alive of HTTP/1.0, then 1.1", [200, 200]),
+        ("behind a close", [200]),
+        ("rubbish behind a close", [200]),
+        ("rubbish behind a request", [200, 400]),
+        ("offered upgrade", [200, 200]),
+        ("offered web socket", [200, 200]),
+        ("HTTP/2.0", [505]),
+        ("preface of HTTP/2", [400]),
+        ("space in the target", [400]),
+        ("line end in the target", [505]),
+        ("request line within a header", [404]),
+        ("NUL in the address", [400]),
+        ("CR in the address", [400]),
+        ("LF in the address", [400]),
+        ("long address", [431]),
+    ],
+)
+async def test_each_request_has_its_answer_and_nothing_else_has_one(
+    service: Service, name: str, statuses: list[int]
+) -> None:
+    for lane in (False, True):
+        written, _ = await exchange(service, lane, [REQUESTS[name]])
+        assert [int(status) for status in re.findall(rb"^HTTP/1\.[01] (\d+) ", written, re.M)] == statuses
+
+
+PIECES = st.sampled_from(
+    [*REQUESTS.values(), b"\r\n", b"\n", b"\0", b" ", b"GET ", b" HTTP/1.1\r\n", b"Host: a\r\n", b"X-Forwarded-For: "]
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(packets=st.lists(st.lists(PIECES, min_size=1, max_size=4).map(b"".join), min_size=1, max_size=4))
+async def test_any_pieces_give_the_same_bytes(service: Service, packets: list[bytes]) -> None:
     await assert_same(service, packets)
 
 

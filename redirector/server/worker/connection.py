@@ -14,13 +14,14 @@ import re
 import struct
 import termios
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from redirector.answer.answer import Answer, Kind
 from redirector.server.between.listeners import NOBODY, peer_of
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("redirector.server")
 
 END_OF_HEADERS = b"\r\n\r\n"
+VERSIONS = (HttpVersion10, HttpVersion11)
+
+_WRONG_VERSION = BadStatusLine("a version of HTTP that is not spoken here")
 
 MAX_HEADER_BYTES = 65_536
 """How much of a request is read before its end must have come; aiohttp limits a line, and the number of lines."""
@@ -102,8 +106,13 @@ class Connection(RequestHandler):
         was_whole = self.whole
         if data:
             self.received = time.perf_counter()
-            self._ending = (self._ending + data)[-len(END_OF_HEADERS) :]
-        super().data_received(data)
+        for part in self._split(data):
+            super().data_received(part)
+            self._upgraded, self._message_tail = False, b""  # an offer that nobody takes up (RFC 9110, 7.8)
+        for place in range(before, len(self._messages)):
+            message, _ = self._messages[place]
+            if not isinstance(message, _ErrInfo) and message.version not in VERSIONS:
+                self._messages[place] = (_ErrInfo(505, _WRONG_VERSION, ""), EMPTY_PAYLOAD)
         messages = list(self._messages)[before:]
         if not data and not messages:
             return
@@ -119,6 +128,22 @@ class Connection(RequestHandler):
         self._held_bytes = 0 if messages or was_whole else self._held_bytes + len(data)
         if self._held_bytes > MAX_HEADER_BYTES and not self.whole and self._awaits_request:
             self.hang_up(431, "the headers are too long")
+
+    def _split(self, data: bytes) -> Iterator[bytes]:
+        """*data* cut behind each end of headers, as far as a parser should see it at once.
+
+        aiohttp's parser forgets a request that it has read when what stands behind it is wrong, or is behind a request
+        for the connection to be closed.
+        """
+        if not data:
+            yield data
+        while data:
+            seen = self._ending + data
+            end = seen.find(END_OF_HEADERS, max(0, len(self._ending) - len(END_OF_HEADERS) + 1))
+            cut = len(data) if end < 0 else end + len(END_OF_HEADERS) - len(self._ending)
+            part, data = data[:cut], data[cut:]
+            self._ending = (self._ending + part)[-len(END_OF_HEADERS) :]
+            yield part
 
     @property
     def idle(self) -> bool:
@@ -211,7 +236,9 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what is no HTTP, with neither a line nor a stack trace: it is the client's doing."""
-        if status >= 500:
+        if status == 505:
+            text = b"HTTP/1.1 and HTTP/1.0 are spoken here\n"
+        elif status >= 500:
             _log.error("a request failed outside its handler", exc_info=exc)
             text = b"this should not have happened, and is in the server's log\n"
         elif isinstance(exc, LineTooLong):
