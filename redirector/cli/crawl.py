@@ -33,6 +33,7 @@ from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job, read_file
 from redirector.settings.network import Network, database_url
 from redirector.settings.serving import Config
+from redirector.stats.spread import keep_propagation
 from redirector.store.opening import Store, open_store
 
 log = logging.getLogger("redirector.health")
@@ -123,8 +124,8 @@ async def _run(job: Job, arguments: argparse.Namespace) -> int:
             if arguments.host:
                 return await _until(stop, _visit_one(job, crawler, probes, arguments))
             if once:
-                return await _until(stop, _crawl_once(job, crawler, arguments, begun))
-            return await _serve(job, crawler, stop)
+                return await _until(stop, _crawl_once(job, crawler, store, arguments, begun))
+            return await _serve(job, crawler, store, stop)
         finally:
             await probes.close()
             await _keep_spent(store, job, pace)
@@ -151,15 +152,21 @@ def _health_path(job: Job, world: World | None) -> str | None:
     return job.network.health or (world.health if world else None)
 
 
-async def _serve(job: Job, crawler: Crawler, stop: asyncio.Event) -> int:
+async def _serve(job: Job, crawler: Crawler, store: Store, stop: asyncio.Event) -> int:
     world = await asyncio.to_thread(_loader(job), {}, time.time())
-    service = Service(crawler, _health_path(job, world), job.crawl.interval_s * job.crawl.pace, time.time)
+
+    async def keep_spread(made: Round) -> None:
+        if made.world is not None:
+            await keep_propagation(store, made.world.masters, job.crawl.vantage, int(made.at), always=False)
+
+    interval_s = job.crawl.interval_s * job.crawl.pace
+    service = Service(crawler, _health_path(job, world), interval_s, time.time, keep_spread)
     async with listen(service, job.crawl.crawl_metrics):
         await service.run(stop)
     return Exit.DONE
 
 
-async def _crawl_once(job: Job, crawler: Crawler, arguments: argparse.Namespace, begun: float) -> int:
+async def _crawl_once(job: Job, crawler: Crawler, store: Store, arguments: argparse.Namespace, begun: float) -> int:
     made = await crawler.round(Wanted(since=begun))
     assert made is not None
     path = _health_path(job, made.world)
@@ -168,6 +175,8 @@ async def _crawl_once(job: Job, crawler: Crawler, arguments: argparse.Namespace,
         return print_result(as_json(_json_of(made)), Exit.FAILED) if arguments.json else Exit.FAILED
     if path and made.entries:
         write_file(path, render_health(made.entries, made.at))
+    if made.world is not None:
+        await keep_propagation(store, made.world.masters, job.crawl.vantage, int(made.at))
     if arguments.json:
         return print_result(as_json(_json_of(made)), Exit.DONE)
     return print_result(table_of(made), Exit.DONE)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
@@ -33,13 +33,22 @@ class Service:
 
     path      of the health file; None: none is written
     interval_s  between visits, as the clock on the wall sees it
+    then      what else follows a round that concluded something
     """
 
-    def __init__(self, crawler: Crawler, path: str | None, interval_s: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        crawler: Crawler,
+        path: str | None,
+        interval_s: float,
+        now: Callable[[], float],
+        then: Callable[[Round], Awaitable[object]] | None = None,
+    ) -> None:
         self._crawler = crawler
         self._path = path
         self._interval_s = interval_s
         self._now = now
+        self._then = then
         self._entries: Mapping[str, Entry] = {}
         self._checked = 0.0
         self._written = 0.0
@@ -54,6 +63,7 @@ class Service:
             made = await self._attempt(stop)
             if made is not None:
                 self.take(made)
+                await self._follow(made)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), tick_s)
 
@@ -74,6 +84,14 @@ class Service:
             for each in (task, stopped):
                 each.cancel()
             await asyncio.wait({task, stopped})
+
+    async def _follow(self, made: Round) -> None:
+        if self._then is None or made.void or not made.results:
+            return
+        try:
+            await self._then(made)
+        except StoreError as error:
+            log.error("%s", error)
 
     def take(self, made: Round) -> None:
         """What a round found is told."""

@@ -247,8 +247,14 @@ async def list_countme(
 
 async def trim_statistics(connection: AsyncConnection, before_day: str, before: int) -> int:
     """Forget what single rows of requests of days before *before_day* say, and what single logs with no line since
-    *before* (epoch seconds) added; how many rows went. What they add up to stays."""
+    *before* (epoch seconds) added, and all but a day's last rows of propagation; how many rows of requests went. What
+    they add up to stays."""
     gone = await connection.execute(delete(access).where(access.c.day < before_day))
+    old = propagation.c.run < before
+    last = (
+        select(func.max(propagation.c.run)).where(old).group_by(propagation.c.run // 86_400, propagation.c.repository)
+    )
+    await connection.execute(delete(propagation).where(old, propagation.c.run.not_in(last)))
     await connection.execute(update(logs).where(logs.c.newest < before).values(counted=None))
     return gone.rowcount
 
@@ -294,6 +300,11 @@ async def list_propagation(
         query = query.where(propagation.c.repository == repository)
     found = await connection.execute(query.order_by(propagation.c.run, propagation.c.repository))
     return tuple(PropagationRow(**row) for row in found.mappings())
+
+
+async def find_last_run(connection: AsyncConnection) -> int:
+    """When propagation was kept last, epoch seconds; 0: never."""
+    return await connection.scalar(select(func.max(propagation.c.run))) or 0
 
 
 async def find_last_day(connection: AsyncConnection) -> str | None:

@@ -21,6 +21,7 @@ from redirector.store.statistics import (
     list_margins,
     list_propagation,
     list_traffic,
+    trim_statistics,
 )
 
 DAY_S = 86_400
@@ -105,6 +106,16 @@ async def test_propagation_is_counted_by_run_and_repository(store: Store) -> Non
         "2026-11-28T06:00:00Z,baseos-9,4,0,0,0,0\n"
         "2026-11-28T06:00:00Z,epel-9,1,0,0,1,1\n"
     )
+
+
+async def test_old_propagation_keeps_a_day_s_last_run(store: Store) -> None:
+    runs = [10 * DAY_S + hour * 3600 for hour in (0, 7, 23)] + [11 * DAY_S, 200 * DAY_S, 200 * DAY_S + 3600]
+    async with store.write() as connection:
+        for run in runs:
+            await add_propagation(connection, count_propagation(run, {"epel-9": [NO_INFO]}))
+        await trim_statistics(connection, "1970-04-11", 100 * DAY_S)
+    async with store.read() as connection:
+        assert [row.run for row in await list_propagation(connection)] == runs[2:]
 
 
 def margins_of(day: str, **requests: int) -> Iterator[Margin]:
