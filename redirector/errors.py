@@ -37,6 +37,16 @@ class ConfigError(Exception):
 
 
 @dataclass(eq=False)
+class ConfigErrors(ConfigError):
+    """Several at once, of one key; the fields are those of the first."""
+
+    errors: Sequence[ConfigError] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
+
+
+@dataclass(eq=False)
 class SnapshotError(Exception):
     """The operator must act: these inputs cannot be served. Holds every problem, not only the first."""
 
@@ -74,3 +84,20 @@ class FormatError(Exception):
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(eq=False)
+class MasterError(Exception):
+    """The operator must act, or wait: a master cannot be read as a whole. What was known of it stays.
+
+    master   where it is, as the operator named it, without password
+    reason   what is wrong
+    way_out  what would be right
+    """
+
+    master: str
+    reason: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"{self.master}: {self.reason}: {self.way_out}"

@@ -32,3 +32,13 @@ def read_bytes(path: str, limit_bytes: int) -> bytes:
 def explain_failure(error: OSError | ValueError) -> str:
     """One line for people: without the errno and the path, which stands in front already."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def replace_file(path: str, raw: bytes) -> None:
+    """Put *raw* at *path*, whole or not at all: written beside it, then renamed. Raises OSError."""
+    fresh = f"{path}.new"
+    with open(fresh, "wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)

@@ -126,13 +126,11 @@ class HostSet:
     urls        host -> base URLs as listed, without trailing slash; its keys are the hosts of the set, private ones too
     public      hosts that strangers may have, in the file's order (MirrorManager: `Global`)
     by_country  upper-case ISO code -> public hosts there, in the file's order
-    twins       host -> another one with the same URLs: a list shows one of them
     """
 
     urls: Mapping[HostId, tuple[str, ...]]
     public: tuple[HostId, ...]
     by_country: Mapping[str, tuple[HostId, ...]]
-    twins: Mapping[HostId, HostId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,11 @@ def load_job(job: type[T], flags: Flags) -> T:
     return job(**_read_job(job, flags, _document_of(flags))[0])
 
 
+def load_key(job: type, key: str, flags: Flags) -> object | None:
+    """The value of one *key* of *job*, for commands that can do without the others; None when nobody gave one."""
+    return _read_job(job, flags, _document_of(flags))[0].get(key)
+
+
 def _document_of(flags: Flags) -> Document:
     path = flags.get("config")
     return read_file(path) if isinstance(path, str) else Document()

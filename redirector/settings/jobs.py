@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from redirector.settings.crawl import Crawl
+from redirector.settings.masters import Masters
 from redirector.settings.network import Network
 from redirector.settings.registry import Registry, RegistryAtTop
+from redirector.settings.scanning import Scanning
 from redirector.settings.serving import Config
 from redirector.settings.statistics import Statistics
 
-JOBS: tuple[type, ...] = (Config, Network, Crawl, Statistics, Registry, RegistryAtTop)
+JOBS: tuple[type, ...] = (Config, Network, Masters, Scanning, Crawl, Statistics, Registry, RegistryAtTop)
 
 
 def section_of(job: type) -> str:

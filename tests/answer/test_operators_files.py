@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from redirector.locate.geoip import Location
-from redirector.model import Problem, Severity
-from redirector.snapshot.check import check_catalog
-from tests.rig import GEO, Rig, mirror, rig, rig_of
+from tests.rig import GEO, Rig, rig_of
 from tests.sources.tree import load, mirror_text, problems_of
 
 CONFIG = """\
@@ -145,41 +143,3 @@ def test_near_mirrors_in_the_clients_own_as_come_before_the_others(tmp_path: Pat
     inside = [served.hosts(BASEOS, f"10.1.64.{n}") for n in range(40)]
     assert {hosts[0] for hosts in inside} == {"b"} and {hosts[-1] for hosts in inside} == {"far"}
     assert {served.hosts(BASEOS, f"10.1.1.{n}")[0] for n in range(60)} == set("abcd")
-
-
-def test_one_url_of_two_entries_is_listed_once_and_counts_once(tmp_path: Path) -> None:
-    shared = "address: {https: 'https://shared.example.net/linux/'}"
-    files = {
-        "east": mirror_text("east", shared),
-        "west": mirror_text("west", shared, "geolocation: {country: US}"),
-        "south": mirror_text("south", shared),
-        "third": mirror_text("third"),
-        "part": mirror_text("part", "address: {https: 'https://third/pub/', http: 'http://part/pub'}"),
-    }
-    served, _ = serve(tmp_path, files)
-    orders = [served.hosts(BASEOS, f"10.1.{n // 250}.{n % 250}") for n in range(3000)]
-    assert {tuple(sorted(order)) for order in orders} == {("shared.example.net", "third", "third")}
-    assert abs(Counter(order[0] for order in orders)["shared.example.net"] / 3000 - 1 / 3) < 0.05
-    assert served.hosts(BASEOS, "10.3.0.1")[0] == "shared.example.net"
-    everything = served.urls("/mirrorlist/9/baseos?protocol=http,https")
-    assert len(everything) == len(set(everything)) == 4
-    assert [problem for problem in check_catalog(load(tmp_path, {}, CONFIG), ()) if problem.key.startswith("URL")] == [
-        Problem(Severity.WARNING, str(tmp_path), f"URL {url}", f"is of {names}: listed once")
-        for url, names in (
-            ("https://shared.example.net/linux", "east, south, west"),
-            ("https://third/pub", "part, third"),
-        )
-    ]
-
-
-def test_a_mirror_at_the_primary_url_is_listed_once(tmp_path: Path) -> None:
-    served, _ = serve(tmp_path, {"a": mirror_text("a"), "b": mirror_text("b")}, CONFIG + "primary_url: https://a/pub\n")
-    assert served.hosts(BASEOS) == ["b", "a"]
-
-
-@pytest.mark.parametrize("compatibility", [None, "mirrormanager"])
-def test_two_hosts_of_a_snapshot_with_one_url_are_listed_once_but_as_today(compatibility: str | None) -> None:
-    hosts = [mirror("a", "DE", "https://shared/pub"), mirror("b", "DE", "https://shared/pub"), mirror("c", "DE")]
-    served = rig(*hosts, compatibility=compatibility)
-    listed = served.hosts("/mirrorlist?repo=fedora-40&arch=x86_64")
-    assert sorted(listed) == ["c", "shared"] if compatibility is None else ["c", "shared", "shared"]

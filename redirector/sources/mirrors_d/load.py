@@ -69,6 +69,18 @@ def load_tree(path: str, now: float, remembered: Remembered = NOTHING, *, heed_h
     return _load_catalog(inputs, path, config, mirrors, NOTHING if config.primary_history else remembered, now)
 
 
+def find_primary(path: str) -> str | None:
+    """The folder of the master's copy that the tree at *path* names; None when it names none.
+
+    raises  SnapshotError when there is no readable `config.yml`
+    """
+    inputs = Inputs(Report(path))
+    config = _load_config(inputs, path)
+    if config is None:
+        raise SnapshotError(tuple(inputs.report.problems))
+    return config.primary
+
+
 def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
     config_path = os.path.join(path, CONFIG_FILE)
     parsed = inputs.find_yaml(config_path, "nothing can be served", fatal=True, texts=TEXT_KEYS_OF_CONFIG)

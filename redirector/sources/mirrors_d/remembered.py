@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from redirector.files import read_bytes
+from redirector.files import read_bytes, replace_file
 from redirector.model import Directory, FileDetail
 from redirector.sources.mirrors_d.primary import REPOMD
 
@@ -72,7 +72,12 @@ def render_remembered(
         for (name, file), versions in sorted(details.items())
         if file == REPOMD and name.endswith(_METADATA) and not _is_alias(directories.get(name))
     }
-    return msgspec.json.encode(_File(1, found))
+    return render_details(found)
+
+
+def render_details(versions: Remembered) -> bytes:
+    """The file of *versions*."""
+    return msgspec.json.encode(_File(1, dict(versions)))
 
 
 def _is_alias(directory: Directory | None) -> bool:
@@ -87,10 +92,5 @@ def keep_remembered(state: str, raw: bytes) -> bool:
             return False
     except (OSError, ValueError):
         os.makedirs(state, exist_ok=True)
-    fresh = f"{path}.new"
-    with open(fresh, "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+    replace_file(path, raw)
     return True

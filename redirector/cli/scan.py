@@ -1,0 +1,178 @@
+"""`redirector scan`: read the masters, and keep what is there and since which push."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from redirector.cli.options import add_options, flags_of
+from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.errors import ConfigError, MasterError, SnapshotError, StoreError
+from redirector.files import replace_file
+from redirector.master.details import metadata_of
+from redirector.master.scanning import Outcome, Scanned, scan_all
+from redirector.settings.file import Flags, load_config, load_job, load_key
+from redirector.settings.masters import Master, Masters, Reading
+from redirector.settings.network import Network, database_url
+from redirector.settings.scanning import Scanning
+from redirector.settings.serving import Config
+from redirector.sources.mirrors_d.load import find_primary
+from redirector.sources.mirrors_d.remembered import render_details
+from redirector.store.opening import open_store
+
+PROGRESS_S = 0.2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is read, and where it is kept."""
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    add_options(parser, Scanning)
+    add_options(parser, Network, ("database",))
+    add_options(parser, Config, ("config", "source", "state"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Scan, print what was found, and write the details."""
+    flags = flags_of(arguments)
+    settings = load_job(Scanning, flags)
+    database = find_database(flags)
+    masters = load_job(Masters, flags).masters
+    try:
+        if masters is None:
+            masters = default_masters(load_config(flags).source)
+        scanned = asyncio.run(_scan(masters, database, settings)) if masters else ()
+        if settings.details and scanned:
+            found = metadata_of(each.contents for each in scanned if each.contents)
+            replace_file(settings.details, render_details(found))
+    except (SnapshotError, StoreError, MasterError) as error:
+        say(str(error))
+        return Exit.FAILED
+    except OSError as error:
+        say(f"{settings.details}: {error.strerror}")
+        return Exit.FAILED
+    for each in scanned:
+        for problem in (*each.problems, *([each.reason] if each.reason else ())):
+            say(problem)
+    outcome = Exit.FAILED if any(each.outcome is Outcome.FAILED for each in scanned) else Exit.DONE
+    if not scanned:
+        say("nothing to scan: what a snapshot says of its files is the master's word")
+    text = as_json({"masters": [_row(each) for each in scanned]}) if arguments.json else _table(scanned)
+    return print_result(text, outcome)
+
+
+def find_database(flags: Flags) -> str:
+    """The store's URL; without one that is named, `health.db` in the folder of copies, where `crawl` looks too."""
+    network = load_job(Network, flags)
+    state = load_key(Config, "state", flags)
+    if network.database is None and isinstance(state, str):
+        return f"sqlite:///{os.path.join(state, 'health.db')}"
+    config = flags.get("config")
+    return database_url(network, config if isinstance(config, str) else None)
+
+
+def default_masters(source: str) -> tuple[Master, ...]:
+    """What is scanned where nobody says: a tree's `primary`; of a snapshot nothing.
+
+    raises  ConfigError, SnapshotError
+    """
+    if not os.path.isdir(source):
+        return ()
+    primary = find_primary(source)
+    if primary is None:
+        way_out = "the tree's config.yml names no primary: name one there, or say under masters what to read"
+        raise ConfigError(source, "masters", None, way_out)
+    return (Master(category="", top="", reading=Reading.PATH, place=primary),)
+
+
+async def _scan(masters: Sequence[Master], database: str, settings: Scanning) -> tuple[Scanned, ...]:
+    progress = _Progress()
+    async with await open_store(database) as store:
+        try:
+            return await scan_all(masters, store, progress.show, allow_shrink=settings.allow == "shrink")
+        finally:
+            progress.end()
+
+
+@dataclass(slots=True)
+class _Progress:
+    """A line on the terminal that counts; nothing where nobody watches."""
+
+    _next: float = 0.0
+    _shown: bool = field(default=False)
+
+    def show(self, master: Master, entries: int) -> None:
+        if not sys.stderr.isatty() or time.monotonic() < self._next:
+            return
+        self._next, self._shown = time.monotonic() + PROGRESS_S, True
+        print(f"\r\x1b[K{one_line(master.category or master.place)}: {entries:,} entries", end="", file=sys.stderr)
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _row(scanned: Scanned) -> dict[str, object]:
+    """What is said of one master."""
+    contents = scanned.contents
+    row: dict[str, object] = {
+        "category": scanned.master.category,
+        "master": scanned.master.place,
+        "outcome": scanned.outcome.value,
+        "directories": 0,
+        "secret": 0,
+        "files": 0,
+        "repositories": 0,
+        "changed": scanned.changed,
+        "push": None,
+        "pushed": None,
+        "generation": None,
+        "checked": None,
+        "duration_s": round(scanned.duration_s, 3),
+        "problems": list(scanned.problems),
+        "reason": scanned.reason,
+    }
+    if contents:
+        row |= {
+            "directories": len(contents.directories),
+            "secret": sum(directory.secret for directory in contents.directories),
+            "files": sum(directory.count for directory in contents.directories),
+            "repositories": sum(directory.path.endswith(b"repodata") for directory in contents.directories),
+            "push": contents.push,
+            "pushed": contents.pushes[0].seen if contents.pushes else None,
+            "generation": contents.generation,
+            "checked": contents.checked,
+        }
+    return row
+
+
+_COLUMNS = ("category", "outcome", "directories", "secret", "files", "repositories", "changed", "push")
+
+
+def _table(scanned: Sequence[Scanned]) -> str:
+    if not scanned:
+        return ""
+    table: list[list[str]] = [list(_COLUMNS)]
+    for each in scanned:
+        row = _row(each) | {"category": each.master.category or each.master.place}
+        table.append([_cell(row[name]) for name in _COLUMNS])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "".join(_line(cells, widths) for cells in table)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Texts to the left, numbers to the right."""
+    texts = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
+    return "  ".join(texts + numbers).rstrip() + "\n"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else one_line(str(value))

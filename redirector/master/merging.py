@@ -1,0 +1,295 @@
+"""What a listing says, and what was known before, become what is known now: which push changed what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from redirector.errors import FormatError, MasterError
+from redirector.master.formats import hash_file, parse_checksums, parse_release, parse_repomd, show
+from redirector.master.gathering import NEWEST_FILES, ListedDirectory, ListedFile
+from redirector.master.names import REPOMD, is_checksums, is_index
+from redirector.master.naming import name_repositories
+from redirector.model import FileDetail
+from redirector.settings.repository_rules import Rule
+from redirector.store.directories import (
+    Contents,
+    MasterDirectory,
+    MasterFile,
+    Push,
+    Version,
+    pack_files,
+    pack_versions,
+)
+
+KEPT_VERSIONS = 16
+"""Of one file. Repositories that are pushed every hour are behind by no more for long."""
+
+Content = bytes | FileDetail | None
+"""What was read of a file: all of it; of a large one its hashes alone; None: nothing."""
+
+_HASHES = ("sha256", "sha512", "sha1", "md5")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One reading of a category's master.
+
+    contents     path and name below the top -> what was read of a file that `find_wanted` asked for
+    checksums    path below the top -> kind -> hex: what the list itself says
+    """
+
+    category: str
+    top: str
+    now: int
+    validator: bytes
+    directories: Sequence[ListedDirectory]
+    contents: Mapping[bytes, Content] = field(default_factory=dict)
+    checksums: Mapping[bytes, Mapping[str, str]] = field(default_factory=dict)
+    rules: Sequence[Rule] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What is known now, how many directories differ from before, and what of the master cannot be read."""
+
+    contents: Contents
+    changed: int
+    problems: tuple[str, ...]
+
+
+def find_wanted(known: Contents | None, directories: Iterable[ListedDirectory]) -> Iterator[bytes]:
+    """Paths of the files whose content is needed: all indexes of a directory in which one, or an image, is new."""
+    for directory in directories:
+        if directory.secret or not directory.kept:
+            continue
+        before = known and known.find(directory.path)
+        versions = before.versions if before else {}
+        if all(_is_as_known(file, versions.get(file.name, ())) for file in directory.kept):
+            continue
+        yield from (join(directory.path, file.name) for file in directory.kept if is_index(file.name))
+
+
+def _is_as_known(file: ListedFile, versions: Sequence[Version]) -> bool:
+    return bool(versions) and (versions[0].listed, versions[0].detail.size_bytes) == (file.time, file.size_bytes)
+
+
+def join(path: bytes, name: bytes) -> bytes:
+    """The path of *name* in the directory *path*."""
+    return path + b"/" + name if path else name
+
+
+def check_plausible(master: str, known: Contents | None, directories: Sequence[ListedDirectory]) -> None:
+    """Raise MasterError for a master that is empty, or lost half of what was known of it."""
+    counts = _count(directories)
+    if not counts.files:
+        raise MasterError(master, "empty", "see whether it is mounted and complete")
+    if known is None:
+        return
+    before = _count(known.directories)
+    for name, now, then in zip(("directories", "files", "repositories"), counts, before, strict=True):
+        if then > 1 and now * 2 <= then:
+            way_out = "see whether it is complete; if that is meant, scan with --allow shrink"
+            raise MasterError(master, f"half gone: {now:,} {name} where {then:,} were", way_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    directories: int
+    files: int
+    repositories: int
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((self.directories, self.files, self.repositories))
+
+
+def _count(directories: Sequence[ListedDirectory] | Sequence[MasterDirectory]) -> _Counts:
+    repositories = sum(each.path.rpartition(b"/")[2] == b"repodata" for each in directories)
+    return _Counts(len(directories), sum(each.count for each in directories), repositories)
+
+
+def merge(known: Contents | None, scan: Scan) -> Merged:
+    """What is known of a category after *scan*; *known* is what was before it.
+
+    A file's push is that of the scan that first saw it; at the first scan of all it has the file's own time.
+    """
+    number = known.push + 1 if known else 1
+    merger = _Merger(scan, number, first=known is None)
+    before = {directory.path: directory for directory in known.directories} if known else {}
+    directories = tuple(merger.merge(before.pop(each.path, None), each) for each in scan.directories)
+    gone = len(before)
+    changed = merger.changed + gone
+    if known is None:
+        seen = max((directory.changed for directory in directories), default=scan.now)
+        pushes: tuple[Push, ...] = (Push(1, seen, changed),)
+    elif changed:
+        pushes = (Push(number, scan.now, changed), *known.pushes)
+    else:
+        number, pushes = known.push, known.pushes
+    contents = Contents(
+        category=scan.category,
+        top=scan.top,
+        generation=_generation(known, directories),
+        push=number,
+        checked=scan.now,
+        read=scan.now,
+        validator=scan.validator,
+        directories=directories,
+        pushes=pushes,
+        repositories=name_repositories(scan.rules, directories),
+    )
+    return Merged(contents, changed, tuple(merger.problems))
+
+
+def _generation(known: Contents | None, directories: Sequence[MasterDirectory]) -> int:
+    if known is None:
+        return 1
+    same = len(known.directories) == len(directories) and all(
+        old.path == new.path for old, new in zip(known.directories, directories, strict=True)
+    )
+    return known.generation if same else known.generation + 1
+
+
+@dataclass(slots=True)
+class _Merger:
+    scan: Scan
+    push: int
+    first: bool
+    changed: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def merge(self, before: MasterDirectory | None, listed: ListedDirectory) -> MasterDirectory:
+        if (
+            before
+            and (before.digest, before.secret, before.count) == (listed.digest, listed.secret, listed.count)
+            and not self._was_read(listed)
+        ):
+            return before
+        # What was secret is new to mirrors from the moment when it may be seen.
+        old = before if before and not (before.secret and not listed.secret) else None
+        versions = {} if listed.secret else self._versions(old, listed)
+        files = () if listed.secret else tuple(self._file(old, file) for file in listed.newest)
+        packed_files, packed_versions = pack_files(files), pack_versions(versions)
+        is_same = before is not None and (before.digest, before.secret, before.count, before.packed_versions) == (
+            listed.digest,
+            listed.secret,
+            listed.count,
+            packed_versions,
+        )
+        if before and is_same:
+            return before
+        self.changed += 1
+        return MasterDirectory(
+            path=listed.path,
+            changed=self._changed(listed, files, versions),
+            push=self.push,
+            secret=listed.secret,
+            count=listed.count,
+            digest=listed.digest,
+            packed_files=packed_files,
+            packed_versions=packed_versions,
+        )
+
+    def _was_read(self, listed: ListedDirectory) -> bool:
+        return any(join(listed.path, file.name) in self.scan.contents for file in listed.kept)
+
+    def _changed(
+        self, listed: ListedDirectory, files: Sequence[MasterFile], versions: Mapping[bytes, tuple[Version, ...]]
+    ) -> int:
+        if not self.first:
+            return self.scan.now
+        if REPOMD in versions:
+            return versions[REPOMD][0].seen
+        return min(files[0].time if files else listed.time, self.scan.now)
+
+    def _file(self, before: MasterDirectory | None, file: ListedFile) -> MasterFile:
+        return MasterFile(file.name, file.size_bytes, file.time, self._seen(before, file))
+
+    def _seen(self, before: MasterDirectory | None, file: ListedFile) -> int:
+        own = min(file.time, self.scan.now)
+        if self.first:
+            return own
+        if before is None:
+            return self.scan.now
+        known = before.files
+        for old in known:
+            if (old.name, old.size_bytes, old.time) == (file.name, file.size_bytes, file.time):
+                return old.seen
+        # Of more files than are kept one may have been there all the time, behind newer ones that are gone now.
+        if len(known) == NEWEST_FILES and file.time <= known[-1].time and all(old.name != file.name for old in known):
+            return own
+        return self.scan.now
+
+    # Indexes and images
+
+    def _versions(self, before: MasterDirectory | None, listed: ListedDirectory) -> dict[bytes, tuple[Version, ...]]:
+        known = before.versions if before else {}
+        sums = self._image_sums(listed)
+        found = {}
+        for file in listed.kept:
+            old = known.get(file.name, ())
+            detail = self._detail(listed.path, file, sums.get(file.name))
+            if detail is None:
+                if old and _is_as_known(file, old):
+                    found[file.name] = old
+                continue
+            found[file.name] = self._put(old, file, detail)
+        return found
+
+    def _image_sums(self, listed: ListedDirectory) -> dict[bytes, dict[str, str]]:
+        """What the lists of checksums in a directory say of the files beside them."""
+        sums: dict[bytes, dict[str, str]] = {}
+        for file in listed.kept:
+            raw = self.scan.contents.get(join(listed.path, file.name))
+            if not is_checksums(file.name) or not isinstance(raw, bytes):
+                continue
+            try:
+                for name, hashes in parse_checksums(raw).items():
+                    sums.setdefault(name, {}).update(hashes)
+            except FormatError as error:
+                self._note(listed.path, file.name, error)
+        return sums
+
+    def _detail(self, path: bytes, file: ListedFile, sums: Mapping[str, str] | None) -> FileDetail | None:
+        """Hashes, size and time of *file*; None where nothing new is known of it."""
+        full = join(path, file.name)
+        if is_index(file.name):
+            content, sums = self.scan.contents.get(full), self.scan.checksums.get(full)
+            detail = self._parse(path, file, content) if isinstance(content, bytes) else content
+            # Where the list says something else, what was read is of an earlier or a later push.
+            if detail and all(getattr(detail, kind) == value for kind, value in (sums or {}).items()):
+                return detail if detail.timestamp else replace(detail, timestamp=file.time)
+        else:
+            sums = {**(self.scan.checksums.get(full) or {}), **(sums or {})}
+        return FileDetail(file.time, file.size_bytes, **sums) if sums else None
+
+    def _parse(self, path: bytes, file: ListedFile, raw: bytes) -> FileDetail | None:
+        try:
+            if file.name == REPOMD:
+                return parse_repomd(raw).detail
+            if file.name in (b"Release", b"InRelease"):
+                return parse_release(raw).detail
+        except FormatError as error:
+            self._note(path, file.name, error)
+            return None
+        return hash_file(raw)
+
+    def _put(self, old: tuple[Version, ...], file: ListedFile, detail: FileDetail) -> tuple[Version, ...]:
+        """*old* with what is there now in front."""
+        if old and is_same_file(old[0].detail, detail):
+            return (Version(detail, old[0].seen, old[0].push, file.time), *old[1:])
+        seen = min(detail.timestamp or file.time, self.scan.now) if self.first else self.scan.now
+        # What comes back is no longer an earlier version.
+        others = (version for version in old if not is_same_file(version.detail, detail))
+        return (Version(detail, seen, self.push, file.time), *others)[:KEPT_VERSIONS]
+
+    def _note(self, path: bytes, name: bytes, error: FormatError) -> None:
+        self.problems.append(f"{show(join(path, name))}: {error}")
+
+
+def is_same_file(one: FileDetail, other: FileDetail) -> bool:
+    """Whether two details are of one content: by any hash that both have, else by size and time."""
+    for name in _HASHES:
+        if (mine := getattr(one, name)) and (theirs := getattr(other, name)):
+            return bool(mine == theirs)
+    return (one.size_bytes, one.timestamp) == (other.size_bytes, other.timestamp)

@@ -1,0 +1,197 @@
+"""A master that has an rsync daemon: the program of that name lists it, and copies the few small files that are read.
+
+It gets no shell, no input, no environment but what it needs, and bounds of time, memory and output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from redirector.errors import FormatError, MasterError
+from redirector.files import read_bytes
+from redirector.master.formats import INDEX_LIMIT_BYTES, PATH_LIMIT_BYTES, Kind, parse_rsync_line, show
+from redirector.master.gathering import Gathering, Row, compile_exclude
+from redirector.master.merging import Content
+from redirector.master.reading import Progress, Read
+from redirector.settings.masters import Master
+from redirector.store.directories import Contents
+
+WALL_CLOCK_S = 1_800.0
+MEMORY_BYTES = 512 << 20
+SILENCE_S = 60
+CONNECT_S = 10
+_LINE_BYTES = 4 * PATH_LIMIT_BYTES + 100
+"""A name of which every byte is escaped."""
+
+_CHUNK_BYTES = 256 << 10
+_STDERR_BYTES = 4_096
+
+_EXITS = {
+    1: "our own rsync does not know what it was asked",
+    2: "its protocol is another",
+    4: "it asks for what must not be",
+    5: "it refused, or is busy",
+    10: "no connection",
+    12: "the list was cut",
+    22: "more memory than it may have",
+    23: "not all of it can be read",
+    30: "no answer in time",
+    35: "no connection in time",
+}
+_COMPLETE = (0, 24)
+"""24: files went away while it looked."""
+
+_KINDS = {Kind.FILE: b"f", Kind.DIRECTORY: b"d", Kind.LINK: b"l"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A program that runs: what it writes, and the beginning of its complaints."""
+
+    process: asyncio.subprocess.Process
+    output: asyncio.StreamReader
+    errors: asyncio.Task[bytes]
+
+    async def end(self) -> tuple[int, bytes]:
+        return await self.process.wait(), await self.errors
+
+
+class Rsync:
+    """Reads the daemon of *master*. *program* is rsync itself; tests have others."""
+
+    def __init__(self, master: Master, program: str = "rsync", wall_clock_s: float = WALL_CLOCK_S) -> None:
+        self._master = master
+        self._program = program
+        self._wall_clock_s = wall_clock_s
+
+    async def check(self, known: Contents, validator: bytes) -> bool:
+        return False  # a list is the only thing that tells
+
+    async def read(self, known: Contents | None, progress: Progress) -> Read:
+        gathering = Gathering(self._master.place, compile_exclude(self._master.exclude))
+        try:
+            async with (
+                asyncio.timeout(self._wall_clock_s),
+                self._run(["--list-only", "--recursive", "--no-h"], [self._master.place]) as process,
+            ):
+                rest = b""
+                while chunk := await process.output.read(_CHUNK_BYTES):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    if len(rest) > _LINE_BYTES:
+                        raise self._wrong(f"a line longer than {_LINE_BYTES:,} bytes")
+                    gathering.take([row for line in lines if (row := self._row(line))])
+                    progress(gathering.entries)
+                self._check_exit(*await process.end())
+                if rest:
+                    raise self._wrong("the list was cut")
+        except TimeoutError:
+            raise self._wrong(f"no end of the list in {self._wall_clock_s:.0f} s") from None
+        return Read(list(gathering.finish(b"")), b"")
+
+    def _row(self, line: bytes) -> Row | None:
+        try:
+            entry = parse_rsync_line(line)
+        except FormatError as error:
+            raise self._wrong(str(error)) from error
+        kind = _KINDS.get(entry.kind)
+        if kind is None:
+            return None
+        if entry.path == b".":
+            if not entry.readable:
+                raise self._wrong("the world cannot read its top")
+            return None
+        is_secret = not entry.readable and entry.kind is not Kind.LINK
+        return b"%d" % max(entry.time, 0), kind + b"-" if is_secret else kind, b"%d" % entry.size_bytes, entry.path
+
+    def _check_exit(self, status: int, errors: bytes) -> None:
+        if status in _COMPLETE:
+            return
+        reason = _EXITS.get(status, f"rsync ended with {status}")
+        text = show(b"; ".join(line for line in errors.split(b"\n") if line.strip())[:200])
+        raise self._wrong(f"{reason} ({text})" if text else reason)
+
+    def _wrong(self, reason: str) -> MasterError:
+        return MasterError(self._master.place, reason, "see that its daemon runs and lets this machine read all")
+
+    async def fetch(self, paths: Sequence[bytes]) -> Mapping[bytes, Content]:
+        if not paths:
+            return {}
+        with tempfile.TemporaryDirectory(prefix="redirector-") as folder:
+            names, copies = f"{folder}/names", f"{folder}/copies/"
+            with open(names, "wb") as file:
+                file.write(b"\0".join(paths))
+            options = ["--from0", f"--files-from={names}", f"--max-size={INDEX_LIMIT_BYTES}", "--times", "--quiet"]
+            try:
+                async with (
+                    asyncio.timeout(self._wall_clock_s),
+                    self._run(options, [self._master.place, copies]) as process,
+                ):
+                    await _begin_of(process.output)
+                    status, errors = await process.end()
+            except TimeoutError:
+                raise self._wrong(f"no files in {self._wall_clock_s:.0f} s") from None
+            if status not in (*_COMPLETE, 23):  # 23: some of them went away
+                self._check_exit(status, errors)
+            return await asyncio.to_thread(_read_copies, copies, paths)
+
+    @asynccontextmanager
+    async def _run(self, options: Sequence[str], places: Sequence[str]) -> AsyncIterator[_Run]:
+        """rsync with *options*; whatever happens, it is gone when the block ends."""
+        bounds = ["--no-motd", f"--timeout={SILENCE_S}", f"--contimeout={CONNECT_S}"]
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "USER": "nobody",
+            "HOME": "",
+        }
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._program,
+                *bounds,
+                *options,
+                "--",
+                *places,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            way_out = "install rsync"
+            raise MasterError(self._master.place, f"{self._program}: {error.strerror}", way_out) from error
+        assert process.stdout and process.stderr
+        run = _Run(process, process.stdout, asyncio.create_task(_begin_of(process.stderr)))
+        try:
+            with suppress(ProcessLookupError, PermissionError):
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            yield run
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await _begin_of(run.output)
+            _ = await run.end()
+
+
+async def _begin_of(stream: asyncio.StreamReader) -> bytes:
+    """The first bytes of *stream*; the rest is read and thrown away."""
+    begin = b""
+    while chunk := await stream.read(_CHUNK_BYTES):
+        begin = (begin + chunk)[:_STDERR_BYTES]
+    return begin
+
+
+def _read_copies(folder: str, paths: Sequence[bytes]) -> dict[bytes, Content]:
+    found: dict[bytes, Content] = {}
+    for path in paths:
+        with suppress(OSError, ValueError):
+            found[path] = read_bytes(os.fsdecode(os.path.join(os.fsencode(folder), path)), INDEX_LIMIT_BYTES)
+    return found
