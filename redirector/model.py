@@ -25,10 +25,17 @@ Network = IPv4Network | IPv6Network
 
 
 class Dialect(Enum):
-    """The family of files a catalog was read from; it decides the rule of choosing."""
+    """The family of files that a catalog was read from, and nothing else: what follows from it, the catalog says."""
 
     ALMALINUX = "almalinux"
     MIRRORMANAGER = "mirrormanager"
+
+
+class Choice(Enum):
+    """The rule by which hosts are chosen once those on the client's network are known."""
+
+    DISTANCE = "distance"
+    TIERS = "tiers"
 
 
 class Severity(Enum):
@@ -67,11 +74,32 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What a checker says of a host. Nothing here decides an answer: `Host.up` does.
+
+    state    `ok`, or why it is not listed: `unreachable`, `stale`, ...; "" when nobody says
+    since    of the state, epoch seconds; None: not known, as below
+    reason   what the checker met, one line
+    checked  the last visit, epoch seconds
+    lag_s    how far its content is behind
+    """
+
+    state: str = ""
+    since: float | None = None
+    reason: str = ""
+    checked: float | None = None
+    lag_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """One machine that carries content.
 
     name            unique in the catalog; the stable identity in draws, metrics and `explain`
+    key             its name in health files: a tree's `name`, a snapshot's own name field, else its host id; "" when no
+                    file can speak of it
     country         ISO 3166 alpha-2, upper case; None when unknown
+    city, state     as typed; "" when unknown
     place           None when it cannot be placed: such a host comes after those that can
     bandwidth_mbit  weight of draws, 1 or more
     netblocks       clients inside prefer this host (cloud ranges included), canonical, without duplicates
@@ -86,6 +114,8 @@ class Host:
     guessed         those of its base URLs that were repaired from a slip: they come after its others
     withheld        why it is given to nobody, as a private one without networks; "": it is not withheld
     up              False: known to be down, given only where nothing else remains
+    down_reason     for people; "" when it is up
+    condition       None: no checker said anything
     ipv4, ipv6      whether it is known to serve the family; None: not known
     origin          the `primary_url`: last of every list
     """
@@ -93,6 +123,9 @@ class Host:
     name: str
     country: str | None = None
     place: Place | None = None
+    key: str = ""
+    city: str = ""
+    state: str = ""
     bandwidth_mbit: int = 1
     netblocks: tuple[Network, ...] = ()
     asns: tuple[int, ...] = ()
@@ -107,6 +140,7 @@ class Host:
     withheld: str = ""
     up: bool = True
     down_reason: str = ""
+    condition: Condition | None = None
     ipv4: bool | None = None
     ipv6: bool | None = None
     origin: bool = False
@@ -126,11 +160,13 @@ class HostSet:
     urls        host -> base URLs as listed, without trailing slash; its keys are the hosts of the set, private ones too
     public      hosts that strangers may have, in the file's order (MirrorManager: `Global`)
     by_country  upper-case ISO code -> public hosts there, in the file's order
+    lacking     hosts that would be in the set, but are known to lack the directory: in none of the above
     """
 
     urls: Mapping[HostId, tuple[str, ...]]
     public: tuple[HostId, ...]
     by_country: Mapping[str, tuple[HostId, ...]]
+    lacking: tuple[HostId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +205,10 @@ def path_key(path: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FileIndex:
-    """Which files the primary tree holds, without their names: 16 bytes a file, in memory that workers share.
+    """Which files the master tree holds, without their names: 16 bytes a file, in memory that workers share.
 
-    keys    sorted `path_key`s of names in the tree, without outer slashes; folders, closed by a slash, are in it too
+    keys    sorted `path_key`s without outer slashes, of paths below a tree's base, or as a snapshot names directories;
+            folders, closed by a slash, are in it too
     values  of a file: when it was written, epoch seconds. Of a folder: 0 where it holds nothing but `repodata`, and so
             may be a copy of metadata alone, which says nothing about other files; else 1
     """
@@ -218,17 +255,32 @@ class Releases:
     vault_url: str | None
     standard_set: HostSetId
     module_sets: Mapping[str, HostSetId]
-    version_sets: Mapping[str, HostSetId] = field(default_factory=dict)
-    """Mapped version -> its own host set, where the health file says that some hosts lack that version."""
     directory_sets: Mapping[str, HostSetId] = field(default_factory=dict)
-    """Directory, by its mapped version -> its own host set, where some hosts of that version lack it."""
+    """Directory, by its mapped version (`9.8/BaseOS/x86_64/os`) -> its own host set, where some hosts lack it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What hosts sign up for.
+
+    top         name of its top directory, without outer slashes
+    for_people  shown on pages
+    """
+
+    name: str
+    top: str
+    product: str = ""
+    for_people: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """Everything a source said.
 
-    built             when the data was made, epoch seconds (MirrorManager: `Time`; a tree: newest file's mtime)
+    dialect           the family of files it was read from
+    choice            the rule of choosing that goes with it
+    dated             the files themselves say when they were made, so that older data can be told from newer
+    built             when the data was made, epoch seconds (a snapshot: `Time`; a tree: newest file's mtime)
     directories       name without outer slashes -> how it is carried
     repositories      (prefix, arch) -> directory name (MirrorManager)
     disabled          disabled repository prefixes
@@ -236,14 +288,20 @@ class Catalog:
     details           (directory name, file name) -> versions, newest first
     client_countries  network -> country, asked before GeoIP
     continents        country -> continent, before the continents file
-    releases          the AlmaLinux tree's versions; None for MirrorManager
-    files             AlmaLinux: what the primary tree holds; None without one
-    list_length       AlmaLinux: how many hosts a list holds
-    near_km           AlmaLinux: what counts as near
+    releases          versions and repositories of a tree, and so the family of URLs: `/mirrorlist/9/baseos` and
+                      `/isolist/9/x86_64` are answered by it, `repo=` is read with it; None: by `repositories`
+    files             what the master tree holds; None: not known
+    categories        () when the source does not say
+    list_length       by distance: how many hosts a list holds
+    near_km           by distance: what counts as near
+    health            the health file that the source itself names
+    health_checked    when the mirrors were checked whose health is in `hosts` and `host_sets`, epoch seconds
     inputs            every file that was read, for copies (`--state`), change watching and messages
     """
 
     dialect: Dialect
+    choice: Choice
+    dated: bool
     path: str
     built: int
     hosts: tuple[Host, ...]
@@ -257,7 +315,10 @@ class Catalog:
     continents: Mapping[str, str] = field(default_factory=dict)
     releases: Releases | None = None
     files: FileIndex | None = None
+    categories: tuple[Category, ...] = ()
     list_length: int = 10
     near_km: float = 500.0
+    health: str | None = None
+    health_checked: float | None = None
     inputs: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -13,7 +13,7 @@ from redirector.locate.geoip import GeoDatabase, Location
 from redirector.locate.networks import AsnTable
 from redirector.locate.proxies import Client
 from redirector.locate.ranges import table_of_networks
-from redirector.model import Catalog, Dialect, Directory, FileDetail, Host, HostId, HostSet, HostSetId
+from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, Host, HostId, HostSet, HostSetId
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
@@ -84,6 +84,8 @@ def catalog_of(mirrors: Sequence[Mirror], dialect: Dialect = Dialect.MIRRORMANAG
     )
     base = Catalog(
         dialect=dialect,
+        choice=Choice.DISTANCE if dialect is Dialect.ALMALINUX else Choice.TIERS,
+        dated=dialect is Dialect.MIRRORMANAGER,
         path="made-up",
         built=NOW - 3600,
         hosts=hosts,
@@ -112,7 +114,7 @@ def snapshot_of(
 ) -> Snapshot:
     """Compile *catalog* with small made-up tables."""
     tables = Tables(_database(tuple(geo.items())), _as_table(tuple(asns.items())), CONTINENTS, {})
-    policy = policy_of(catalog.dialect, compatibility)
+    policy = policy_of(catalog.choice, compatibility)
     limits = Limits(minimum, window_s, pool_bytes, newest_s)
     return compile_snapshot(catalog, tables, policy, limits, NOW, catalog.problems)
 

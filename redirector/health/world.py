@@ -57,7 +57,7 @@ def load_world(source: str, known: Mapping[str, Known], now: float, rules: Rules
 
 def _load_tree(source: str, known: Mapping[str, Known], now: float, rules: Rules, opted_out: Collection[str]) -> World:
     settings = read_tree_settings(source)
-    catalog = load_tree(source, now, heed_health=False)
+    catalog = load_tree(source, now)
     assert catalog.dialect is Dialect.ALMALINUX
     masters, kept = read_tree(catalog, settings.primary, known, now)
     subjects = subjects_of_tree(catalog, masters, opted_out, settings.contacts)

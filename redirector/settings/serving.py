@@ -59,6 +59,16 @@ class Config:
     config: str | None = option_field(
         None, Option("--config", "FILE", parse_path, "YAML file of these keys", in_file=False)
     )
+    health: str | None = option_field(
+        None,
+        Option(
+            "--health",
+            "FILE",
+            or_none(parse_path),
+            "JSON of what a checker found out about the mirrors; a new one is heeded within 30 s, and for a day",
+            shown="what the tree's config.yml names",
+        ),
+    )
     geoip: str | None = option_field(
         None,
         Option(

@@ -122,7 +122,7 @@ def _never_given(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for n, host in enumerate(catalog.hosts):
         if catalog.dialect is Dialect.MIRRORMANAGER and host.private and not host.netblocks and not host.asns:
             yield host.name, "private, and names neither a netblock nor an AS number: no client is ever given it"
-        elif HostId(n) not in carried and not host.withheld:
+        elif HostId(n) not in carried and not host.withheld and host.condition is None:
             yield host.name, "carries nothing: no client is ever given it"
 
 
@@ -156,7 +156,7 @@ def _versions_without_hosts(catalog: Catalog) -> Iterator[tuple[str, str]]:
         return
     modules = ((f"{version}-{name}", name) for name, versions in releases.modules.items() for version in versions)
     sets = {version: releases.standard_set for version in releases.versions}
-    sets |= {version: releases.module_sets[name] for version, name in modules} | dict(releases.version_sets)
+    sets |= {version: releases.module_sets[name] for version, name in modules}
     for version, host_set in sets.items():
         if not catalog.host_sets[host_set].public:
             yield version, "no public mirror carries it"

@@ -62,15 +62,15 @@ def compile_snapshot(
     families_known = any(host.ipv4 is not None or host.ipv6 is not None for host in hosts)
     private = sum(host.private for host in hosts)
     return Snapshot(
-        dialect=catalog.dialect,
         policy=policy,
         path=catalog.path,
+        dated=catalog.dated,
         built=catalog.built,
         loaded=now,
         hosts=hosts,
         host_sets=host_sets,
         everybody=everybody,
-        regular=frozenset() if policy.by_distance or families_known else _regular_sets(host_sets, hosts),
+        regular=frozenset() if policy.by_distance else _regular_sets(host_sets, hosts),
         directories=catalog.directories,
         repositories=catalog.repositories,
         disabled=catalog.disabled,
@@ -84,6 +84,7 @@ def compile_snapshot(
         by_continent=_by_continent(continents),
         restricted=frozenset(HostId(n) for n, host in enumerate(hosts) if host.allowed or host.excluded),
         families_known=families_known,
+        health_known=families_known or not all(host.up for host in hosts),
         origin=next((HostId(n) for n, host in enumerate(hosts) if host.origin), None),
         minimum=limits.minimum,
         list_length=catalog.list_length,
@@ -99,6 +100,8 @@ def compile_snapshot(
         asn_path=tables.asn_path,
         countries=audiences.countries[1:],
         databases=tables.databases,
+        health=catalog.health,
+        health_checked=catalog.health_checked,
         counts=Counts(
             hosts=len(hosts),
             public_hosts=len(hosts) - private,
@@ -214,14 +217,24 @@ def _regular_sets(host_sets: Sequence[HostSet], hosts: Sequence[Host]) -> frozen
 
 
 def _is_regular(carriers: HostSet, hosts: Sequence[Host]) -> bool:
-    """Whether *carriers* agrees with `Host` on who is public and where, and all clients can read a URL of each."""
+    """Whether *carriers* agrees with `Host` on who is public and where, and all clients can read a URL of each; and,
+    where some host is ill, whether one is left that every client can have."""
     public = [host for host in carriers.urls if not hosts[host].private]
+    if any(map(_is_ill, (hosts[host] for host in carriers.urls))) and not any(
+        not (_is_ill(hosts[host]) or hosts[host].allowed or hosts[host].excluded) for host in public
+    ):
+        return False
     placed = {country: frozenset(members) for country, members in _by_country(public, hosts).items()}
     return (
         frozenset(public) == frozenset(carriers.public)
         and placed == {country: frozenset(members) for country, members in carriers.by_country.items() if members}
         and all(any(url.startswith(("https:", "http:")) for url in urls) for urls in carriers.urls.values())
     )
+
+
+def _is_ill(host: Host) -> bool:
+    """Some or all clients are not given it while they can have another."""
+    return not host.up or host.ipv4 is False or host.ipv6 is False
 
 
 def _by_continent(continents: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

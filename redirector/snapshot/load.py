@@ -20,6 +20,7 @@ from redirector.snapshot.check import check_catalog
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
+from redirector.sources.health import heed_health
 from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 from redirector.sources.mirrors_d.load import load_tree
 from redirector.sources.mirrors_d.remembered import FILE, NOTHING, Remembered, load_remembered
@@ -27,9 +28,17 @@ from redirector.sources.mirrors_d.remembered import FILE, NOTHING, Remembered, l
 T = TypeVar("T")
 
 
-def load_source(path: str, now: float, remembered: Remembered = NOTHING, repair: bool = True) -> Catalog:
-    """A catalog of either dialect: a directory is a tree, anything else a snapshot file. *repair*: of a snapshot."""
-    return load_tree(path, now, remembered) if os.path.isdir(path) else load_snapshot_file(path, repair)
+def load_source(
+    path: str, now: float, remembered: Remembered = NOTHING, health: str | None = None, repair: bool = True
+) -> Catalog:
+    """A catalog of either dialect: a directory is a tree, anything else a snapshot file.
+
+    health  the health file, in place of the one that the source names
+    repair  slips in a snapshot are mended
+    raises  SnapshotError when nothing in it can be served
+    """
+    catalog = load_tree(path, now, remembered) if os.path.isdir(path) else load_snapshot_file(path, repair)
+    return heed_health(catalog, health, now)
 
 
 def load_snapshot(config: Config, now: float) -> Snapshot:
@@ -52,7 +61,9 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
             return None
 
     remembered = _load_remembered(config.state, problems) if config.state else NOTHING
-    catalog = attempt(lambda path: load_source(path, now, remembered, repair=not config.compatibility), config.source)
+    catalog = attempt(
+        lambda path: load_source(path, now, remembered, config.health, repair=not config.compatibility), config.source
+    )
     geo = attempt(load_geoip, config.geoip) if config.geoip else None
     asns = attempt(load_asns, config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()
@@ -72,7 +83,7 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
     return compile_snapshot(
         catalog,
         Tables(geo, asns, continents.continents, databases, config.geoip or "", config.asn or ""),
-        policy_of(catalog.dialect, config.compatibility),
+        policy_of(catalog.choice, config.compatibility),
         Limits(config.minimum, config.order_window_s, config.page_pool_mb * 1_000_000, config.newest_s),
         now,
         problems,

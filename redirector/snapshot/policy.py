@@ -1,10 +1,10 @@
-"""Where the dialects differ from each other and from today's servers, as one frozen value."""
+"""How to choose and how to speak: where our sources differ from each other and from today's servers, in one value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redirector.model import Dialect
+from redirector.model import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ COMPATIBLE = Policy(
 )
 
 
-def policy_of(dialect: Dialect, compatibility: str | None) -> Policy:
-    """The policy for a source; *compatibility* is the option's value, checked before."""
+def policy_of(choice: Choice, compatibility: str | None) -> Policy:
+    """The policy for a rule of choosing; *compatibility* is the option's value, checked before."""
     if compatibility == "mirrormanager":
         return COMPATIBLE
-    return Policy(by_distance=dialect is Dialect.ALMALINUX)
+    return Policy(by_distance=choice is Choice.DISTANCE)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from redirector.locate.networks import AsnTable
 from redirector.model import (
-    Dialect,
     Directory,
     FileDetail,
     FileIndex,
@@ -46,6 +45,7 @@ class Counts:
 class Snapshot:
     """One age, ready to answer. Nothing in it changes but the pool of pages that `answer/` draws from it.
 
+    dated           see `Catalog`
     everybody       all hosts as one set, under no URL: what is drawn from, whatever the directory
     regular         host sets that are a part of `everybody` in every respect that ranking looks at
     directories     name -> how it is carried; 0.2 kB each, shared by forked workers until touched
@@ -54,6 +54,7 @@ class Snapshot:
     by_continent    continent -> its countries
     restricted      hosts that not every country may have
     families_known  some host is known to serve, or not to serve, IPv4 or IPv6
+    health_known    that, or some host is known to be down
     origin          the host of `primary_url`
     draws           variates of the hosts, see `draws`
     vectors         unit vector of each host's place, one row a host; nan without a place
@@ -61,13 +62,15 @@ class Snapshot:
     geo_path        the file that says where clients are; "" without one
     asns, asn_path  the AS table as loaded, and its file; `explain` names them
     countries       all that a client can come from
+    health          the health file; None: none was named
+    health_checked  when the mirrors were checked whose health is in this; None: nobody's is
     databases       base name of each MMDB -> when it was built, epoch seconds
     pool_bytes      limit for the pages that a worker keeps
     """
 
-    dialect: Dialect
     policy: Policy
     path: str
+    dated: bool
     built: int
     loaded: float
     hosts: tuple[Host, ...]
@@ -87,6 +90,7 @@ class Snapshot:
     by_continent: Mapping[str, tuple[str, ...]]
     restricted: frozenset[HostId]
     families_known: bool
+    health_known: bool
     origin: HostId | None
     minimum: int
     list_length: int
@@ -102,6 +106,8 @@ class Snapshot:
     asn_path: str
     countries: tuple[str, ...]
     databases: Mapping[str, int]
+    health: str | None
+    health_checked: float | None
     counts: Counts
     inputs: tuple[str, ...]
     problems: tuple[Problem, ...]

@@ -78,8 +78,7 @@ def host_set_of(releases: Releases, version: str, path: str) -> HostSetId:
     if own is not None:
         return own
     module = module_of(releases, version)
-    usual = releases.standard_set if module is None else releases.module_sets[module]
-    return releases.version_sets.get(version, usual)
+    return releases.standard_set if module is None else releases.module_sets[module]
 
 
 def list_spots(releases: Releases) -> Iterator[Spot]:

@@ -45,7 +45,7 @@ SMALL = Releases(
     vault_url="http://vault.example.org/pub",
     standard_set=STANDARD,
     module_sets={"kitten": KITTEN},
-    version_sets={"8.10": OLD},
+    directory_sets={"8.10/PowerTools/x86_64/os": OLD},
 )
 
 

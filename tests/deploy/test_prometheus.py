@@ -79,7 +79,9 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Lab
     shutil.copytree(ROOT / "data", data)
     config = load_config({"config": str(data / "redirector.yml")})
     # Without the AS table, which takes longest to load and tells nothing that the country table does not.
-    options = ["--config", str(data / "redirector.yml"), "--asn", "none"]
+    health = data / "health.json"
+    health.write_text('{"mirrors": {}}')
+    options = ["--config", str(data / "redirector.yml"), "--asn", "none", "--health", str(health)]
     with open_service(Path(config.source), options) as service:
         host, port = service.address
         for target in ("/mirrorlist/9/baseos", "/mirrorlist/9/baseos?country=zz"):

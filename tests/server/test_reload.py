@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 
 from tests.real import GEOIP
 from tests.server.load import Crowd
 from tests.server.running import METALINK, serving, write_snapshot
-from tests.sources.tree import mirror_files, write_tree
+from tests.sources.tree import health_text, mirror_files, write_tree
 
 COUNTRIES = GEOIP / "GeoLite2-Country-Test.mmdb"
 
@@ -125,6 +126,31 @@ def test_a_refusal_is_overridden_once(source: Path) -> None:
         assert server.metrics()['redirector_snapshot_hosts{visibility="public"}'] == 9
         write_snapshot(source, hosts=2)
         assert server.reload().status == 422
+
+
+def test_a_new_health_file_is_heeded_by_itself_and_a_broken_one_takes_nothing_away(
+    source: Path, tmp_path: Path
+) -> None:
+    health = tmp_path / "health.json"
+    checked = int(time.time())
+
+    def write(text: str) -> None:
+        health.with_suffix(".new").write_text(text)
+        health.with_suffix(".new").replace(health)
+
+    write(health_text({"1": {"up": False}}, checked - 60))
+    with serving(source, "--health", str(health)) as server:
+        assert server.ask().body.count(b"https://") == 3
+        assert server.metrics()["redirector_health_checked_timestamp_seconds"] == checked - 60
+        write(health_text({"mirror1.example.org": {"up": False}, "2": {"up": False}}, checked))
+        began = time.monotonic()
+        server.wait_for("reloaded")
+        assert time.monotonic() - began < 15
+        assert server.ask().body.count(b"https://") == 2
+        write("{")
+        server.wait_for("reload refused")
+        assert server.ask().body.count(b"https://") == 2
+        assert server.metrics()["redirector_health_checked_timestamp_seconds"] == checked
 
 
 def test_the_configuration_is_read_again(source: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ SERVED = Extent(COUNTS, built=1_790_000_000, dated=True)
 
 def report(built: int = SERVED.built, counts: Mapping[str, int] = {}, dated: bool = True) -> Report:
     extent = Extent(COUNTS | dict(counts), built, dated)
-    return Report("/srv/snapshot.pb", extent, 0, 0, (), (), {}, (), ())
+    return Report("/srv/snapshot.pb", extent, 0, 0, (), (), {}, None, None, (), ())
 
 
 def keys(new: Report, *allowed: str) -> list[str]:

@@ -93,7 +93,8 @@ def keep_now(config: Config, loaded_ago_s: float = 0.0) -> bool:
     assert config.source is not None
     extent = Extent({"hosts": 1}, built=1, dated=True)
     return keep(
-        config, Report(config.source, extent, time.time() + 1 - loaded_ago_s, 0, (), (), {}, (config.source,), ())
+        config,
+        Report(config.source, extent, time.time() + 1 - loaded_ago_s, 0, (), (), {}, None, None, (config.source,), ()),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from redirector.answer.serve import Responder
 from redirector.errors import ConfigError, SnapshotError
-from redirector.model import Dialect, Severity
+from redirector.model import Severity
 from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 from redirector.snapshot.snapshot import Snapshot
@@ -55,9 +55,10 @@ def warnings(snapshot: Snapshot) -> list[str]:
 
 
 def test_a_directory_is_a_tree_and_a_file_a_snapshot(tmp_path: Path, tree: str) -> None:
-    assert load(source=tree).dialect is Dialect.ALMALINUX
+    snapshot = load(source=tree)
+    assert (snapshot.policy.by_distance, snapshot.dated) == (True, False)
     snapshot = load(source=snapshot_file(tmp_path))
-    assert snapshot.dialect is Dialect.MIRRORMANAGER
+    assert (snapshot.policy.by_distance, snapshot.dated) == (False, True)
     assert (snapshot.built, snapshot.loaded, snapshot.path) == (NOW - 60, NOW, str(tmp_path / "mirrorlist_cache.proto"))
 
 

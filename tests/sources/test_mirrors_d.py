@@ -247,13 +247,18 @@ def test_health_marks_hosts_and_the_versions_that_they_lack(tmp_path: Path) -> N
     hosts, releases = hosts_of(catalog), catalog.releases
     assert releases is not None
     assert (hosts["b"].up, hosts["b"].down_reason, hosts["b"].ipv6) == (False, "TIME is old", True)
-    assert set(releases.version_sets) == {"9.8"}
-    assert set(catalog.host_sets[releases.version_sets["9.8"]].urls) == {0, 2}
-    assert catalog.directories["9/BaseOS/x86_64/os"].host_set == releases.version_sets["9.8"]
+    assert {name.partition("/")[0] for name in releases.directory_sets} == {"9.8"}
+    nine = catalog.directories["9/BaseOS/x86_64/os"].host_set
+    assert {releases.directory_sets[name] for name in releases.directory_sets} == {nine}
+    assert set(catalog.host_sets[nine].urls) == {0, 2}
+    assert catalog.host_sets[nine].lacking == (1,)
     assert catalog.directories["8/BaseOS/x86_64/os"].host_set == releases.standard_set
     assert problems_of(catalog) == [
-        "config.yml: health: says that no mirror has version 10-kitten: not believed",
         "health.json: mirrors.c.versions: no such version '77'",
+        "health.json: lacking: nobody would have 10-kitten/BaseOS/$basearch/os, 10-kitten/BaseOS/x86_64/os, "
+        "10-kitten/BaseOS/x86_64/os/repodata, 10-kitten/BaseOS/aarch64/os, 10-kitten/BaseOS/aarch64/os/repodata "
+        "and 7 more: "
+        "not believed of these",
     ]
 
 

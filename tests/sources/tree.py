@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from redirector.model import Catalog, Host
+from redirector.sources.health import heed_health
 from redirector.sources.mirrors_d.load import load_tree
 
 NOW = 1_790_000_000.0
@@ -59,7 +60,7 @@ def mirror_files(*names: str) -> dict[str, str | bytes]:
 
 
 def load(folder: Path, files: Mapping[str, str | bytes], config: str = CONFIG, now: float = NOW) -> Catalog:
-    return load_tree(write_tree(folder, files, config), now)
+    return heed_health(load_tree(write_tree(folder, files, config), now), None, now)
 
 
 def hosts_of(catalog: Catalog) -> dict[str, Host]:

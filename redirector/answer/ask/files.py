@@ -51,9 +51,11 @@ def resolve_file(snapshot: Snapshot, path: str) -> Found:
     whole = f"{stem}/{below}" if stem and below else stem or below
     written, missing = None, False
     if snapshot.files is not None and below:
-        is_folder = is_folder or snapshot.files.find(f"{whole}/") is not None
-        written = snapshot.files.find(f"{whole}/" if is_folder else whole)
-        missing = written is None and _is_complete(snapshot.files, stem, whole)
+        # A snapshot's index has paths as it names directories, a tree's has them below the base.
+        top, indexed = (stem, whole) if snapshot.releases is not None else (name, f"{name}/{below}")
+        is_folder = is_folder or snapshot.files.find(f"{indexed}/") is not None
+        written = snapshot.files.find(f"{indexed}/" if is_folder else indexed)
+        missing = written is None and _is_complete(snapshot.files, top, indexed)
     if is_folder:
         return Found(Listing(directory.host_set, asked, ending_of(whole, None)), None, missing)
     folder, _, file = asked.rpartition("/")

@@ -114,11 +114,15 @@ def _listing_of(
     snapshot: Snapshot, resolved: Resolved, metalink: bool, comment: str | None, asked: tuple[str, str]
 ) -> Listing:
     name = resolved.directory
-    file = "repomd.xml" if metalink else None
-    details = snapshot.details.get((f"{name}/repodata", "repomd.xml"), ()) if metalink else ()
-    subpath = f"{name}/repodata" if metalink else name
-    url = resolved.url and resolved.url + ("/repodata/repomd.xml" if metalink else "/")
-    return Listing(resolved.host_set, subpath, ending_of(subpath, file), file, details, comment, asked, url)
+    if not metalink:
+        url = resolved.url and f"{resolved.url}/"
+        return Listing(resolved.host_set, name, ending_of(name, None), None, (), comment, asked, url)
+    name, file = f"{name}/repodata", "repomd.xml"
+    directory = snapshot.directories.get(name)
+    host_set = resolved.host_set if directory is None else directory.host_set
+    details = snapshot.details.get((name, file), ())
+    url = resolved.url and f"{resolved.url}/repodata/{file}"
+    return Listing(host_set, name, ending_of(name, file), file, details, comment, asked, url)
 
 
 def _resolve_path(snapshot: Snapshot, path: str, metalink: bool) -> Listing:

@@ -20,6 +20,7 @@ from redirector.answer.choose.rank import (
     Ranking,
     Reason,
     is_disallowed,
+    is_well,
     network_words,
     networks_of,
     place_words,
@@ -57,11 +58,12 @@ class Orders:
             HostSetId(n) for n, carriers in enumerate(snapshot.host_sets) if carriers.urls.keys() & snapshot.restricted
         )
         self.sheets = Sheets(snapshot)
+        self._monopolies = {HostId(n) for n, host in enumerate(snapshot.hosts) if host.monopoly}
         limit = snapshot.pool_bytes
         self.pool: Pool[Lineup] = Pool(limit * 3 // 4, lambda lineup: lineup.size_bytes)
         self._fields: dict[tuple[HostSetId, int], tuple[Field, HostId | None]] = {}
         self._words: Pool[str] = Pool(limit // 16, lambda words: 200 + len(words))
-        self._places: dict[str | None, _Places] = {}
+        self._places: dict[tuple[str | None, int], _Places] = {}
         self._lines: Pool[Line] = Pool(limit // 8, lambda line: LINE_BYTES + 150 * len(line.hosts))
         self._heads: Pool[Heads] = Pool(limit // 16, lambda heads: 2 * len(heads.slots) + 300)
 
@@ -72,14 +74,13 @@ class Orders:
         cost   1 s, and at most half of what line-ups may take
         """
         snapshot = self._snapshot
-        if snapshot.families_known:
-            return
+        family = 4 if snapshot.families_known else 0
         sizes = snapshot.audiences.sizes()
         pairs = ((times * size, sheet, audience) for sheet, times in asked.items() for audience, size in sizes.items())
         for _, (host_set, form), audience in nlargest(MAX_WARM, pairs):
             if self.pool.is_half_full:
                 return
-            self.line_up(host_set, form, audience, 0)
+            self.line_up(host_set, form, audience, family)
 
     def find(self, host_set: HostSetId, audience: int, family: int) -> Order:
         """The order of everybody without wishes in *audience*, for *host_set*.
@@ -87,8 +88,8 @@ class Orders:
         family  4 or 6, or 0 where no host is known to serve one alone
         cost    7 µs, by distance 50 µs; 20 µs for each new line
         """
-        if host_set in self._snapshot.regular:
-            return self._join(host_set, audience)
+        if self._is_regular(host_set, audience):
+            return self._join(host_set, audience, family)
         return self._own(host_set, audience, family)
 
     def line_up(self, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
@@ -100,10 +101,11 @@ class Orders:
         return self.pool.young.get(key) or self.pool.find(key) or self._line_up(key, host_set, form, audience, family)
 
     def _line_up(self, key: int, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
-        place = self._off_networks(audience) if host_set in self._snapshot.regular else audience
+        place = self._off_networks(audience) if self._is_regular(host_set, audience) else audience
         if place != audience:
             lineup = self.line_up(host_set, form, place, family)
-            near, words = self._near(self._snapshot.audiences.audience(audience), self._snapshot.host_sets[host_set])
+            carriers = self._snapshot.host_sets[host_set]
+            near, words = self._near(self._snapshot.audiences.audience(audience), carriers, family)
             if not near and not words:
                 return lineup
             if not lineup.has_reserve:
@@ -112,6 +114,16 @@ class Orders:
         lineup = Lineup(order, self.sheets.find(host_set, form))
         return lineup if order.near else self.pool.keep(key, lineup)
 
+    def _is_regular(self, host_set: HostSetId, audience: int) -> bool:
+        """The lines of everybody are those of *host_set* for *audience* too."""
+        snapshot = self._snapshot
+        if host_set not in snapshot.regular or not self._monopolies:
+            return host_set in snapshot.regular
+        who = snapshot.audiences.audience(audience)
+        return self._monopolies.isdisjoint(who.asn_hosts) and all(
+            self._monopolies.isdisjoint(hosts) for _, hosts in who.netblocks
+        )
+
     def _off_networks(self, audience: int) -> int:
         """The audience of the same place off all hosts' networks; *audience* where the table has no such."""
         location, override, netblocks, asn = self._snapshot.audiences.combinations[audience]
@@ -119,9 +131,14 @@ class Orders:
             return audience
         return self._numbers.get((location, override, 0, 0), audience)
 
-    def _near(self, audience: Audience, carriers: HostSet) -> tuple[list[Line], str]:
-        """The lines of *carriers* on the networks of an audience, and what the comment says of them."""
+    def _near(self, audience: Audience, carriers: HostSet, family: int) -> tuple[list[Line], str]:
+        """The lines of *carriers*, a regular set, on the networks of an audience, and what the comment says of them."""
         carrying = networks_of(audience, carriers.urls)
+        if self._snapshot.health_known:
+            facts = self._snapshot.hosts
+            carrying = [
+                (tier, tuple(host for host in hosts if is_well(facts[host], family))) for tier, hosts in carrying
+            ]
         lines = [
             self._line(Group(tier, hosts, (1,) * len(hosts), hosts, is_even=True)) for tier, hosts in carrying if hosts
         ]
@@ -157,15 +174,15 @@ class Orders:
         groups, comment = field.rank(audience, field.measure(audience), length)
         return Order(tuple(map(self._line, groups)), length=length, origin=origin, comment=comment)
 
-    def _find_places(self, country: str | None) -> _Places:
-        places = self._places.get(country)
+    def _find_places(self, country: str | None, family: int) -> _Places:
+        places = self._places.get((country, family))
         if places is None:
-            places = self._places[country] = self._rank_everybody(country)
+            places = self._places[country, family] = self._rank_everybody(country, family)
         return places
 
-    def _rank_everybody(self, country: str | None) -> _Places:
+    def _rank_everybody(self, country: str | None, family: int) -> _Places:
         snapshot = self._snapshot
-        ranking = rank(snapshot, snapshot.everybody, Audience(country))
+        ranking = rank(snapshot, snapshot.everybody, Audience(country), NO_WISHES, family or None)
         left_over = [host for host in snapshot.everybody.public if ranking.dropped.get(host) is Reason.FAR]
         if not snapshot.policy.allowed_everywhere:
             left_over = [host for host in left_over if not is_disallowed(snapshot, host, country)]
@@ -176,16 +193,16 @@ class Orders:
             reserve = [Group(Tier.GLOBAL, tuple(left_over), weights, snapshot.everybody.public)]
         return _Places(tuple(lines), self._line(reserve[0]) if reserve else None)
 
-    def _join(self, host_set: HostSetId, number: int) -> Order:
+    def _join(self, host_set: HostSetId, number: int, family: int) -> Order:
         """The order of an audience for one regular host set: with the reserve if few of its hosts are in the lines."""
         snapshot = self._snapshot
         audience, carriers = snapshot.audiences.audience(number), snapshot.host_sets[host_set]
-        places = self._find_places(audience.country)
+        places = self._find_places(audience.country, family)
         key = (host_set, audience.country)
         comment = self._words.find(key)
         if comment is None:
             comment = self._words.keep(key, place_words(snapshot, carriers, audience.country))
-        near, words = self._near(audience, carriers)
+        near, words = self._near(audience, carriers, family)
         present = {host for line in near for host in line.hosts}
         for line in places.lines:
             if len(present) < snapshot.minimum:

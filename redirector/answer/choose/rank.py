@@ -15,7 +15,7 @@ from redirector.answer.answer import Tier
 from redirector.answer.ask.wishes import NO_WISHES, Wishes
 from redirector.answer.choose.nearest import Field, Group
 from redirector.locate.places import country_distance_km, neighbours
-from redirector.model import HostId, HostSet
+from redirector.model import Host, HostId, HostSet
 from redirector.snapshot.audiences import STRANGER, Audience
 from redirector.snapshot.snapshot import Snapshot
 
@@ -30,6 +30,7 @@ class Reason(Enum):
     PRIVATE = "private, and the client is on none of its networks"
     LOCAL = "serves the clients on its own networks only"
     DOWN = "known to be down"
+    LACKING = "known to lack this directory"
     DISALLOWED = "not for clients of this country"
     MONOPOLY = "another host alone serves the client's network"
     EXCLUDED = "excluded by the request"
@@ -70,14 +71,14 @@ def rank(
     cost    170 µs for 90 hosts in reach of 470, 550 µs by distance over 530
     """
     choose = _by_distance if snapshot.policy.by_distance else _by_tiers
-    ranking = choose(_Draft(snapshot, host_set, audience, wishes, family))
+    ranking = choose(_draft(snapshot, host_set, audience, wishes, family))
     if ranking.groups or ranking.origin is not None or not snapshot.policy.relax:
         return ranking
     unmet = ("country",) * bool(wishes.countries) + ("netblock",) * (not wishes.networks)
     if not unmet:
         return ranking
     # Only hosts of the client's own network are left, and these the wishes keep away.
-    ranking = choose(_Draft(snapshot, host_set, audience, replace(wishes, countries=(), networks=True), family))
+    ranking = choose(_draft(snapshot, host_set, audience, replace(wishes, countries=(), networks=True), family))
     return replace(ranking, relaxed=(*ranking.relaxed, *unmet)) if ranking.groups else ranking
 
 
@@ -200,6 +201,13 @@ class _Draft:
         return self.snapshot.hosts[host].bandwidth_mbit
 
 
+def _draft(snapshot: Snapshot, host_set: HostSet, audience: Audience, wishes: Wishes, family: int | None) -> _Draft:
+    """A ranking that begins with those dropped of whom it is known already."""
+    draft = _Draft(snapshot, host_set, audience, wishes, family)
+    draft.drop(host_set.lacking, Reason.LACKING)
+    return draft
+
+
 def _evenly(_: HostId) -> int:
     return 1
 
@@ -212,6 +220,10 @@ def _by_tiers(draft: _Draft) -> Ranking:
     snapshot, host_set, wishes = draft.snapshot, draft.host_set, draft.wishes
     policy = snapshot.policy
     _drop_unreachable(draft)
+    if policy.relax and not wishes.countries:
+        around = {host for _, hosts in draft.on_network() for host in hosts}
+        monopoly = [host for host in around if snapshot.hosts[host].monopoly and snapshot.hosts[host].up]
+        draft.drop(host_set.urls.keys() - monopoly if monopoly else (), Reason.MONOPOLY)
     if not wishes.countries:
         _add_networks(draft)
     if not (wishes.countries and _add_requested(draft)):
@@ -238,7 +250,7 @@ def _drop_unreachable(draft: _Draft) -> None:
         draft.drop((host for host in host_set.urls if host not in public and host not in around), Reason.PRIVATE)
     if snapshot.policy.allowed_everywhere:
         draft.drop(_disallowed(draft) - around, Reason.DISALLOWED)
-    if draft.wishes is not NO_WISHES or snapshot.families_known:
+    if draft.wishes is not NO_WISHES or snapshot.health_known:
         draft.heed(draft.open(host_set.urls))
 
 
@@ -253,6 +265,11 @@ def is_disallowed(snapshot: Snapshot, host: HostId, country: str | None) -> bool
     """Whether clients of *country* may not have *host*."""
     facts = snapshot.hosts[host]
     return (bool(facts.allowed) and country not in facts.allowed) or country in facts.excluded
+
+
+def is_well(host: Host, family: int) -> bool:
+    """Whether clients of *family* (0: not known) are given *host* while they can have others."""
+    return host.up and not (family == 4 and host.ipv4 is False) and not (family == 6 and host.ipv6 is False)
 
 
 def _add_networks(draft: _Draft) -> None:
@@ -431,7 +448,7 @@ def _by_distance(draft: _Draft) -> Ranking:
 
 def strangers_of(snapshot: Snapshot, host_set: HostSet, family: int | None) -> tuple[list[HostId], HostId | None]:
     """The hosts that clients get by distance who are on no host's network and wish nothing; and the origin."""
-    return _candidates(_Draft(snapshot, host_set, STRANGER, NO_WISHES, family), ())
+    return _candidates(_draft(snapshot, host_set, STRANGER, NO_WISHES, family), ())
 
 
 def _candidates(draft: _Draft, tiers: Collection[HostId]) -> tuple[list[HostId], HostId | None]:

@@ -27,9 +27,11 @@ class Extent:
 class Report:
     """What the supervisor knows about a snapshot that a nursery holds.
 
-    hosts      names, by host id
-    countries  codes that a client can come from
-    databases  base name of each MMDB -> when it was built, epoch seconds
+    hosts           names, by host id
+    countries       codes that a client can come from
+    databases       base name of each MMDB -> when it was built, epoch seconds
+    health          the health file; None: none was named
+    health_checked  when the mirrors were checked whose health is gone by, epoch seconds; None: nobody's is
     """
 
     path: str
@@ -39,6 +41,8 @@ class Report:
     hosts: tuple[str, ...]
     countries: tuple[str, ...]
     databases: Mapping[str, int]
+    health: str | None
+    health_checked: float | None
     inputs: tuple[str, ...]
     problems: tuple[Problem, ...]
 

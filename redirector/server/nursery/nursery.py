@@ -23,7 +23,6 @@ from redirector.answer.choose.draw import draw, draw_plainly
 from redirector.answer.explain import explain
 from redirector.answer.serve import Responder
 from redirector.errors import ConfigError, QueryError, SnapshotError
-from redirector.model import Dialect
 from redirector.server.between.channel import Channel
 from redirector.server.between.counters import PRIVATE, CounterMemory, Counters, Layout
 from redirector.server.between.logs import configure_logging
@@ -107,12 +106,14 @@ def _freeze() -> None:
 def _report(snapshot: Snapshot, duration_s: float) -> Report:
     return Report(
         path=snapshot.path,
-        extent=Extent(asdict(snapshot.counts), snapshot.built, snapshot.dialect is Dialect.MIRRORMANAGER),
+        extent=Extent(asdict(snapshot.counts), snapshot.built, snapshot.dated),
         loaded=time.time(),
         duration_s=duration_s,
         hosts=tuple(PRIVATE if host.private else host.name for host in snapshot.hosts),
         countries=tuple(snapshot.countries),
         databases=dict(snapshot.databases),
+        health=snapshot.health,
+        health_checked=snapshot.health_checked,
         inputs=tuple(snapshot.inputs),
         problems=tuple(snapshot.problems),
     )

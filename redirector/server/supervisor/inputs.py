@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from redirector.settings.serving import Config
 
-KEYS = ("source", "geoip", "asn", "continents")
+KEYS = ("source", "health", "geoip", "asn", "continents")
 """Keys of the configuration that name input files."""
+
+MAY_BE_MISSING = "health"
+"""Of these, the one without which everything can be served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Identity:
 
 def find_inputs(config: Config, read: Iterable[str] = ()) -> tuple[str, ...]:
     """Absolute paths of the files that *config* names, those below a directory among them, and of those *read*."""
-    named = [path for key in KEYS if (path := getattr(config, key)) is not None]
+    named = [path for key in KEYS if (path := getattr(config, key)) is not None and key != MAY_BE_MISSING]
     found = {os.path.abspath(each) for path in (*named, *read) for each in _files_below(path)}
     return tuple(sorted(found))
 

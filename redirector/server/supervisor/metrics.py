@@ -183,6 +183,9 @@ def _collect_snapshot(report: Report) -> Iterator[Metric]:
     for severity in Severity:
         problems.add_metric([severity.value], sum(problem.severity is severity for problem in report.problems))
     yield problems
+    if report.health is not None:
+        text = "When the mirrors were checked whose health is gone by; 0: there is no file to go by."
+        yield _gauge("health_checked_timestamp_seconds", text, report.health_checked or 0)
     databases = GaugeMetricFamily(
         "redirector_geoip_built_timestamp_seconds", "When each MMDB was made.", labels=["database"]
     )

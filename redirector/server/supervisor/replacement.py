@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redirector.model import Problem, Severity
 from redirector.server.between.messages import Extent, Report
@@ -48,6 +48,14 @@ class Outcome:
 def check_replacement(old: Extent, new: Report, allowed: Collection[str]) -> tuple[Problem, ...]:
     """What speaks against *new* in place of *old*: less than half of something is left, or its data is older."""
     return tuple(_find_reasons(old, new.extent, os.path.basename(new.path.rstrip("/")), allowed))
+
+
+def check_health(new: Report) -> tuple[Problem, ...]:
+    """What speaks against *new* where all that is new is a health file: it is not believed."""
+    if new.health is None or new.health_checked is not None:
+        return ()
+    said = tuple(replace(problem, fatal=True) for problem in new.problems if problem.path == new.health)
+    return said or (Problem(Severity.ERROR, new.health, "file", "is not believed", fatal=True),)
 
 
 def _find_reasons(old: Extent, new: Extent, name: str, allowed: Collection[str]) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import time
 from collections import Counter
@@ -19,10 +20,11 @@ from redirector.server.between.messages import Extent, Report
 from redirector.server.supervisor.age import Age, Backoff
 from redirector.server.supervisor.inputs import Identity, find_inputs, identify
 from redirector.server.supervisor.metrics import RELOAD_BOUNDS_S, Durations, Totals
-from redirector.server.supervisor.replacement import Outcome, check_replacement
+from redirector.server.supervisor.replacement import Outcome, check_health, check_replacement
 from redirector.server.supervisor.state import find_kept, keep
 from redirector.server.supervisor.systemd import Notifier
 from redirector.settings.serving import Config, restart_keys
+from redirector.sources.health import OLD_S
 
 _log = logging.getLogger("redirector.server")
 
@@ -34,6 +36,10 @@ STOP_TIMEOUT_S = 2.0
 
 WATCH_AGAIN_S = 5.0
 """How often a server that watches nothing looks whether a reload told it to."""
+
+HEALTH_LOOK_S = 4.0
+"""How often the health file is looked at. It is taken when it looks the same twice, so after 4 to 8 seconds; with the
+10 s that the largest snapshot takes to load, health is heeded well within 30."""
 
 
 class ReloadState(Enum):
@@ -85,9 +91,11 @@ class Succession:
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping = asyncio.Lock()
         self._tried: tuple[Identity, ...] = ()
+        self._health_tried: tuple[Identity, ...] = ()
         self._read: tuple[str, ...] = ()
         self._next: asyncio.Future[Outcome] | None = None
         self._allowed: set[str] = set()
+        self._needs_health = False
         self._wanted = asyncio.Event()
 
     def counts(self) -> Counter[Series]:
@@ -124,14 +132,17 @@ class Succession:
         self._promote(age)
         await self._look(config, report)
 
-    def reload(self, allowed: Iterable[str] = ()) -> asyncio.Future[Outcome]:
+    def reload(self, allowed: Iterable[str] = (), needs_health: bool = False) -> asyncio.Future[Outcome]:
         """Ask for a reload. All that is asked for while one runs becomes the one that follows it.
 
-        allowed  refusals that are overridden, see `ALLOWANCES`
-        returns  cancelled when the server ends before the reload does
+        allowed       refusals that are overridden, see `ALLOWANCES`
+        needs_health  it is of no use without a health file that is believed
+        returns       cancelled when the server ends before the reload does
         """
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
+            self._needs_health = needs_health
+        self._needs_health &= needs_health
         self._allowed.update(allowed)
         self._wanted.set()
         return self._next
@@ -145,18 +156,18 @@ class Succession:
             asked, self._next = self._next, None
             allowed, self._allowed = self._allowed, set()
             try:
-                self.last = await self._reload(allowed)
+                self.last = await self._reload(allowed, self._needs_health)
                 self.durations[self.last.name].add(self.last.duration_s)
                 asked.set_result(self.last)
             finally:
                 asked.cancel()
                 self.state = ReloadState.IDLE
 
-    async def _reload(self, allowed: set[str]) -> Outcome:
+    async def _reload(self, allowed: set[str], needs_health: bool) -> Outcome:
         began = time.time()
         self._notifier.reloading()
         try:
-            report = await self._succeed(allowed)
+            report = await self._succeed(allowed, needs_health)
         except Exception as error:
             outcome = Outcome(False, began, time.time() - began, _problems_of(error))
             log_problems(outcome.problems)
@@ -167,7 +178,7 @@ class Succession:
         self._notifier.ready(f"last reload: {outcome.name}")
         return outcome
 
-    async def _succeed(self, allowed: set[str]) -> Report:
+    async def _succeed(self, allowed: set[str], needs_health: bool) -> Report:
         """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then."""
         assert self.current is not None and self.current.report is not None
         self.state = ReloadState.LOADING
@@ -177,6 +188,8 @@ class Succession:
             report = await self._load(age)
             self.state = ReloadState.CHECKING
             _refuse(check_replacement(self.current.report.extent, report, allowed))
+            if needs_health:
+                _refuse(check_health(report))
             self.state = ReloadState.STARTING
             if self._retiring is not None:
                 await self._retiring
@@ -289,6 +302,26 @@ class Succession:
                     await asyncio.wait([self.reload()])
                 seen = now
 
+    async def watch_health(self) -> None:
+        """Reload when the health file has changed, and when the last one has become too old to go by.
+
+        What cannot be believed takes nothing away: such a reload is refused, and the last one goes on being gone by.
+        """
+        seen: tuple[Identity, ...] = ()
+        ended: Report | None = None
+        while True:
+            await asyncio.sleep(HEALTH_LOOK_S)
+            report = self.current.report if self.current is not None else None
+            if report is None or report.health is None:
+                continue
+            found = await asyncio.to_thread(identify, [os.path.abspath(report.health)])
+            is_new = found == seen and found != self._health_tried
+            is_over = report.health_checked is not None and time.time() - report.health_checked > OLD_S
+            if is_new or (is_over and report is not ended):
+                self._health_tried, ended = found, report
+                await asyncio.wait([self.reload(needs_health=not is_over)])
+            seen = found
+
     async def _look(self, config: Config, report: Report | None = None) -> None:
         """Remember the input files as a load finds them, or, with *report*, as it found them.
 
@@ -296,6 +329,9 @@ class Succession:
         """
         if report is not None:
             self._read = report.inputs
+            if report.health is not None:
+                health = await asyncio.to_thread(identify, [os.path.abspath(report.health)])
+                self._health_tried = tuple(each for each in health if each.changed_ns < report.began * 1e9)
         found = await self._identify(config)
         self._tried = tuple(each for each in found if report is None or each.changed_ns < report.began * 1e9)
 

@@ -182,6 +182,7 @@ class Supervisor:
         background = [
             asyncio.create_task(self.succession.reload_forever()),
             asyncio.create_task(self.succession.watch()),
+            asyncio.create_task(self.succession.watch_health()),
         ]
         try:
             await self._guard()

@@ -25,6 +25,9 @@ _BYTES = FieldDescriptorProto.TYPE_BYTES
 _INT = FieldDescriptorProto.TYPE_INT64
 _COUNT = FieldDescriptorProto.TYPE_UINT64
 _BOOL = FieldDescriptorProto.TYPE_BOOL
+_SMALL = FieldDescriptorProto.TYPE_UINT32
+_FIXED = FieldDescriptorProto.TYPE_FIXED64
+_DOUBLE = FieldDescriptorProto.TYPE_DOUBLE
 
 _MESSAGES: dict[str, tuple[_Field, ...]] = {
     "StringString": (("key", 1, _ONE, _BYTES), ("value", 2, _ONE, _BYTES)),
@@ -47,6 +50,37 @@ _MESSAGES: dict[str, tuple[_Field, ...]] = {
         ("sha256", 5, _MAYBE, _BYTES),
         ("sha512", 6, _MAYBE, _BYTES),
     ),
+    # Our own, `docs/snapshot.proto`: what decides answers or is shown.
+    "OwnHost": (
+        ("id", 1, _ONE, _INT),
+        ("name", 2, _MAYBE, _BYTES),
+        ("sponsor", 3, _MAYBE, _BYTES),
+        ("sponsor_url", 4, _MAYBE, _BYTES),
+        ("private", 5, _MAYBE, _BOOL),
+        ("state", 6, _MAYBE, _BYTES),
+        ("city", 7, _MAYBE, _BYTES),
+        ("latitude", 8, _MAYBE, _DOUBLE),
+        ("longitude", 9, _MAYBE, _DOUBLE),
+        ("ipv4", 10, _MAYBE, _BOOL),
+        ("ipv6", 11, _MAYBE, _BOOL),
+        ("monopoly", 12, _MAYBE, _BOOL),
+        ("own_asn", 13, _MAYBE, _SMALL),
+        ("local", 14, _MAYBE, _BOOL),
+        ("up", 15, _MAYBE, _BOOL),
+        ("condition", 16, _MAYBE, _BYTES),
+        ("since", 17, _MAYBE, _COUNT),
+        ("reason", 18, _MAYBE, _BYTES),
+        ("checked", 19, _MAYBE, _COUNT),
+        ("lag_seconds", 20, _MAYBE, _SMALL),
+        ("countries_excluded", 27, _MANY, _BYTES),
+    ),
+    "OwnCategory": (
+        ("name", 1, _ONE, _BYTES),
+        ("top", 2, _ONE, _BYTES),
+        ("product", 3, _MAYBE, _BYTES),
+        ("for_people", 4, _MAYBE, _BOOL),
+    ),
+    "OwnFiles": (("keys", 1, _MANY, _FIXED), ("values", 2, _MANY, _FIXED)),
 }
 
 
@@ -75,3 +109,6 @@ HostLists = _classes["HostLists"]
 DetailedDirectory = _classes["DetailedDirectory"]
 DetailedFile = _classes["DetailedFile"]
 FileDetails = _classes["FileDetails"]
+OwnHost = _classes["OwnHost"]
+OwnCategory = _classes["OwnCategory"]
+OwnFiles = _classes["OwnFiles"]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
+from itertools import pairwise
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -21,14 +23,19 @@ from redirector.files import open_regular
 from redirector.locate.ranges import unwrap
 from redirector.model import (
     Catalog,
+    Category,
+    Choice,
+    Condition,
     Dialect,
     Directory,
     FileDetail,
+    FileIndex,
     Host,
     HostId,
     HostSet,
     HostSetId,
     Network,
+    Place,
     Problem,
     Severity,
 )
@@ -43,6 +50,9 @@ from redirector.sources.mirrormanager.messages import (
     IntInts,
     IntString,
     IntStrings,
+    OwnCategory,
+    OwnFiles,
+    OwnHost,
     StringBool,
     StringInts,
     StringString,
@@ -192,6 +202,9 @@ class _Said:
     host_allowed: dict[int, frozenset[str]] = field(default_factory=dict)
     host_netblocks: dict[int, dict[Network, None]] = field(default_factory=dict)
     host_asns: dict[int, dict[int, None]] = field(default_factory=dict)
+    own_hosts: dict[int, _Own] = field(default_factory=dict)
+    categories: list[Category] = field(default_factory=list)
+    files: FileIndex | None = None
 
     lists: list[_Lists] = field(default_factory=list)
     lists_by_bytes: dict[bytes, HostSetId] = field(default_factory=dict)
@@ -449,6 +462,59 @@ def _parse_country(said: _Said, subject: str, text: str) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a snapshot of our own says of a host in the fields that MirrorManager has not."""
+
+    name: str
+    facts: Mapping[str, object]
+    """Fields of `Host`, each where it is said."""
+
+
+def _take_own_host(said: _Said, record: bytes) -> None:
+    own = OwnHost.FromString(record)
+    subject = f"host {own.id}"
+    facts: dict[str, object] = {
+        name: getattr(own, name)
+        for name in ("private", "ipv4", "ipv6", "monopoly", "local", "own_asn", "up")
+        if own.HasField(name)
+    }
+    facts |= {name: _text(getattr(own, name)) for name in ("sponsor", "sponsor_url", "state", "city")}
+    if own.HasField("latitude") and own.HasField("longitude"):
+        if abs(own.latitude) <= 90 and abs(own.longitude) <= 180:
+            facts["place"] = Place(own.latitude, own.longitude)
+        else:
+            said.report(Severity.ERROR, subject, f"{own.latitude}, {own.longitude} is no place: left out")
+    excluded = (_parse_country(said, subject, _text(country)) for country in own.countries_excluded)
+    facts["excluded"] = frozenset(country for country in excluded if country)
+    if any(map(own.HasField, ("condition", "since", "reason", "checked", "lag_seconds"))):
+        facts["condition"] = Condition(
+            state=_text(own.condition),
+            since=own.since if own.HasField("since") else None,
+            reason=_text(own.reason),
+            checked=own.checked if own.HasField("checked") else None,
+            lag_s=own.lag_seconds if own.HasField("lag_seconds") else None,
+        )
+    if facts.get("up") is False:
+        facts["down_reason"] = _text(own.reason) or _text(own.condition)
+    said.own_hosts[own.id] = _Own(_text(own.name).strip(), facts)
+
+
+def _take_own_category(said: _Said, record: bytes) -> None:
+    own = OwnCategory.FromString(record)
+    for_people = own.for_people if own.HasField("for_people") else True
+    said.categories.append(Category(_text(own.name), _text(own.top).strip("/"), _text(own.product), for_people))
+
+
+def _take_own_files(said: _Said, record: bytes) -> None:
+    own = OwnFiles.FromString(record)
+    keys, values = array("Q", own.keys), array("Q", own.values)
+    if len(keys) != len(values) or any(first >= second for first, second in pairwise(keys)):
+        said.report(Severity.ERROR, "OwnFiles", "is not two arrays of one length, sorted by key: left out")
+    else:
+        said.files = FileIndex(keys, values)
+
+
 _RECORDS: dict[int, tuple[str, Callable[[_Said, bytes], None]]] = {
     2: ("NetblockCountryCache", _take_client_country),
     4: ("HCUrlCache", _take_base_url),
@@ -463,8 +529,12 @@ _RECORDS: dict[int, tuple[str, Callable[[_Said, bytes], None]]] = {
     14: ("HostCountryAllowedCache", _take_host_allowed),
     15: ("HostNetblockCache", _take_host_netblock),
     16: ("MirrorListCache", _take_directory),
+    1000: ("OwnHosts", _take_own_host),
+    1001: ("OwnCategories", _take_own_category),
+    1002: ("OwnFiles", _take_own_files),
 }
-"""By field number; 3 (locations) and 11 (connections a client may open) decide nothing in an answer."""
+"""By field number; 3 (locations) and 11 (connections a client may open) decide nothing in an answer. From 1000 on they
+are our own (`docs/snapshot.proto`)."""
 
 
 # -- The catalog: ids become hosts -------------------------------------------------------------------------------------
@@ -475,17 +545,9 @@ def _resolve(said: _Said, built: int) -> Catalog:
     names = _names_of_hosts(said)
     urls_of_host = _urls_of_hosts(said) if said.guessed else {}
     public = {host for lists in said.lists for host in lists.public}
+    carrying = {host for lists in said.lists for host, _ in lists.urls}
     hosts = tuple(
-        Host(
-            name=name,
-            country=said.host_country.get(host),
-            bandwidth_mbit=said.host_bandwidth.get(host, _BANDWIDTHS_MBIT[0]),
-            netblocks=tuple(said.host_netblocks.get(host, ())),
-            asns=tuple(said.host_asns.get(host, ())),
-            private=host not in public,
-            allowed=said.host_allowed.get(host, frozenset()),
-            guessed=frozenset(url for url in urls_of_host.get(host, ()) if url in said.guessed),
-        )
+        _host(said, host, name, host in public, host in carrying, urls_of_host.get(host, ()))
         for host, name in names.items()
     )
     host_sets = _host_sets(said, {host: HostId(position) for position, host in enumerate(names)})
@@ -494,6 +556,8 @@ def _resolve(said: _Said, built: int) -> Catalog:
     _mend_redirects(said)
     return Catalog(
         dialect=Dialect.MIRRORMANAGER,
+        choice=Choice.TIERS,
+        dated=True,
         path=said.path,
         built=built,
         hosts=hosts,
@@ -505,6 +569,8 @@ def _resolve(said: _Said, built: int) -> Catalog:
         details=said.details,
         client_countries=tuple(said.client_countries.items()),
         continents=said.continents,
+        files=said.files,
+        categories=tuple(said.categories),
         inputs=(said.path,),
         problems=tuple(said.problems),
     )
@@ -518,20 +584,47 @@ def _urls_of_hosts(said: _Said) -> dict[int, set[str]]:
     return found
 
 
-def _names_of_hosts(said: _Said) -> dict[int, str]:
-    """Every host that has a base URL, by ascending id -> its name.
+def _host(said: _Said, host: int, name: str, is_listed: bool, carries: bool, urls: Collection[str]) -> Host:
+    """One host; who carries something, and is on no public list, is private whatever else is said."""
+    own = said.own_hosts.get(host, _Own("", {}))
+    plain = Host(
+        name=name,
+        key=own.name if own.name == name else str(host),
+        country=said.host_country.get(host),
+        bandwidth_mbit=said.host_bandwidth.get(host, _BANDWIDTHS_MBIT[0]),
+        netblocks=tuple(said.host_netblocks.get(host, ())),
+        asns=tuple(said.host_asns.get(host, ())),
+        private=carries and not is_listed,
+        allowed=said.host_allowed.get(host, frozenset()),
+        guessed=frozenset(url for url in urls if url in said.guessed),
+    )
+    told: Host = replace(plain, **own.facts)  # type: ignore[arg-type]  # its keys are fields, and its values fit them
+    return replace(told, private=told.private or plain.private)
 
-    The name is the hostname in its first http(s) URL, or else in its first, by URL id: it stays when lists change
-    their order. Of hosts that share a hostname all but the first have their id behind a `#`.
+
+def _names_of_hosts(said: _Said) -> dict[int, str]:
+    """Every host that has a base URL, or an own name, by ascending id -> its name.
+
+    The name is its own; else the hostname in its first http(s) URL, or else in its first, by URL id: it stays when
+    lists change their order. Of hosts that share a name all but the first have their id behind a `#`.
     """
     url_ids: dict[int, set[int]] = {}
     for host, ids in said.by_host_entries.values():
         url_ids.setdefault(host, set()).update(ids)
     names: dict[int, str] = {}
-    taken: set[str] = set()
-    for host in sorted(url_ids):
-        urls = [said.base_urls[url_id] for url_id in sorted(url_ids[host]) if url_id in said.base_urls]
-        if urls:
+    own_names: dict[str, int] = {}
+    for host, own in sorted(said.own_hosts.items()):
+        if own.name and own_names.setdefault(own.name, host) != host:
+            said.report(
+                Severity.ERROR, f"host {host}", f"{own.name} is host {own_names[own.name]} already: not its name"
+            )
+    taken = set(own_names)
+    for host in sorted(url_ids.keys() | said.own_hosts.keys()):
+        urls = [said.base_urls[url_id] for url_id in sorted(url_ids.get(host, ())) if url_id in said.base_urls]
+        name = said.own_hosts[host].name if host in said.own_hosts else ""
+        if name and own_names[name] == host:
+            names[host] = name
+        elif urls:
             name = _hostname(next((url for url in urls if url.lower().startswith(("http:", "https:"))), urls[0]))
             names[host] = f"{name}#{host}" if name in taken else name
             taken.add(name)
@@ -608,6 +701,7 @@ def _check_references(said: _Said, hosts: Set[int]) -> None:
     for url_id in sorted(named - said.base_urls.keys()):
         said.report(Severity.ERROR, f"URL {url_id}", "is named by a host, but not in HCUrlCache: left out")
     unlisted = (said.host_netblocks.keys() | said.host_asns.keys() | said.host_allowed.keys()) - listed
+    unlisted -= said.own_hosts.keys()
     if unlisted:
         first = ", ".join(map(str, sorted(unlisted)[:5]))
         said.report(Severity.WARNING, "hosts", f"{len(unlisted)} carry no directory: left out; the first: {first}")

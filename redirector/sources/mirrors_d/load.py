@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from redirector.errors import SnapshotError
-from redirector.model import Catalog, Dialect, Directory, FileDetail, HostSetId, Releases
-from redirector.sources.health import HEALTH_LIMIT_BYTES, Health, parse_health
+from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, HostSetId, Releases
 from redirector.sources.inputs import Inputs
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.mirrors_d.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
@@ -50,12 +49,11 @@ def read_tree_settings(path: str) -> TreeSettings:
     return TreeSettings(config.primary, config.health, config.allowed_outdate_s, contacts)
 
 
-def load_tree(path: str, now: float, remembered: Remembered = NOTHING, *, heed_health: bool = True) -> Catalog:
+def load_tree(path: str, now: float, remembered: Remembered = NOTHING) -> Catalog:
     """The tree in the directory *path*.
 
-    now          epoch seconds; judges the age of the health file and of earlier pushes
-    remembered   what earlier loads found in the primary tree, for a tree without a history of pushes
-    heed_health  False: every mirror as if nobody had ever looked
+    now         epoch seconds; judges the age of earlier pushes
+    remembered  what earlier loads found in the primary tree, for a tree without a history of pushes
     raises      SnapshotError with all problems when there is no readable `config.yml` or no usable mirror
     cost        530 mirrors take half a second, most of it for the gazetteer
     """
@@ -64,8 +62,6 @@ def load_tree(path: str, now: float, remembered: Remembered = NOTHING, *, heed_h
     mirrors = _load_mirrors(inputs, config) if config else ()
     if config is None or not mirrors:
         raise SnapshotError(tuple(inputs.report.problems))
-    if not heed_health:
-        config = replace(config, health=None)
     return _load_catalog(inputs, path, config, mirrors, NOTHING if config.primary_history else remembered, now)
 
 
@@ -143,14 +139,15 @@ def _is_yaml(path: str) -> bool:
 def _load_catalog(
     inputs: Inputs, path: str, config: TreeConfig, mirrors: tuple[Mirror, ...], remembered: Remembered, now: float
 ) -> Catalog:
-    health = _load_health(inputs, config, mirrors, now)
-    hosts = build_hosts(inputs, config, mirrors, health)
+    hosts = build_hosts(inputs, config, mirrors)
     sets = HostSets(hosts)
     report = inputs.report.of(config.path)
-    releases = build_releases(report, config, mirrors, health, sets)
+    releases = build_releases(report, config, mirrors, sets)
     primary = find_tree(report, "primary", config.primary) if config.primary else None
     return Catalog(
         dialect=Dialect.ALMALINUX,
+        choice=Choice.DISTANCE,
+        dated=False,
         path=path,
         hosts=hosts,
         host_sets=tuple(sets.members),
@@ -160,26 +157,11 @@ def _load_catalog(
         files=index_files(report, primary, _list_places(releases)) if primary else None,
         list_length=config.list_length,
         near_km=config.near_km,
+        health=config.health,
         built=int(max(inputs.mtimes.values())),
         inputs=tuple(inputs.mtimes),
         problems=tuple(sorted(inputs.report.problems, key=lambda problem: problem.path)),
     )
-
-
-def _load_health(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...], now: float) -> Mapping[str, Health]:
-    if config.health is None:
-        return {}
-    raw = inputs.find(config.health, HEALTH_LIMIT_BYTES, "health is ignored")
-    if raw is None:
-        return {}
-    written = inputs.mtimes[config.health]
-    report = inputs.report.of(config.health)
-    health = parse_health(report, raw, written, now, {mirror.name for mirror in mirrors})
-    known = {*config.versions, *config.duplicated.values(), *config.module_versions, *config.vault}
-    for name, found in health.items():
-        for version in sorted((found.versions or frozenset()) - known):
-            report.warning(f"mirrors.{name}.versions", f"no such version {show(version)}")
-    return health
 
 
 def _build_directories(releases: Releases) -> dict[str, Directory]:

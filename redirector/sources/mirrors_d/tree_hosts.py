@@ -10,7 +10,6 @@ from statistics import median_low
 from redirector.locate.places import CityName, find_cities, place_of_country
 from redirector.model import Host, HostId, HostSet, HostSetId, Network, Place, Releases
 from redirector.sources.base_url import authority_of
-from redirector.sources.health import Health, lacking
 from redirector.sources.inputs import Inputs
 from redirector.sources.mirrors_d.cloud import CLOUD_LIMIT_BYTES, parse_ranges, pick_networks
 from redirector.sources.mirrors_d.mirror_file import Mirror
@@ -24,9 +23,7 @@ ORIGIN_NAME = "primary_url"
 """The host of `primary_url`, where a mirror bears the name in that URL already."""
 
 
-def build_hosts(
-    inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...], health: Mapping[str, Health]
-) -> tuple[Host, ...]:
+def build_hosts(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...]) -> tuple[Host, ...]:
     """One host a mirror, in their order, and last the host of `primary_url` if there is one."""
     places = _place_mirrors(inputs, config, mirrors)
     clouds = _CloudRanges(inputs, config)
@@ -39,7 +36,6 @@ def build_hosts(
             usual,
             located,
             clouds.find(mirror) if mirror.cloud else (),
-            health.get(mirror.name, Health()),
         )
         for mirror, located in zip(mirrors, places, strict=True)
     ]
@@ -52,11 +48,12 @@ def build_hosts(
     return tuple(hosts)
 
 
-def _build_host(
-    report: Report, mirror: Mirror, usual_mbit: int, located: Located, ranges: tuple[Network, ...], health: Health
-) -> Host:
+def _build_host(report: Report, mirror: Mirror, usual_mbit: int, located: Located, ranges: tuple[Network, ...]) -> Host:
     host = Host(
         name=mirror.name,
+        key=mirror.name,
+        city=mirror.city.city if mirror.city else "",
+        state=mirror.city.state if mirror.city else "",
         country=located.country,
         place=located.place,
         bandwidth_mbit=mirror.bandwidth_mbit or usual_mbit,
@@ -71,10 +68,6 @@ def _build_host(
         addresses=located.addresses,
         guessed=mirror.guessed,
         withheld=mirror.withheld,
-        up=health.up,
-        down_reason=health.reason,
-        ipv4=health.ipv4,
-        ipv6=health.ipv6,
         sponsor=mirror.sponsor,
         sponsor_url=mirror.sponsor_url,
     )
@@ -182,10 +175,8 @@ class HostSets:
         return HostSetId(self.members.index(made))
 
 
-def build_releases(
-    report: Report, config: TreeConfig, mirrors: tuple[Mirror, ...], health: Mapping[str, Health], sets: HostSets
-) -> Releases:
-    """The tree's versions and who carries them: the standard tree, modules, and versions that some mirrors lack."""
+def build_releases(report: Report, config: TreeConfig, mirrors: tuple[Mirror, ...], sets: HostSets) -> Releases:
+    """The tree's versions and who carries them: the standard tree, modules, and directories that some mirrors lack."""
     origin: dict[HostId, tuple[str, ...]] = {}
     if config.primary_url:
         origin[HostId(len(mirrors))] = (config.primary_url,)
@@ -196,21 +187,8 @@ def build_releases(
         }
         for module in config.modules
     }
-    by_version = {config.duplicated.get(version, version): standard for version in config.versions}
-    by_version |= {f"{version}-{module}": modules[module] for module in modules for version in config.modules[module]}
-    version_sets: dict[str, HostSetId] = {}
+    by_version = {f"{version}-{module}": modules[module] for module in modules for version in config.modules[module]}
     carriers = defaultdict(lambda: standard, by_version)
-    for version, urls in by_version.items():
-        spellings = {version, *(short for short, full in config.duplicated.items() if full == version)}
-        missing = lacking(health, spellings)
-        carried = {host: bases for host, bases in urls.items() if mirrors[host].name not in missing}
-        if len(carried) == len(urls):
-            continue
-        if not carried:
-            report.warning("health", f"says that no mirror has version {version}: not believed")
-            continue
-        version_sets[version] = sets.add(carried | origin)
-        carriers[version] = carried
     releases = Releases(
         versions=config.versions,
         duplicated=config.duplicated,
@@ -221,7 +199,6 @@ def build_releases(
         vault_url=config.vault_url,
         standard_set=sets.add(standard | origin),
         module_sets={module: sets.add(urls | origin) for module, urls in modules.items()},
-        version_sets=version_sets,
     )
     lacked = {HostId(number): mirror.lacking for number, mirror in enumerate(mirrors) if mirror.lacking}
     known = {*config.versions, *config.duplicated, *config.duplicated.values(), *config.module_versions}
