@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Master:
     stamp, text  what it says at the master; None where that cannot be read
     directories  sorted by name
     read         False: nothing new could be learnt about it, and what stands here is old
+    columns      of the directories
     checksums    some index's checksum is known, so that checksums decide
     """
 
@@ -69,15 +73,43 @@ class Master:
     stamp: float | None = None
     text: str | None = None
     read: bool = True
-    numbers: Mapping[str, int] = field(init=False, compare=False)
+    columns: Columns = field(init=False, compare=False, repr=False)
     checksums: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "numbers", {each.name: n for n, each in enumerate(self.directories)})
+        object.__setattr__(self, "columns", _columns_of(self.directories))
         known = any(version.sha256 for each in self.directories for version in each.versions)
         object.__setattr__(self, "checksums", known)
 
     @property
     def pushed(self) -> int:
         """When it changed last."""
-        return max((each.pushed for each in self.directories), default=0)
+        return int(self.columns.pushed.max()) if len(self.directories) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The directories once more, a column each: what a visit asks of all of them at once.
+
+    wanted   they can be judged, and there is something to ask for
+    indexed  they have an index
+    known    their index's versions are known
+    files    how many files tell of them
+    """
+
+    pushed: NDArray[np.int64]
+    wanted: NDArray[np.bool_]
+    indexed: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    files: NDArray[np.int64]
+
+
+def _columns_of(directories: Sequence[Expected]) -> Columns:
+    count = len(directories)
+    return Columns(
+        pushed=np.fromiter((each.pushed for each in directories), np.int64, count),
+        wanted=np.fromiter((each.judged and bool(each.index or each.files) for each in directories), np.bool_, count),
+        indexed=np.fromiter((bool(each.index) for each in directories), np.bool_, count),
+        known=np.fromiter((bool(each.versions) for each in directories), np.bool_, count),
+        files=np.fromiter((len(each.files) for each in directories), np.int64, count),
+    )

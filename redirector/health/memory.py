@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from redirector.health.hysteresis import NONE, Row, Standing
 from redirector.health.judge import Content, Finding
 from redirector.health.rules import Rules
@@ -72,7 +74,7 @@ class Held:
     cursor       number of the directory whose turn is next, *carry* the part of one that is owed
     whole        when all of it was last looked at
     listed       when rsync last said what is there
-    marker       the marker's time, as text; "" unknown
+    marker       the marker's time, as text; "" unknown. *marker_since*: when it was first seen so
     """
 
     standing: Standing = field(default_factory=Standing)
@@ -86,6 +88,7 @@ class Held:
     whole: float = 0
     listed: float = 0
     marker: str = ""
+    marker_since: float = 0
     marker_validator: Validator | None = None
     marker_age_s: float | None = None
     stamp: float | None = None
@@ -117,6 +120,7 @@ class Memory:
 
     name, country, private, tree  as its source says, for whoever has the store alone; *tree*: it is one of a tree
     soft404, controlled  whether what cannot exist is there, and when that was asked
+    owed    requests that were made beyond what a mirror is asked all the time; they are worn off as time goes by
     """
 
     name: str = ""
@@ -133,6 +137,7 @@ class Memory:
     certificate_expires: int | None = None
     duration_s: float | None = None
     busy_until: float = 0
+    owed: float = 0
 
 
 def digest_of(names: Sequence[str]) -> str:
@@ -223,9 +228,15 @@ def _settle_silence(state: int, trouble: Trouble | None, found: Finding, rules: 
 
 
 def bits_of(states: bytes) -> bytes:
-    """One bit for each directory that is to be served: looked at, and not out. Lowest bit first."""
-    served = bytearray((len(states) + 7) // 8)
-    for number, state in enumerate(states):
-        if state & EVER and not state & OUT and content_of(state) not in (Content.NOT_JUDGED, Content.ABSENT):
-            served[number >> 3] |= 1 << (number & 7)
-    return bytes(served)
+    """One bit for each directory that is to be served: there, and not out. Lowest bit first."""
+    flags = np.frombuffer(states, np.uint8)
+    contents = flags & CONTENT
+    served = ((flags & EVER) != 0) & ((flags & OUT) == 0)
+    served &= (contents != Content.NOT_JUDGED) & (contents != Content.ABSENT)
+    return np.packbits(served, bitorder="little").tobytes()
+
+
+def out_of(states: bytes) -> list[int]:
+    """Numbers of the directories that are out."""
+    numbers: list[int] = np.flatnonzero(np.frombuffer(states, np.uint8) & OUT).tolist()
+    return numbers

@@ -11,10 +11,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from redirector.health.evidence import Family
 from redirector.health.expected import Master
 from redirector.health.judge import Content
-from redirector.health.memory import PENDING, VERIFIED, FamilyNote, Held, Memory, content_of
+from redirector.health.memory import CONTENT, PENDING, VERIFIED, FamilyNote, Held, Memory
 from redirector.health.rules import Rules
 
 LOOKS_A_VISIT = 400
@@ -37,6 +40,17 @@ LISTED_FROM = 20
 
 LISTED_FILES = 20_000
 """Files that one run of rsync is asked for."""
+
+BURST_REQUESTS = 2500
+STEADY_REQUESTS = 2300
+"""Requests at once, and a day all the time: together they stay below the 5,000 that an address is asked in any 24
+hours, with some left for other names on it."""
+
+LEAST_LOOKS = 2
+"""Directories that even then are looked at."""
+
+VERIFYING = 40
+"""Requests of a visit that are no looks: markers, and newest packages."""
 
 FULL_S = 86400.0
 """An index that did not change is fetched whole once a day all the same."""
@@ -63,23 +77,31 @@ class Looks:
     everything: bool = False
 
 
-def mark_pushes(master: Master, held: Held, only: frozenset[str] | None) -> tuple[bytes, int]:
+def mine_of(master: Master, only: frozenset[str] | None) -> NDArray[np.bool_]:
+    """Which directories of the master a host is asked for. cost: 50 ns a directory with *only*, else nothing"""
+    if only is None:
+        return master.columns.wanted
+    named = np.fromiter((each.name in only for each in master.directories), np.bool_, len(master.directories))
+    return master.columns.wanted & named
+
+
+def mark_pushes(master: Master, held: Held, mine: NDArray[np.bool_]) -> tuple[bytes, int]:
     """The bytes of the directories, those pending that the master pushed since; and up to when that is so."""
-    states = bytearray(held.states.ljust(len(master.directories), b"\0"))
-    for number, expected in enumerate(master.directories):
-        if not expected.judged or (only is not None and expected.name not in only):
-            states[number] = 0
-        elif content_of(states[number]) is Content.NOT_JUDGED:
-            states[number] |= PENDING
-        elif expected.pushed > held.seen_push:
-            states[number] = (states[number] | PENDING) & ~VERIFIED
-    return bytes(states), max(held.seen_push, master.pushed)
+    states = np.zeros(len(mine), np.uint8)
+    known = np.frombuffer(held.states, np.uint8)[: len(mine)]
+    states[: len(known)] = known
+    states[~mine] = 0
+    new = mine & ((states & CONTENT) == Content.NOT_JUDGED)
+    pushed = mine & ~new & (master.columns.pushed > held.seen_push)
+    states[new] |= PENDING
+    states[pushed] = (states[pushed] | PENDING) & ~np.uint8(VERIFIED)
+    return states.tobytes(), max(held.seen_push, master.pushed)
 
 
 def plan_looks(
     master: Master,
     held: Held,
-    only: frozenset[str] | None,
+    mine: NDArray[np.bool_],
     since: float,
     now: float,
     rules: Rules,
@@ -87,93 +109,100 @@ def plan_looks(
     *,
     moved: bool,
     rsync: bool,
+    owed: float = 0,
     eager: bool = False,
     everything: bool = False,
 ) -> Looks:
     """What to look at.
 
     held        with the pushes marked (`mark_pushes`)
+    mine        what the host is asked for (`mine_of`)
     since       when this host was visited last
     moved       the mirror's marker is another than at the last visit
     rsync       the mirror can be asked by rsync
+    owed        requests that it was asked lately (`worn_off`)
     eager       somebody asked for this visit: everything that is not well is looked at, due or not
     everything  all there is is
     """
-    mine = [
-        number
-        for number, expected in enumerate(master.directories)
-        if expected.judged and (only is None or expected.name in only) and (expected.index or expected.files)
-    ]
-    pending = [number for number in mine if held.states[number] & PENDING]
-    due = [n for n in mine if n in held.troubles and (moved or eager or held.troubles[n].due <= now)]
+    columns = master.columns
+    states = np.frombuffer(held.states, np.uint8)
+    all_mine = np.flatnonzero(mine)
+    due = [n for n, trouble in held.troubles.items() if mine[n] and (moved or eager or trouble.due <= now)]
     again = moved and now - held.whole >= rules.everything_s / 8
-    chosen = dict.fromkeys(sorted(pending, key=lambda n: (-master.directories[n].pushed, n)))
-    chosen |= dict.fromkeys(sorted(due, key=lambda n: held.troubles[n].due))
-    whole = everything or (again and len(mine) <= MOVED_LOOKS)
+    chosen = dict.fromkeys(_newest_first(columns.pushed, np.flatnonzero(mine & ((states & PENDING) != 0))))
+    chosen |= dict.fromkeys(sorted(due, key=lambda n: (held.troubles[n].due, n)))
+    whole = everything or (again and len(all_mine) <= MOVED_LOOKS)
     if whole:
-        chosen |= dict.fromkeys(mine)
-    listable = [n for n in mine if not master.directories[n].index]
-    by_list = rsync and sum(len(master.directories[n].files) for n in listable) >= LISTED_FROM
-    turning = [n for n in mine if master.directories[n].index] if by_list else mine
-    rest, cursor, carry = _turn(
-        turning, held, since, now, rules, host, MOVED_LOOKS // 2 if again else QUIET_LOOKS, eager
-    )
-    if len(chosen) < LOOKS_A_VISIT:
+        chosen |= dict.fromkeys(all_mine.tolist())
+    listable = np.flatnonzero(mine & ~columns.indexed)
+    by_list = rsync and int(columns.files[listable].sum()) >= LISTED_FROM
+    turning = np.flatnonzero(mine & columns.indexed) if by_list else all_mine
+    most_of_the_rest = MOVED_LOOKS // 2 if again else QUIET_LOOKS
+    rest, cursor, carry = _turn(turning, held, since, now, rules, host, most_of_the_rest, eager)
+    most = min(LOOKS_A_VISIT, max(LEAST_LOOKS, int(BURST_REQUESTS - owed) - VERIFYING))
+    if len(chosen) < most:
         chosen |= dict.fromkeys(rest)
-    taken = list(chosen)[:LOOKS_A_VISIT] if not everything else list(chosen)
-    without = [n for n in taken if not master.directories[n].index]
+    taken = list(chosen)[:most] if not everything else list(chosen)
+    without = [n for n in taken if not columns.indexed[n]]
     listed: tuple[int, ...] = ()
     if by_list and (now - held.listed >= rules.everything_s or len(without) >= LISTED_FROM):
-        listed = tuple(_up_to(master, listable if now - held.listed >= rules.everything_s else without))
+        listed = tuple(_up_to(columns.files, listable.tolist() if now - held.listed >= rules.everything_s else without))
         without = []
+    backlog = mine & columns.indexed & (columns.files > 0)
+    backlog &= ((states & CONTENT) == Content.CURRENT) & ((states & VERIFIED) == 0)
+    backlog[taken] = False
     return Looks(
-        indexes=tuple(n for n in taken if master.directories[n].index),
+        indexes=tuple(n for n in taken if columns.indexed[n]),
         files=tuple(without),
         listed=listed,
-        backlog=tuple(_backlog(master, held, mine, set(taken))),
+        backlog=tuple(_newest_first(columns.pushed, np.flatnonzero(backlog))[:BACKLOG_VERIFIED]),
         cursor=cursor,
         carry=carry,
-        everything=len(taken) >= len(mine) or whole,
+        everything=len(taken) >= len(all_mine) or whole,
     )
+
+
+def _newest_first(pushed: NDArray[np.int64], numbers: NDArray[np.intp]) -> list[int]:
+    ordered: list[int] = numbers[np.argsort(-pushed[numbers], kind="stable")].tolist()
+    return ordered
+
+
+def worn_off(owed: float, waited_s: float) -> float:
+    """What is still owed of *owed* requests after so many seconds."""
+    return max(0.0, owed - max(0.0, waited_s) * STEADY_REQUESTS / FULL_S)
 
 
 def _turn(
-    turning: Sequence[int], held: Held, since: float, now: float, rules: Rules, host: str, most: int, eager: bool
+    turning: NDArray[np.intp],
+    held: Held,
+    since: float,
+    now: float,
+    rules: Rules,
+    host: str,
+    most: int,
+    eager: bool,
 ) -> tuple[list[int], int, float]:
     """The directories whose turn it is: in a day each has had its own. Hosts begin at different places."""
-    if not turning:
+    if not len(turning):
         return [], held.cursor, 0.0
     cursor = held.cursor if held.cursor >= 0 else _start(host) % len(turning)
     waited = max(0.0, now - since) if since else rules.interval_s
     owed = held.carry + len(turning) * min(1.0, waited / rules.everything_s)
     count = min(max(EAGER_LOOKS if eager else 1, int(owed)), most, len(turning))
     positions = [(cursor + n) % len(turning) for n in range(count)]
-    return [turning[each] for each in positions], (cursor + count) % len(turning), min(1.0, max(0.0, owed - count))
+    chosen: list[int] = turning[positions].tolist()
+    return chosen, (cursor + count) % len(turning), min(1.0, max(0.0, owed - count))
 
 
 def _start(host: str) -> int:
     return int.from_bytes(hashlib.blake2b(host.encode(), digest_size=4).digest())
 
 
-def _backlog(master: Master, held: Held, mine: Sequence[int], taken: set[int]) -> Iterator[int]:
-    waiting = [
-        n
-        for n in mine
-        if n not in taken
-        and master.directories[n].index
-        and master.directories[n].files
-        and content_of(held.states[n]) is Content.CURRENT
-        and not held.states[n] & VERIFIED
-    ]
-    waiting.sort(key=lambda n: (-master.directories[n].pushed, n))
-    yield from waiting[:BACKLOG_VERIFIED]
-
-
-def _up_to(master: Master, numbers: Sequence[int]) -> Iterator[int]:
-    files = 0
+def _up_to(files: NDArray[np.int64], numbers: Sequence[int]) -> Iterator[int]:
+    total = 0
     for number in numbers:
-        files += len(master.directories[number].files)
-        if files > LISTED_FILES:
+        total += int(files[number])
+        if total > LISTED_FILES:
             return
         yield number
 

@@ -12,7 +12,7 @@ from typing import Any
 from redirector.health.evidence import Family
 from redirector.health.expected import Master
 from redirector.health.hysteresis import Overall, State
-from redirector.health.memory import CONTENT, OUT, FamilyNote, Held, Memory, UrlNote
+from redirector.health.memory import FamilyNote, Held, Memory, UrlNote, out_of
 from redirector.health.rules import DAY_S, HOUR_S, MINUTE_S, Rules
 from redirector.health.subjects import Subject
 from redirector.locate.places import countries
@@ -110,9 +110,8 @@ def _lacking(
         saying = [view[carried.category] for view in views if carried.category in view]
         votes: dict[int, int] = {}
         for held in saying:
-            for number, state in enumerate(held.states):
-                if state & OUT:
-                    votes[number] = votes.get(number, 0) + 1
+            for number in out_of(held.states):
+                votes[number] = votes.get(number, 0) + 1
         needed = min(2, len(saying))
         out = [n for n, count in votes.items() if count >= needed and n < len(master.directories)]
         names.extend((master.prefix + master.directories[n].name).rstrip("/") for n in out)
@@ -363,9 +362,3 @@ def _metric(name: str, kind: str, text: str) -> list[str]:
 
 def _label(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def share_current(held: Held) -> tuple[int, int]:
-    """How many directories are current, of how many that were judged."""
-    states = [state & CONTENT for state in held.states if state & CONTENT]
-    return sum(state == 1 for state in states), len(states)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.health.evidence import ANSWERED, FAILED, Ask, Evidence, Outcome, Probe
 from redirector.health.hysteresis import Event, Overall, Standing, State, agree, combine, is_void, next_visit
+from redirector.health.judge import Content
 from redirector.health.keeping import (
     Known,
     evidence_text,
@@ -32,7 +33,7 @@ from redirector.health.keeping import (
     unpack_memory,
     unpack_names,
 )
-from redirector.health.memory import PENDING, Held, Memory, digest_of, renumber
+from redirector.health.memory import PENDING, Held, Memory, content_of, digest_of, renumber
 from redirector.health.report import Entry, entry_of
 from redirector.health.rules import DAY_S
 from redirector.health.subjects import Subject
@@ -406,7 +407,7 @@ class Crawler:
 
 def _has_all(held: Held, numbers: Iterable[int]) -> bool:
     return all(
-        held.states[n] & 0x07 == 1 and not held.states[n] & PENDING and n not in held.troubles
+        content_of(held.states[n]) is Content.CURRENT and not held.states[n] & PENDING and n not in held.troubles
         for n in numbers
         if n < len(held.states)
     )

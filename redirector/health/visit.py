@@ -6,13 +6,17 @@ first timeout there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from redirector.health.evidence import ANSWERED, FAILED, OUR_OWN, Ask, Evidence, Family, Outcome, Probe
-from redirector.health.expected import Expected, Master
+from redirector.health.expected import Master
 from redirector.health.hysteresis import Content as Whole
 from redirector.health.hysteresis import Event, Seen, step
 from redirector.health.judge import (
@@ -28,6 +32,7 @@ from redirector.health.judge import (
     span,
 )
 from redirector.health.memory import (
+    CONTENT,
     VERIFIED,
     FamilyNote,
     Held,
@@ -44,8 +49,10 @@ from redirector.health.plan import (
     control_name,
     literal_family,
     mark_pushes,
+    mine_of,
     plan_families,
     plan_looks,
+    worn_off,
 )
 from redirector.health.rules import Rules
 from redirector.health.subjects import Carried, Subject
@@ -131,6 +138,7 @@ class _Asking:
     carried: Carried
     master: Master
     held: Held
+    mine: NDArray[np.bool_]
     opening: list[tuple[Pair, Evidence]] = field(default_factory=list)
     content: list[Evidence] = field(default_factory=list)
     findings: dict[int, Finding] = field(default_factory=dict)
@@ -170,6 +178,7 @@ class Visit:
         self._eager = eager
         self._everything = everything
         self._begun = now()
+        self._owed = worn_off(memory.owed, self._begun - memory.visited)
         self._evidence: list[Evidence] = []
         self._soft404 = memory.soft404
         self._controlled = memory.controlled
@@ -177,7 +186,12 @@ class Visit:
             port for each in subject.categories for url in each.urls if (port := _port_of(url)) is not None
         )
         self._asking = [
-            _Asking(each, masters[each.category], held.get(each.category, Held()))
+            _Asking(
+                each,
+                masters[each.category],
+                held.get(each.category, Held()),
+                mine_of(masters[each.category], each.only),
+            )
             for each in subject.categories
             if each.category in masters and each.urls
         ]
@@ -216,7 +230,7 @@ class Visit:
                     asking.requests += 1
 
     def _marked(self, asking: _Asking) -> Held:
-        states, seen_push = mark_pushes(asking.master, asking.held, asking.carried.only)
+        states, seen_push = mark_pushes(asking.master, asking.held, asking.mine)
         return replace(asking.held, states=states, seen_push=seen_push)
 
     def _families(self, url: str, turn: int, *, first: bool, many: bool) -> tuple[Family | None, ...]:
@@ -239,15 +253,11 @@ class Visit:
             fresh = known is not None and self._begun - known.full < FULL_S and pair.base == _first_web(asking.carried)
             etag, modified = (known.etag, known.modified) if known and fresh else ("", "")
             return self._probe(asking, Ask.MARKER, pair, master.marker, etag=etag, modified=modified)
-        indexes = [n for n, each in enumerate(master.directories) if each.index and self._mine(asking, each)]
-        if indexes:
-            newest = max(indexes, key=lambda n: (master.directories[n].pushed, -n))
+        indexes = np.flatnonzero(asking.mine & master.columns.indexed)
+        if len(indexes):
+            newest = int(indexes[np.argmax(master.columns.pushed[indexes])])
             return self._probe(asking, Ask.INDEX, pair, master.directories[newest].index)
         return self._probe(asking, Ask.FOLDER, pair)
-
-    def _mine(self, asking: _Asking, expected: Expected) -> bool:
-        only = asking.carried.only
-        return expected.judged and (only is None or expected.name in only)
 
     def _probe(
         self,
@@ -273,8 +283,9 @@ class Visit:
         moved = self._moved(asking)
         rsync = next((url for url in asking.carried.urls if url.startswith("rsync:")), "")
         asking.looks = plan_looks(
-            asking.master, asking.held, asking.carried.only, self._memory.visited, self._begun, self._rules,
-            self._subject.key, moved=moved, rsync=bool(rsync), eager=self._eager, everything=self._everything,
+            asking.master, asking.held, asking.mine, self._memory.visited, self._begun, self._rules,
+            self._subject.key, moved=moved, rsync=bool(rsync), owed=self._owed, eager=self._eager,
+            everything=self._everything,
         )  # fmt: skip
         if pair is None:
             return
@@ -442,7 +453,7 @@ class Visit:
                     troubles[number] = trouble
         silent = set(asking.looks.indexes + asking.looks.files) - asking.findings.keys()
         marker = judge_marker(master, asking.marker) if asking.marker else None
-        whole, stale_reason = _whole_of(asking, bytes(states), troubles, marker, self._rules)
+        whole, stale_reason = _whole_of(asking, bytes(states), marker, self._rules)
         if event is not Event.GOOD:
             whole = Whole.NONE
         seen = Seen(at, event, whole, reason, stale_reason)
@@ -459,9 +470,11 @@ class Visit:
             lag_s=_lag_of(asking, bytes(states), troubles, marker, at),
         )
         if asking.marker is not None and marker is not None and asking.marker.outcome is Outcome.OK:
+            text = _marker_text(asking.marker)
             held = replace(
                 held,
-                marker=_marker_text(asking.marker),
+                marker=text,
+                marker_since=held.marker_since if text == held.marker else self._begun,
                 marker_age_s=marker.age_s,
                 stamp=marker.stamp,
                 marker_validator=_validator_of(asking.marker) or held.marker_validator,
@@ -490,6 +503,7 @@ class Visit:
             certificate_expires=min(certificates, default=self._memory.certificate_expires),
             duration_s=min(durations, default=None),
             busy_until=max(busy, default=0),
+            owed=self._owed + sum(asking.requests for asking in self._asking),
         )
 
     def _note_urls(self, at: float) -> dict[str, UrlNote]:
@@ -635,38 +649,48 @@ def _event_of(asking: _Asking) -> tuple[Event, str]:
     return Event.GOOD, ""
 
 
-def _whole_of(
-    asking: _Asking, states: bytes, troubles: Mapping[int, Trouble], marker: Marker | None, rules: Rules
-) -> tuple[Whole, str]:
+def _whole_of(asking: _Asking, states: bytes, marker: Marker | None, rules: Rules) -> tuple[Whole, str]:
     """A category as a whole: stale when all that was looked at is, or where only the marker tells, when that is."""
     master = asking.master
-    judged = {n: content_of(state) for n, state in enumerate(states) if content_of(state) is not Content.NOT_JUDGED}
-    by_sum = any(master.directories[n].versions for n in judged)
-    late = marker is not None and marker.age_s is not None and marker.age_s > rules.outdate_s
-    if late and not by_sum and marker is not None and marker.age_s is not None:
-        return Whole.STALE, f"{master.marker}: {span(marker.age_s)} old"
+    contents = np.frombuffer(states, np.uint8) & CONTENT
+    judged = contents != Content.NOT_JUDGED
+    by_sum = bool((judged & master.columns.known).any())
+    age_s = marker.age_s if marker is not None else None
+    if age_s is not None and age_s > rules.outdate_s and not by_sum:
+        return Whole.STALE, f"{master.marker}: {span(age_s)} old"
     looked = [found for found in asking.findings.values() if found.content is not Content.NO_ANSWER]
-    if not looked and not (marker and marker.age_s is not None and not by_sum):
+    if not looked and (age_s is None or by_sum):
         return Whole.NONE, ""
-    if judged and all(content.bad for content in judged.values()):
+    if judged.any() and bool(np.isin(contents[judged], _BAD).all()):
         reason = max(looked, key=lambda found: (found.content is Content.STALE, found.reason)).reason if looked else ""
-        return Whole.STALE, reason if len(judged) == 1 else f"all {len(judged)} directories: {reason}"
+        count = int(judged.sum())
+        return Whole.STALE, reason if count == 1 else f"all {count} directories: {reason}"
     return Whole.FRESH, ""
+
+
+_BAD = np.array([content for content in Content if content.bad], np.uint8)
 
 
 def _lag_of(
     asking: _Asking, states: bytes, troubles: Mapping[int, Trouble], marker: Marker | None, at: float
 ) -> float | None:
-    """The longest that anything carried is late; by the marker where nothing else tells; None when nothing is known."""
-    judged = [n for n, state in enumerate(states) if content_of(state) is not Content.NOT_JUDGED]
-    if not any(asking.master.directories[n].versions for n in judged):
-        return marker.age_s if marker and marker.age_s is not None else (0.0 if judged else None)
-    lacked = [
-        trouble.lacked
+    """The longest that anything carried is late; by the marker where nothing else tells; None when nothing is known.
+
+    What was not looked at in this visit is as late as it was, unless the mirror's marker says that nothing came since.
+    """
+    judged = (np.frombuffer(states, np.uint8) & CONTENT) != Content.NOT_JUDGED
+    if not bool((judged & asking.master.columns.known).any()):
+        if marker is not None and marker.age_s is not None:
+            return marker.age_s
+        return 0.0 if judged.any() else None
+    still = asking.marker is not None and _marker_text(asking.marker) == asking.held.marker
+    since = asking.held.marker_since if still else math.inf
+    lags = [
+        (at if n in asking.findings or trouble.at >= since else trouble.at) - trouble.lacked
         for n, trouble in troubles.items()
         if trouble.lacked and content_of(states[n]) in (Content.BEHIND, Content.STALE)
     ]
-    return max(0.0, at - min(lacked)) if lacked else 0.0
+    return max(0.0, *lags) if lags else 0.0
 
 
 def _note_url(before: UrlNote | None, seen: list[Evidence], at: float) -> UrlNote | None:
