@@ -12,15 +12,19 @@ Needs the standard library alone, so that it runs in the server's image and on a
 from __future__ import annotations
 
 import argparse
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import signal
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -28,7 +32,22 @@ from urllib.request import Request, urlopen
 TIMEOUT_S = 60
 RETRY_S = 30
 RELOAD_TIMEOUT_S = 300
-ARCHIVES = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2")
+ARCHIVES: dict[str, Callable[[Path, Any], object]] = {
+    ".tar": open,
+    ".tar.gz": gzip.open,
+    ".tar.xz": lzma.open,
+    ".tar.bz2": bz2.open,
+}
+
+MAX_BYTES = 1 << 30
+"""The largest file that is fetched: Fedora's snapshot has 30 MB, a City database 70, the AS table as text 30."""
+
+MAX_UNPACKED_BYTES = 1 << 30
+MAX_MEMBERS = 100_000
+"""What an archive may come to: a tree of mirror files has some 600 in 1 MB, with copies of metadata some 100 MB."""
+
+MAX_HEADER_BYTES = 1 << 20
+"""How long a name or a header of its own may be: tarfile reads them whole, and one can claim any length."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +90,7 @@ def fetch_or_say(url: str, into: Path) -> bool | None:
     """Whether what *url* names has changed; None when it could not be fetched, which is said on standard error."""
     try:
         changed = fetch(url, into)
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError) as error:
         say(f"{url}: {error}; what is there stays")
         return None
     if changed:
@@ -96,8 +115,15 @@ def fetch(url: str, into: Path) -> bool:
                 return False
             raise
     new = place.with_name(f".{place.name}.new")
-    with answer, new.open("wb") as file:
-        shutil.copyfileobj(answer, file)
+    new.unlink(missing_ok=True)
+    with answer, new.open("xb") as file:
+        left = MAX_BYTES + 1
+        while left and (block := answer.read(min(left, 1 << 20))):
+            file.write(block)
+            left -= len(block)
+        if not left:
+            new.unlink()
+            raise URLError(f"larger than {MAX_BYTES:,} bytes")
     if answer.length:  # what is missing of Content-Length; reading in pieces does not tell
         raise URLError(f"{answer.length} bytes are missing")
     if changed := answer.headers.get("Last-Modified"):
@@ -121,23 +147,59 @@ def unpack(archive: Path, place: Path) -> None:
         if old.resolve() != kept:
             shutil.rmtree(old)
     folder = link.parent.resolve() / f".{link.name}.{time.time_ns()}"
-    with tarfile.open(archive) as tar:
-        # Checked here, since Debian 12's Python has no filters yet.
-        tar.extraction_filter = lambda member, _: member
-        tar.extractall(folder, members=list(harmless_members(tar, folder)))
+    try:
+        with cast(IO[bytes], ARCHIVES[suffix](archive, "rb")) as packed:
+            extract(Bounded(packed), folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     new_link = link.with_name(f".{link.name}.link")
     new_link.unlink(missing_ok=True)
     new_link.symlink_to(folder.name)
     new_link.replace(link)
 
 
-def harmless_members(tar: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
-    """Files and folders that stay inside *folder*, for everybody to read; raises tarfile.ExtractError at others."""
-    for member in tar:
-        if not (folder / member.name).resolve().is_relative_to(folder) or not (member.isreg() or member.isdir()):
-            raise tarfile.ExtractError(f"{member.name} is outside, or neither file nor folder")
-        member.mode = 0o644 if member.isreg() else 0o755
-        yield member
+class Bounded:
+    """An unpacked stream that ends with an error where it is too long."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = MAX_UNPACKED_BYTES
+
+    def read(self, size: int) -> bytes:
+        block = self._stream.read(min(size, self._left + 1))
+        self._left -= len(block)
+        if self._left < 0:
+            raise tarfile.ReadError(f"larger than {MAX_UNPACKED_BYTES:,} bytes when unpacked")
+        return block
+
+
+class Member(tarfile.TarInfo):
+    """A member whose headers are bounded."""
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+        if not self.isreg() and self.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError("a header is too long")
+        return super()._proc_member(tarfile_)  # type: ignore[misc,no-any-return]
+
+
+def extract(stream: Bounded, folder: Path) -> None:
+    """Write the files and folders of the archive *stream* below *folder*, for everybody to read.
+
+    raises  tarfile.TarError for anything else in it (links, devices, holes), for what is outside, and for too many
+    """
+    folder.mkdir()
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=Member) as tar:  # type: ignore[call-overload]  # a reader is all it needs
+        for number, member in enumerate(tar):
+            inside = (folder / member.name).resolve().is_relative_to(folder)
+            if not inside or not (member.isreg() or member.isdir()) or member.issparse():
+                raise tarfile.ExtractError(f"{member.name} is outside, or neither file nor folder")
+            if number == MAX_MEMBERS:
+                raise tarfile.ExtractError(f"more than {MAX_MEMBERS:,} files")
+            member.mode = 0o644 if member.isreg() else 0o755
+            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+            tar.extraction_filter = lambda checked, _: checked  # Debian 12's Python has no filters of its own yet
+            tar.extract(member, folder)
 
 
 def reload_or_say(url: str) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import subprocess
@@ -11,11 +12,18 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.deploy.rig import DEPLOY, LIMIT_S
+
+_spec = spec_from_file_location("fetch", DEPLOY / "fetch.py")
+assert _spec is not None and _spec.loader is not None
+fetch_file: Any = module_from_spec(_spec)  # a program, and no part of a package
+_spec.loader.exec_module(fetch_file)
 
 Fetch = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -203,3 +211,74 @@ def test_it_goes_on_until_it_is_told_to_end(origin: Origin, into: Path) -> None:
         assert "fetched" in process.stderr.readline()
         process.terminate()
         assert process.wait(LIMIT_S) == 0
+
+
+@pytest.fixture(autouse=True)
+def keep_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+
+def packed(*members: tarfile.TarInfo, content: bytes = b"", padding: int = 0) -> bytes:
+    """An archive of *members*, each with *content*, and zeros behind its end."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for member in members:
+            member.size = len(content) if member.isreg() else 0
+            tar.addfile(member, io.BytesIO(content))
+    return gzip.compress(raw.getvalue() + bytes(padding), 1)
+
+
+def special(kind: bytes) -> tarfile.TarInfo:
+    member = tarfile.TarInfo("mirrors/odd")
+    member.type, member.linkname = kind, "mirrors/a.yml"
+    return member
+
+
+def claimed(kind: bytes, size: int) -> bytes:
+    """An archive whose first header says that *size* bytes follow it."""
+    member = tarfile.TarInfo("name")
+    member.type, member.size = kind, size
+    return gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(10240), 1)
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        pytest.param(packed(special(tarfile.LNKTYPE)), id="hard link"),
+        pytest.param(packed(special(tarfile.SYMTYPE)), id="link"),
+        pytest.param(packed(special(tarfile.CHRTYPE)), id="device"),
+        pytest.param(packed(special(tarfile.FIFOTYPE)), id="pipe"),
+        pytest.param(packed(tarfile.TarInfo("mirrors/huge"), content=bytes((1 << 20) + 1)), id="large when unpacked"),
+        pytest.param(packed(*(tarfile.TarInfo(f"mirrors/{n}") for n in range(60))), id="many files"),
+        pytest.param(claimed(tarfile.XHDTYPE, 1 << 33), id="endless header"),
+        pytest.param(claimed(tarfile.GNUTYPE_LONGNAME, 1 << 33), id="endless name"),
+        pytest.param(claimed(tarfile.REGTYPE, 1 << 33), id="endless file"),
+    ],
+)
+def test_what_an_archive_may_come_to_is_bounded(
+    origin: Origin, into: Path, monkeypatch: pytest.MonkeyPatch, archive: bytes
+) -> None:
+    monkeypatch.setattr(fetch_file, "MAX_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(fetch_file, "MAX_MEMBERS", 50)
+    url = origin.put("mirrors.tar.gz", archive)
+    assert fetch_file.main(["--into", str(into), url]) == 1
+    assert not (into / "mirrors").exists()
+    assert [path.name for path in into.iterdir() if path.is_dir()] == []
+
+
+def test_a_file_that_is_too_large_is_not_put_in_place(
+    origin: Origin, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch_file, "MAX_BYTES", 1000)
+    assert fetch_file.main(["--into", str(into), origin.put("country.mmdb", bytes(1001))]) == 1
+    assert list(into.iterdir()) == []
+    assert fetch_file.main(["--into", str(into), origin.put("asn.mmdb", bytes(1000))]) == 0
+
+
+def test_a_link_that_lies_in_the_way_is_not_followed(origin: Origin, into: Path, tmp_path: Path) -> None:
+    into.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    (into / ".country.mmdb.new").symlink_to(elsewhere)
+    assert fetch_file.main(["--into", str(into), origin.put("country.mmdb", b"new")]) == 0
+    assert elsewhere.read_text() == "kept"
