@@ -168,6 +168,11 @@ class Server:
 
     def close(self) -> None:
         """End all of it, whatever state it is in."""
+        if "COVERAGE_PROCESS_CONFIG" in os.environ and self.process.poll() is None:
+            # Whoever is killed tells nobody what it ran.
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(PATIENCE_S)
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait(PATIENCE_S)
