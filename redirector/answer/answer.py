@@ -52,8 +52,9 @@ class Request:
     now     epoch seconds
     chance  64 random bits, used where the order window is 0 or the client is unknown
     accept  the `Accept` header; only file redirects look at it
-    host    the `Host` header; only the page looks at it, and at what follows
-    scheme  `X-Forwarded-Proto`: how a proxy in front of us was asked
+    host    the `Host` header; only the page looks at it
+    scheme  how the client asked, as a trusted proxy in front of us says (`X-Forwarded-Proto`): the page shows it, and
+            who came by https is sent on by https
     """
 
     target: bytes

@@ -195,7 +195,7 @@ class Responder:
         form = Form.REDIRECT if query.redirect and frame.form is Form.MIRRORLIST else frame.form
         reading = self.read(frame.listing, seat, form)
         if form is Form.REDIRECT:
-            return self._redirect(frame.listing, reading, seat)
+            return self._redirect(frame.listing, self._secure(request, frame.listing, seat, reading), seat)
         words = reading.words + self._extra(query)
         return Answer(
             status=200,
@@ -317,7 +317,8 @@ class Responder:
         elif wanted:
             answer = self._list(request, _PLAIN, frame_of(listing, True, self.snapshot.policy), seat)
         else:
-            answer = self._redirect(listing, self._read_file(listing, seat, found.written, request.now), seat)
+            reading = self._read_file(listing, seat, found.written, request.now)
+            answer = self._redirect(listing, self._secure(request, listing, seat, reading), seat)
         vary = (("Vary", "Accept"),) if listing.details else ()
         return replace(answer, kind=Kind.REDIRECT, headers=(*answer.headers, *vary))
 
@@ -329,6 +330,24 @@ class Responder:
         if is_new and origin is not None and origin in carriers:
             return Reading([carriers[origin][0].encode()], origin, Tier.GLOBAL)
         return self.read(listing, seat, Form.REDIRECT)
+
+    def _secure(self, request: Request, listing: Listing, seat: Seat, reading: Reading) -> Reading:
+        """*reading*, whose first host a client is sent to: by https where it came by https, and some host has it.
+
+        apt, zypper and browsers go no other way.
+        """
+        is_secure = request.scheme != "https" or not reading.entries or reading.entries[0].startswith(b"https:")
+        if is_secure or seat.wishes.protocols or not self.snapshot.policy.relax:
+            return reading
+        secured = replace(seat, wishes=replace(seat.wishes, protocols=("https",)))
+        others = self.read(listing, secured, Form.REDIRECT)
+        if others.entries and "protocol" not in others.relaxed:
+            return others
+        secure = [entry for entry in reading.entries if entry.startswith(b"https:")]
+        if not secure:
+            return reading
+        rest = [entry for entry in reading.entries if entry not in secure]  # no mirror has https, but the origin
+        return replace(reading, entries=[*secure, *rest], first=self.snapshot.origin, tier=Tier.GLOBAL)
 
     def _redirect(self, listing: Listing, reading: Reading, seat: Seat) -> Answer:
         """To the first of *reading*; 404 when there is none."""

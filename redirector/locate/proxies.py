@@ -95,6 +95,11 @@ def find_forwarded(forwarded: Sequence[str], trusted: TrustedProxies) -> Client:
     return UNKNOWN if address is None else Client(address, trusted=True)
 
 
+def scheme_of(text: str) -> str:
+    """How the client asked, by the value of `X-Forwarded-Proto`: the first proxy's word, in lower case."""
+    return text.partition(",")[0].strip().lower()
+
+
 def parse_address(text: str) -> bytes | None:
     """The address *text* as 4 or 16 bytes, IPv4-mapped unwrapped; None for anything but a plain address.
 

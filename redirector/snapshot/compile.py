@@ -257,7 +257,7 @@ def _vectors(hosts: Sequence[Host]) -> NDArray[np.float64]:
 
 
 def _url_names(catalog: Catalog) -> dict[str, frozenset[HostId]]:
-    """Lower-case host names of URLs, and names of hosts -> hosts."""
+    """Lower-case host names of URLs, names of hosts, and the domains above all of these -> hosts."""
     names: dict[str, set[HostId]] = {}
     for n, host in enumerate(catalog.hosts):
         names.setdefault(host.name.lower(), set()).add(HostId(n))
@@ -265,4 +265,8 @@ def _url_names(catalog: Catalog) -> dict[str, frozenset[HostId]]:
         for host_id, urls in carriers.urls.items():
             for url in urls:
                 names.setdefault((urlsplit(url).hostname or "").lower(), set()).add(host_id)
+    for name in list(names):
+        domain = name
+        while domain.rpartition(".")[2].isalpha() and (domain := domain.partition(".")[2]):
+            names.setdefault(domain, set()).update(names[name])
     return {name: frozenset(members) for name, members in names.items()}

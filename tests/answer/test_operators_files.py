@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from redirector.answer.answer import Request
 from redirector.locate.geoip import Location
-from tests.rig import GEO, Rig, rig_of
+from redirector.locate.proxies import Client
+from redirector.model import Problem, Severity
+from redirector.snapshot.check import check_catalog
+from tests.rig import GEO, NOW, Rig, mirror, rig, rig_of
 from tests.sources.tree import load, mirror_text, problems_of
 
 CONFIG = """\
@@ -143,3 +148,67 @@ def test_near_mirrors_in_the_clients_own_as_come_before_the_others(tmp_path: Pat
     inside = [served.hosts(BASEOS, f"10.1.64.{n}") for n in range(40)]
     assert {hosts[0] for hosts in inside} == {"b"} and {hosts[-1] for hosts in inside} == {"far"}
     assert {served.hosts(BASEOS, f"10.1.1.{n}")[0] for n in range(60)} == set("abcd")
+
+
+def test_one_url_of_two_entries_is_listed_once_and_counts_once(tmp_path: Path) -> None:
+    shared = "address: {https: 'https://shared.example.net/linux/'}"
+    files = {
+        "east": mirror_text("east", shared),
+        "west": mirror_text("west", shared, "geolocation: {country: US}"),
+        "south": mirror_text("south", shared),
+        "third": mirror_text("third"),
+        "part": mirror_text("part", "address: {https: 'https://third/pub/', http: 'http://part/pub'}"),
+    }
+    served, _ = serve(tmp_path, files)
+    orders = [served.hosts(BASEOS, f"10.1.{n // 250}.{n % 250}") for n in range(3000)]
+    assert {tuple(sorted(order)) for order in orders} == {("shared.example.net", "third", "third")}
+    assert abs(Counter(order[0] for order in orders)["shared.example.net"] / 3000 - 1 / 3) < 0.05
+    assert served.hosts(BASEOS, "10.3.0.1")[0] == "shared.example.net"
+    everything = served.urls("/mirrorlist/9/baseos?protocol=http,https")
+    assert len(everything) == len(set(everything)) == 4
+    assert [problem for problem in check_catalog(load(tmp_path, {}, CONFIG), ()) if problem.key.startswith("URL")] == [
+        Problem(Severity.WARNING, str(tmp_path), f"URL {url}", f"is of {names}: listed once")
+        for url, names in (
+            ("https://shared.example.net/linux", "east, south, west"),
+            ("https://third/pub", "part, third"),
+        )
+    ]
+
+
+def test_a_mirror_at_the_primary_url_is_listed_once(tmp_path: Path) -> None:
+    served, _ = serve(tmp_path, {"a": mirror_text("a"), "b": mirror_text("b")}, CONFIG + "primary_url: https://a/pub\n")
+    assert served.hosts(BASEOS) == ["b", "a"]
+
+
+@pytest.mark.parametrize("compatibility", [None, "mirrormanager"])
+def test_two_hosts_of_a_snapshot_with_one_url_are_listed_once_but_as_today(compatibility: str | None) -> None:
+    hosts = [mirror("a", "DE", "https://shared/pub"), mirror("b", "DE", "https://shared/pub"), mirror("c", "DE")]
+    served = rig(*hosts, compatibility=compatibility)
+    listed = served.hosts("/mirrorlist?repo=fedora-40&arch=x86_64")
+    assert sorted(listed) == ["c", "shared"] if compatibility is None else ["c", "shared", "shared"]
+
+
+def location(served: Rig, target: str, scheme: str, client: str = "10.1.0.1") -> str:
+    request = Request(target.encode(), Client(ip_address(client).packed), NOW, 0, scheme=scheme)
+    return dict(served.responder.answer(request).headers)["Location"]
+
+
+def test_who_came_by_https_is_sent_on_by_https_where_a_mirror_has_it(tmp_path: Path) -> None:
+    files = {
+        "plain": mirror_text("plain", "address: {http: 'http://plain/pub'}"),
+        "far": mirror_text("far", "geolocation: {country: JP}"),
+    }
+    repomd = "/9/BaseOS/x86_64/os/repodata/repomd.xml"
+    served, _ = serve(tmp_path / "both", files)
+    for target in (repomd, "/9/isos/x86_64/", "/mirrorlist/9/baseos?arch=x86_64&redirect"):
+        assert location(served, target, "https").startswith("https://far/pub/")
+        assert location(served, target, "http").startswith("http://plain/pub/")
+        assert location(served, target, "").startswith("http://plain/pub/")
+    assert location(served, f"{repomd}?protocol=http", "https").startswith("http://plain/pub/")
+    alone, _ = serve(tmp_path / "alone", {"plain": files["plain"]})
+    assert location(alone, repomd, "https").startswith("http://plain/pub/")
+    last = "primary_url: [http://p/pub, https://p/pub]\n"
+    vault = CONFIG.replace("https://vault.example.org/linux/", "[http://v/linux, https://v/linux]")
+    last_resort, _ = serve(tmp_path / "last", {"plain": files["plain"]}, vault + last)
+    assert location(last_resort, repomd, "https").startswith("https://p/pub/")
+    assert location(last_resort, repomd.replace("9", "8"), "https").startswith("https://v/linux/")

@@ -223,3 +223,24 @@ def test_a_wrong_name_among_a_thousand_costs_less_than_a_millisecond() -> None:
         best_s = min(best_s, time.thread_time() - began)
         assert answer.status == 404
     assert best_s < 0.001
+
+
+@pytest.mark.parametrize("target", ["/mirrorlist/9.3/epel?arch=x86_64", "/mirrorlist?repo=epel-9.3&arch=x86_64"])
+def test_a_minor_version_that_a_snapshot_lacks_is_its_major_one(target: str) -> None:
+    catalog = catalog_of([mirror("a", "DE")])
+    directory = catalog.repositories["fedora-40", "x86_64"]
+    repositories = {("epel-9", "x86_64"): directory, ("epel-9.1", "x86_64"): "pub/none"}
+    served = rig_of(replace(catalog, repositories=repositories, redirects={"alma-9": "epel-9"}))
+    found = listing(served, target)
+    assert (found.directory, found.asked) == (directory, ("epel-9.3", "x86_64"))
+    assert listing(served, target.replace("epel", "alma")).directory == directory
+    for unknown in ("9.3.x", "8.3", "x.3"):
+        status = served.get(target.replace("9.3", unknown)).status
+        assert status == (200 if unknown == "9.3.x" else 404)
+    assert served.get(target.replace("9.3", "9.1")).status == 404
+
+
+def test_as_today_a_version_is_its_own() -> None:
+    catalog = catalog_of([mirror("a", "DE")])
+    served = rig_of(catalog, compatibility="mirrormanager")
+    assert served.get("/mirrorlist?repo=fedora-40.1&arch=x86_64").status == 404

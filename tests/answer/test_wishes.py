@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from redirector.answer.ask.query import parse_query
 from tests.answer.trees import tree_rig
 from tests.rig import Rig, mirror, rig
 
@@ -36,7 +37,12 @@ CASES = [
     pytest.param(
         "country=br", {"a.de", "cdn.example", "a.fr", "a.us", "a.jp"}, "country", id="nor there: the usual tiers"
     ),
-    pytest.param("country=zz,global", {"a.de", "cdn.example", "a.fr", "a.us", "a.jp"}, "", id="global is everywhere"),
+    pytest.param("country=us,global", {"a.de", "cdn.example", "a.fr", "a.us", "a.jp"}, "", id="global is everywhere"),
+    pytest.param("country=us,zz", {"a.us"}, "country", id="a code that is no country is said"),
+    pytest.param("cc=zz", {"a.de", "cdn.example", "a.fr", "a.us", "a.jp"}, "country", id="alone too"),
+    pytest.param("exclude_country=zz,de", {"a.fr", "a.us", "a.jp"}, "exclude_country", id="and of those excluded"),
+    pytest.param("exclude_host=example", {"a.de", "a.fr", "a.us", "a.jp"}, "", id="a domain"),
+    pytest.param("exclude_host=.de,nobody", {"a.fr", "a.us", "a.jp"}, "exclude_host", id="a domain, and nobody"),
     pytest.param("protocol=rsync", {"a.de"}, "", id="a protocol"),
     pytest.param("protocol=ftp,rsync", {"a.de", "a.us"}, "", id="either protocol"),
     pytest.param("country=jp&protocol=https", {"a.jp"}, "protocol", id="the country counts before the protocol"),
@@ -44,7 +50,9 @@ CASES = [
     pytest.param("exclude_host=a.de", {"cdn.example", "a.fr", "a.us", "a.jp"}, "", id="without a host"),
     pytest.param("exclude_host=CDN.example,a.us", {"a.de", "a.fr", "a.jp"}, "", id="by the host of its URL"),
     pytest.param("exclude_host=b.de", {"a.de", "a.fr", "a.us", "a.jp"}, "", id="by its name"),
-    pytest.param("exclude_host=nobody.example", {"a.de", "cdn.example", "a.fr", "a.us", "a.jp"}, "", id="nobody"),
+    pytest.param(
+        "exclude_host=nobody.example", {"a.de", "cdn.example", "a.fr", "a.us", "a.jp"}, "exclude_host", id="nobody"
+    ),
     pytest.param(
         "exclude_host=a.de,b.de,a.fr,a.us,a.jp",
         {"a.de", "cdn.example", "a.fr", "a.us", "a.jp"},
@@ -180,3 +188,19 @@ def test_isolists_heed_wishes(tree: Rig) -> None:
     answer = tree.get("/isolist/9/x86_64?country=us&ip=10.4.0.1")
     assert (answer.body, answer.content_type) == (b'["https://a.us/pub/9.8/isos/x86_64/"]', "application/json")
     assert answer.country == "JP"
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("uk", "GB"), ("UK", "GB"), ("el", "GR"), ("gb", "gb")])
+def test_countries_are_read_as_in_files(typed: str, meant: str) -> None:
+    served = rig(mirror("a.gb", "GB"), mirror("a.gr", "GR"), mirror("a.de", "DE"))
+    wishes = parse_query(f"{MANAGER}country={typed}&exclude_country={typed}".encode()).wishes
+    assert wishes.countries == (meant,)
+    assert wishes.exclude_countries == {meant.upper()}
+    assert served.hosts(f"{MANAGER}country={typed}") == [f"a.{meant.lower()}"]
+
+
+@pytest.mark.parametrize("form", ["mirrorlist", "metalink", "meta4", "json", "apt", "pacman"])
+@pytest.mark.parametrize("wish", ["country=de,zz", "exclude_country=zz", "exclude_host=nobody.example.net"])
+def test_what_names_nothing_is_said_in_every_format(form: str, wish: str, manager: Rig) -> None:
+    headers = dict(manager.get(f"{MANAGER}{wish}&format={form}").headers)
+    assert headers["X-Relaxed"] == wish.partition("=")[0]

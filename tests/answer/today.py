@@ -104,15 +104,15 @@ def answer_today(catalog: Catalog, query: str, client: str, minimum: int, metali
 
     schemes = sorted(set(said["protocol"].split(","))) if "protocol" in said else None
 
-    def of_schemes(group: Group, schemes: list[str], most: int) -> dict[HostId, list[str]]:
-        """The URLs of *schemes*, at most *most* a host; untouched when nobody has any."""
+    def of_schemes(group: Group, schemes: list[str], most: int, is_redirect: bool = False) -> dict[HostId, list[str]]:
+        """The URLs of *schemes*, at most *most* a host; of a redirect untouched when nobody has any."""
         every = {host: [url + SUBPATH[metalink] for url in carriers.urls[host]] for host in group}
         kept = {
             host: [url for url in urls if any(url.startswith(f"{scheme}:") for scheme in schemes)][:most]
             for host, urls in every.items()
         }
         kept = {host: urls for host, urls in kept.items() if urls}
-        return kept or every
+        return kept or (every if is_redirect else {})
 
     def flat(groups: list[Group]) -> Group:
         return list(dict.fromkeys(host for group in groups for host in group if host in carriers.urls))
@@ -124,7 +124,7 @@ def answer_today(catalog: Catalog, query: str, client: str, minimum: int, metali
     listed = flat(groups)
     if schemes is not None:
         comment += f"protocol = {said['protocol']}"
-        urls = of_schemes(listed, schemes, len(schemes))
+        urls = of_schemes(listed, schemes, len(schemes), "redirect" in said and not metalink)
     else:
         urls = {host: [url + SUBPATH[metalink] for url in carriers.urls[host]] for host in listed}
     if "time" in said:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from redirector.answer.answer import Kind
 from redirector.answer.ask.wishes import NO_WISHES, SCHEMES, Wishes
 from redirector.errors import QueryError
+from redirector.locate.places import countries as countries_of_the_world
+from redirector.locate.places import find_country
 
 UNKNOWN_PAGE = "We don't serve their kind here!"
 
@@ -203,12 +206,16 @@ def _wishes(parameters: Mapping[str, str]) -> Wishes:
     demands = set(_words(parameters, "require", _DEMANDS))
     schemes = demands.intersection(SCHEMES)
     protocols = schemes or _words(parameters, "protocol", SCHEMES)
+    countries = _countries(parameters, "country" if parameters.get("country") else "cc", _COUNTRY_OR_GLOBAL)
+    excluded = _countries(parameters, "exclude_country", _COUNTRY)
+    unknown = [name for name, codes in (("country", countries), ("exclude_country", excluded)) if not _exist(codes)]
     return Wishes(
-        countries=_countries(parameters, "country" if parameters.get("country") else "cc", _COUNTRY_OR_GLOBAL),
+        countries=countries,
         protocols=tuple(sorted(protocols)),
         networks=parameters.get("netblock", "1") == "1",
-        exclude_hosts=frozenset(host.lower() for host in _split(parameters, "exclude_host")),
-        exclude_countries=frozenset(map(str.upper, _countries(parameters, "exclude_country", _COUNTRY))),
+        exclude_hosts=frozenset(host.lower().strip(".") for host in _split(parameters, "exclude_host")),
+        exclude_countries=frozenset(map(str.upper, excluded)),
+        unknown=tuple(unknown),
         limit=_limit(parameters),
         family=_family(parameters, demands),
         demands=frozenset(demands - schemes | ({"protocol"} if schemes else set())),
@@ -240,7 +247,18 @@ def _countries(parameters: Mapping[str, str], name: str, form: re.Pattern[str]) 
         if not form.fullmatch(country):
             allowed = "two letters" if form is _COUNTRY else "two letters or global"
             raise QueryError(400, f"{name}={country[:40]}: each value must be {allowed}")
-    return countries
+    return tuple(dict.fromkeys(map(_meant_country, countries)))
+
+
+@lru_cache(maxsize=2048)
+def _meant_country(typed: str) -> str:
+    """The code that *typed* is another word for, as in operators' files: `uk` is GB. All others as typed."""
+    code = find_country(typed)
+    return typed if code in (None, typed.upper()) else code or typed
+
+
+def _exist(codes: Sequence[str]) -> bool:
+    return all(code.upper() == "GLOBAL" or code.upper() in countries_of_the_world() for code in codes)
 
 
 def _limit(parameters: Mapping[str, str]) -> int | None:

@@ -167,6 +167,8 @@ def _resolve_repository(snapshot: Snapshot, repo: str, arch: str, metalink: bool
         raise QueryError(200, "repo disabled")
     comment = f"# repo = {repo} arch = {arch} "
     name = snapshot.repositories.get((repo, arch))
+    if not name and snapshot.policy.relax and (major := _of_major_version(snapshot, repo, arch)):
+        return replace(_resolve_repository(snapshot, major, arch, metalink), asked=(asked, arch))
     if not name:
         raise QueryError(404, _unknown_repository(snapshot, repo, arch))
     file = None
@@ -177,6 +179,15 @@ def _resolve_repository(snapshot: Snapshot, repo: str, arch: str, metalink: bool
     if directory is None:
         raise QueryError(snapshot.policy.dangling_status, DANGLING)
     return _listing(snapshot, directory, name, file, comment, (asked, arch))
+
+
+def _of_major_version(snapshot: Snapshot, repo: str, arch: str) -> str | None:
+    """The prefix for the major version that *repo*, which is not there, belongs to: `epel-9` for `epel-9.3`."""
+    stem, hyphen, version = repo.rpartition("-")
+    major, dot, _ = version.partition(".")
+    prefix = f"{stem}{hyphen}{major}"
+    known = dot and major.isdigit() and (snapshot.redirects.get(prefix) or prefix)
+    return prefix if known and (known in snapshot.disabled or (known, arch) in snapshot.repositories) else None
 
 
 def _listing(

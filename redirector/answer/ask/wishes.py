@@ -19,10 +19,11 @@ class Wishes:
     protocols          schemes, sorted, without duplicates
     networks           False: netblocks and AS numbers are not looked at
     private            False: no private host is shown (an `ip=` from a stranger)
-    exclude_hosts      names of hosts, or host names in their URLs
+    exclude_hosts      names of hosts, or host names in their URLs, or domains above these
     exclude_countries  upper case
     limit              how many hosts at most; None: as many as the source's rule gives
     family             4 or 6: hosts known to serve it
+    unknown            names of wishes that name a country which does not exist
     demands            names of wishes that must be met (`country`, `protocol`, `ipv4`, `ipv6`)
     """
 
@@ -35,6 +36,7 @@ class Wishes:
     limit: int | None = None
     family: int | None = None
     demands: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
 
 
 NO_WISHES = Wishes()

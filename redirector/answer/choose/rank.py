@@ -72,6 +72,8 @@ def rank(
     """
     choose = _by_distance if snapshot.policy.by_distance else _by_tiers
     ranking = choose(_draft(snapshot, host_set, audience, wishes, family))
+    if wishes.unknown or len(ranking.relaxed) > 1:
+        ranking = replace(ranking, relaxed=tuple(dict.fromkeys((*ranking.relaxed, *wishes.unknown))))
     if ranking.groups or ranking.origin is not None or not snapshot.policy.relax:
         return ranking
     unmet = ("country",) * bool(wishes.countries) + ("netblock",) * (not wishes.networks)
@@ -157,6 +159,8 @@ class _Draft:
         hosts = self.narrow(hosts, lambda host: facts[host].up, Reason.DOWN)
         if wishes.exclude_hosts:
             excluded = self.excluded()
+            if not wishes.exclude_hosts <= self.snapshot.url_names.keys():
+                self.relaxed.append("exclude_host")
             hosts = self.narrow(hosts, lambda host: host not in excluded, Reason.EXCLUDED, "exclude_host")
         if wishes.exclude_countries:
             hosts = self.narrow(
@@ -394,8 +398,7 @@ def _suitable(draft: _Draft) -> Callable[[HostId], bool]:
 
 
 def _count(draft: _Draft) -> int:
-    count = sum(map(_suitable(draft), draft.taken))
-    return count if count or draft.snapshot.policy.relax else len(draft.taken)
+    return sum(map(_suitable(draft), draft.taken))
 
 
 def _of_protocol(draft: _Draft) -> tuple[Group, ...]:

@@ -85,7 +85,7 @@ def visible(
         ranking = replace(ranking, relaxed=(*ranking.relaxed, "protocol"))
         chosen = {host: choose_urls(carriers.urls[host], (), form) for host in hosts}
     shown = {host: urls for host, urls in chosen.items() if urls}
-    if not shown and form is not Form.REDIRECT:
+    if not shown and form is not Form.REDIRECT and (relax or not protocols):
         shown = {host: carriers.urls[host] for host in hosts}
     if len(shown) == len(hosts):
         return ranking, shown

@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 from redirector.answer.answer import Answer, Kind, Request
 from redirector.answer.ask.query import kind_of
 from redirector.answer.serve import Responder
-from redirector.locate.proxies import Client, find_client, trusted_proxies_of
+from redirector.locate.proxies import Client, find_client, is_proxy, scheme_of, trusted_proxies_of
 from redirector.server.between.access_log import AccessLog, Entry
 from redirector.server.between.counters import Counters
 from redirector.server.worker.connection import Connection, Stall
@@ -121,18 +121,17 @@ class Service:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The handler of aiohttp's server."""
-        client = find_client(
-            cast(Connection, request.protocol).peer,
-            request.headers.getall(hdrs.X_FORWARDED_FOR, ()),
-            self.trusted,
-        )
-        response = self.respond(self.answer(request, client))
+        peer = cast(Connection, request.protocol).peer
+        client = find_client(peer, request.headers.getall(hdrs.X_FORWARDED_FOR, ()), self.trusted)
+        said = request.headers.get(hdrs.X_FORWARDED_PROTO, "")
+        scheme = scheme_of(said) if said and is_proxy(peer, self.trusted) else ""
+        response = self.respond(self.answer(request, client, scheme))
         response[_CLIENT] = client
         if self.draining or request.body_exists:
             response.force_close()
         return response
 
-    def answer(self, request: web.BaseRequest, client: Client) -> Answer:
+    def answer(self, request: web.BaseRequest, client: Client, scheme: str = "") -> Answer:
         """What *request* gets; never raises."""
         target = request.raw_path.encode("utf-8", "surrogateescape")
         if request.method not in METHODS:
@@ -148,7 +147,7 @@ class Service:
             random.getrandbits(64),
             accept=", ".join(request.headers.getall(hdrs.ACCEPT, ())),
             host=request.headers.get(hdrs.HOST, ""),
-            scheme=request.headers.get(hdrs.X_FORWARDED_PROTO, ""),
+            scheme=scheme,
         )
         try:
             return self.responder.answer(question)

@@ -24,7 +24,7 @@ from redirector.answer.answer import Answer, Form, Kind, Request, Tier
 from redirector.answer.choose.seed import client_seed
 from redirector.answer.serve import compose
 from redirector.answer.show.metalink import METALINK_TYPE
-from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address
+from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address, scheme_of
 from redirector.server.between.access_log import Entry
 from redirector.server.worker.app import Service, header_fields
 from redirector.server.worker.connection import END_OF_HEADERS, Connection
@@ -212,7 +212,8 @@ class Lane:
         client = find_client(connection.peer, lines, self._service.trusted)
         now = clock()
         try:
-            question = Request(target, client, now, getrandbits(64), shape.accept, shape.host, shape.scheme)
+            scheme = scheme_of(shape.scheme) if shape.scheme and connection.trusts else ""
+            question = Request(target, client, now, getrandbits(64), shape.accept, shape.host, scheme)
             answer = self._service.responder.answer(question)
         except Exception:
             return False  # the general way meets it too, and says so

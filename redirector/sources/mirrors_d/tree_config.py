@@ -139,12 +139,12 @@ def read_config(report: Report, document: Value) -> TreeConfig | None:
         modules=modules,
         duplicated=duplicated,
         vault=vault,
-        vault_url=read_web_url(report, "vault_mirror", record.get("vault_mirror")),
+        vault_url=_read_best_url(report, "vault_mirror", record.get("vault_mirror")),
         arches=arches,
         repositories=repositories,
         primary=path_of("primary"),
         primary_history=path_of("primary_history"),
-        primary_url=read_web_url(report, "primary_url", record.get("primary_url")),
+        primary_url=_read_best_url(report, "primary_url", record.get("primary_url")),
         alternates=_read_alternates(report, record),
         health=path_of("health"),
         places=path_of("places"),
@@ -252,6 +252,12 @@ def _read_repository(
         arches=frozenset(words.read(f"{key}.arches", record.get("arches"))),
         vault=read_flag(report, f"{key}.vault", record.get("vault"), unreadable=False),
     )
+
+
+def _read_best_url(report: Report, key: str, value: Value) -> str | None:
+    """One URL; of several, for those who came by http and by https, that of https serves both."""
+    found = [read_web_url(report, key, each) for each in (value if isinstance(value, list) else [value])]
+    return max(filter(None, found), key=lambda url: url.startswith("https:"), default=None)
 
 
 def _read_alternates(report: Report, record: Mapping[str, Value]) -> AlternatesRule:
