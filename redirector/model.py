@@ -161,12 +161,14 @@ class HostSet:
     public      hosts that strangers may have, in the file's order (MirrorManager: `Global`)
     by_country  upper-case ISO code -> public hosts there, in the file's order
     lacking     hosts that would be in the set, but are known to lack the directory: in none of the above
+    twins       host -> another one with the same URLs: a list shows one of them
     """
 
     urls: Mapping[HostId, tuple[str, ...]]
     public: tuple[HostId, ...]
     by_country: Mapping[str, tuple[HostId, ...]]
     lacking: tuple[HostId, ...] = ()
+    twins: Mapping[HostId, HostId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def check_catalog(catalog: Catalog, trusted_proxies: Sequence[Network]) -> list[
         *_few("country", catalog.path, _unknown_countries(catalog)),
         *_few("geolocation", catalog.path, _misplaced(catalog)),
         *_few("address", catalog.path, _without_http(catalog)),
+        *_few("URL", catalog.path, _shared_urls(catalog)),
         *_few("private", catalog.path, _never_given(catalog)),
         *_few("repository", catalog.path, _without_hosts(catalog)),
         *_few("directory", catalog.path, _directories_without_hosts(catalog)),
@@ -115,6 +116,20 @@ def _without_http(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for host_id, found in schemes.items():
         if not found & {"http", "https"}:
             yield catalog.hosts[host_id].name, f"has no http or https URL, only {', '.join(sorted(found))}"
+
+
+def _shared_urls(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Base URLs that several hosts have."""
+    owners: dict[str, dict[HostId, None]] = {}
+    for carriers in catalog.host_sets:
+        for host_id, urls in carriers.urls.items():
+            if not catalog.hosts[host_id].origin:
+                for url in urls:
+                    owners.setdefault(url, {})[host_id] = None
+    for url, hosts in owners.items():
+        if len(hosts) > 1:
+            names = [catalog.hosts[host_id].name for host_id in hosts]
+            yield url, f"is of {', '.join(names[:NAMED])}: listed once"
 
 
 def _never_given(catalog: Catalog) -> Iterator[tuple[str, str]]:

@@ -58,6 +58,8 @@ def compile_snapshot(
     continents = {country: continent for country, continent in tables.continents.items() if continent.isalpha()}
     continents.update(catalog.continents)
     host_sets = _best_urls_first(catalog.host_sets, hosts) if policy.https_first else catalog.host_sets
+    if policy.relax:
+        host_sets = tuple(_without_doubles(carriers, hosts) for carriers in host_sets)
     everybody = _everybody(hosts)
     families_known = any(host.ipv4 is not None or host.ipv6 is not None for host in hosts)
     private = sum(host.private for host in hosts)
@@ -197,6 +199,31 @@ def _best_urls_first(host_sets: Sequence[HostSet], hosts: Sequence[Host]) -> tup
     )
 
 
+def _without_doubles(carriers: HostSet, hosts: Sequence[Host]) -> HostSet:
+    """The host set with each URL at one host alone, but for twins, all of whose URLs are another's.
+
+    Of two hosts with one URL the `primary_url` keeps it, and is a twin of the other; else the first that strangers may
+    have keeps it.
+    """
+    public = frozenset(carriers.public)
+    owners: dict[str, HostId] = {}
+    for host in sorted(carriers.urls, key=lambda host: (not hosts[host].origin, host not in public, host)):
+        for url in carriers.urls[host]:
+            owners.setdefault(url, host)
+    if len(owners) == sum(map(len, carriers.urls.values())):
+        return carriers
+    urls: dict[HostId, tuple[str, ...]] = {}
+    twins: dict[HostId, HostId] = {}
+    for host, listed in carriers.urls.items():
+        own = tuple(url for url in dict.fromkeys(listed) if owners[url] == host)
+        others = [owner for url in listed if (owner := owners[url]) != host]
+        origin = next((owner for owner in others if hosts[owner].origin), None)
+        if origin is not None or (others and not own):
+            twins[host] = others[0] if origin is None else origin
+        urls[host] = listed if host in twins else own
+    return replace(carriers, urls=urls, twins=twins)
+
+
 def _everybody(hosts: Sequence[Host]) -> HostSet:
     """All hosts as one set, each where `Host` says it is."""
     public = tuple(HostId(n) for n, host in enumerate(hosts) if not host.private)
@@ -226,7 +253,8 @@ def _is_regular(carriers: HostSet, hosts: Sequence[Host]) -> bool:
         return False
     placed = {country: frozenset(members) for country, members in _by_country(public, hosts).items()}
     return (
-        frozenset(public) == frozenset(carriers.public)
+        not carriers.twins
+        and frozenset(public) == frozenset(carriers.public)
         and placed == {country: frozenset(members) for country, members in carriers.by_country.items() if members}
         and all(any(url.startswith(("https:", "http:")) for url in urls) for urls in carriers.urls.values())
     )

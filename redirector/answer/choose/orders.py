@@ -54,8 +54,10 @@ class Orders:
         self._snapshot = snapshot
         self._count = len(snapshot.host_sets)
         self._numbers = {tuple(each): number for number, each in enumerate(snapshot.audiences.combinations)}
-        self._restricted = frozenset(
-            HostSetId(n) for n, carriers in enumerate(snapshot.host_sets) if carriers.urls.keys() & snapshot.restricted
+        self._special = frozenset(
+            HostSetId(n)
+            for n, carriers in enumerate(snapshot.host_sets)
+            if carriers.twins or carriers.urls.keys() & snapshot.restricted
         )
         self.sheets = Sheets(snapshot)
         self._monopolies = {HostId(n) for n, host in enumerate(snapshot.hosts) if host.monopoly}
@@ -157,7 +159,7 @@ class Orders:
     def _own(self, host_set: HostSetId, audience: int, family: int) -> Order:
         snapshot, carriers = self._snapshot, self._snapshot.host_sets[host_set]
         who = snapshot.audiences.audience(audience)
-        is_plain = host_set not in self._restricted
+        is_plain = host_set not in self._special
         if snapshot.policy.by_distance and is_plain and not (who.netblocks or who.asn):
             return self._around(host_set, who, family)
         return self.of(rank(snapshot, carriers, who, NO_WISHES, family or None))

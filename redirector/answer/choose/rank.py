@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
+from math import inf
 
 from redirector.answer.answer import Tier
 from redirector.answer.ask.wishes import NO_WISHES, Wishes
@@ -38,6 +39,7 @@ class Reason(Enum):
     COUNTRY = "not in a requested country"
     PROTOCOL = "has no URL of a suitable protocol"
     FAR = "nearer hosts are enough"
+    TWIN = "another host in the list has the same URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class _Draft:
     family: int | None
     groups: list[Group] = field(default_factory=list)
     taken: set[HostId] = field(default_factory=set)
+    shown: set[HostId] = field(default_factory=set)
     dropped: dict[HostId, Reason] = field(default_factory=dict)
     relaxed: list[str] = field(default_factory=list)
     comment: list[str] = field(default_factory=list)
@@ -130,10 +133,21 @@ class _Draft:
     ) -> None:
         """Append a group of the open ones among *hosts*; without *weigh* they keep their order. *whole*: of `Group`."""
         chosen = tuple(self.open(hosts))
+        if self.host_set.twins:
+            chosen = tuple(host for host in chosen if self.is_first(host))
         if chosen:
             weights = tuple(map(weigh, chosen)) if weigh else None
             self.groups.append(Group(tier, chosen, weights, tuple(whole) or chosen, weigh is _evenly))
             self.taken.update(chosen)
+
+    def is_first(self, host: HostId) -> bool:
+        """Whether no twin of *host* is taken; it is, from now on. Those that are not first are dropped."""
+        twin = self.host_set.twins.get(host, host)
+        if twin in self.shown:
+            self.drop([host], Reason.TWIN)
+            return False
+        self.shown.add(twin)
+        return True
 
     def append(self, groups: Sequence[Group]) -> None:
         """Take the hosts of *groups*."""
@@ -429,12 +443,16 @@ def _by_distance(draft: _Draft) -> Ranking:
     if origin is not None and hosts and origin in draft.excluded():
         draft.drop([origin], Reason.EXCLUDED)
         origin = None
+    if origin is not None:
+        draft.shown.add(origin)
     near = [host for host in hosts if host in tiers]
     if near:
         tier = Tier.NETBLOCK if any(tiers[host] is Tier.NETBLOCK for host in near) else Tier.ASN
         words = "Using preferred netblock " if tier is Tier.NETBLOCK else f"Using ASN {draft.audience.asn} "
         draft.comment.append(words)
         draft.add(tier, near, _evenly)
+    if host_set.twins:
+        hosts = _without_twins(draft, hosts)
     length = min(max(snapshot.list_length, len(near)), limit or snapshot.counts.hosts)
     field = Field(snapshot, hosts)
     km = field.measure(draft.audience)
@@ -447,6 +465,16 @@ def _by_distance(draft: _Draft) -> Ranking:
     distances = {} if km is None else {host: x for host, x in zip(hosts, km.tolist(), strict=True) if x == x}
     groups, relaxed, comment = tuple(draft.groups), tuple(draft.relaxed), "".join(draft.comment)
     return Ranking(groups, draft.dropped, relaxed, comment, length, origin, distances)
+
+
+def _without_twins(draft: _Draft, hosts: list[HostId]) -> list[HostId]:
+    """Of hosts with the same URLs the one that is taken, else in the client's country, else the nearest."""
+    km = Field(draft.snapshot, hosts).measure(draft.audience)
+    far = [0.0] * len(hosts) if km is None else [x if x == x else inf for x in km.tolist()]
+    facts, country = draft.snapshot.hosts, draft.audience.country
+    best = sorted(zip(far, hosts, strict=True), key=lambda each: (facts[each[1]].country != country, *each))
+    kept = draft.taken | {host for _, host in best if host not in draft.taken and draft.is_first(host)}
+    return [host for host in hosts if host in kept]
 
 
 def strangers_of(snapshot: Snapshot, host_set: HostSet, family: int | None) -> tuple[list[HostId], HostId | None]:

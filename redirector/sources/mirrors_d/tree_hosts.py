@@ -42,7 +42,9 @@ def build_hosts(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...])
     if config.primary_url:
         name = authority_of(config.primary_url)
         if any(config.primary_url in mirror.urls for mirror in mirrors):
-            inputs.report.of(config.path).warning("primary_url", f"{config.primary_url} is a mirror too: listed twice")
+            inputs.report.of(config.path).warning(
+                "primary_url", f"{config.primary_url} is a mirror too: listed once, last"
+            )
         taken = name.casefold() in {mirror.name.casefold() for mirror in mirrors}
         hosts.append(Host(name=ORIGIN_NAME if taken else name, origin=True))
     return tuple(hosts)
