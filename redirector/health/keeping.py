@@ -107,3 +107,8 @@ def evidence_text(seen: Evidence) -> str:
         for name, value in told.items()
     }
     return msgspec.json.encode(safe).decode()
+
+
+def unpack_evidence(text: str) -> Evidence:
+    """What `evidence_text` wrote, as far as it goes."""
+    return msgspec.convert({"category": "", "path": "", **msgspec.json.decode(text)}, Evidence, strict=False)

@@ -134,6 +134,7 @@ class Memory:
     families: dict[str, FamilyNote] = field(default_factory=dict)
     soft404: bool = False
     controlled: float = 0
+    certificate_made: int | None = None
     certificate_expires: int | None = None
     duration_s: float | None = None
     busy_until: float = 0

@@ -42,6 +42,7 @@ class Entry:
     lag_s: int | None = None
     lacking: tuple[str, ...] = ()
     urls: Mapping[str, UrlNote] = field(default_factory=dict)
+    certificate_made: int | None = None
     certificate_expires: int | None = None
     stamp: float | None = None
     name: str = ""
@@ -71,7 +72,10 @@ def entry_of(
     lacking = _lacking(subject, overall, [held for _, held in views], masters, tree=tree)
     lags = [held.lag_s for _, helds in views for held in helds.values() if held.lag_s is not None]
     stamps = [held.stamp for _, helds in views for held in helds.values() if held.stamp is not None]
-    certificates = [memory.certificate_expires for memory, _ in views if memory.certificate_expires]
+    certificates = [
+        (memory.certificate_expires, memory.certificate_made) for memory, _ in views if memory.certificate_expires
+    ]
+    expires, made = min(certificates, key=lambda validity: validity[0], default=(None, None))
     return Entry(
         state=overall.state,
         since=int(overall.since),
@@ -83,7 +87,8 @@ def entry_of(
         lag_s=int(min(lags)) if lags else None,
         lacking=_bounded(lacking),
         urls={url: note for url, note in newest.urls.items() if not note.up or note.reason},
-        certificate_expires=min(certificates, default=None),
+        certificate_made=made,
+        certificate_expires=expires,
         stamp=max(stamps, default=None),
         name=subject.name,
         key=subject.key,

@@ -484,7 +484,14 @@ class Visit:
 
     def _remember(self, at: float) -> Memory:
         busy = [each.retry_after for each in self._evidence if each.outcome is Outcome.BUSY and each.retry_after]
-        certificates = [each.certificate_expires for each in self._evidence if each.certificate_expires]
+        certificates = [
+            (each.certificate_expires, each.certificate_made) for each in self._evidence if each.certificate_expires
+        ]
+        expires, made = min(
+            certificates,
+            key=lambda validity: validity[0],
+            default=(self._memory.certificate_expires, self._memory.certificate_made),
+        )
         durations = [
             each.duration_s for each in self._evidence if each.outcome in ANSWERED and each.ask is Ask.MARKER
         ] or [each.duration_s for each in self._evidence if each.outcome in ANSWERED]
@@ -500,7 +507,8 @@ class Visit:
             families=self._note_families(),
             soft404=self._soft404,
             controlled=self._controlled,
-            certificate_expires=min(certificates, default=self._memory.certificate_expires),
+            certificate_made=made,
+            certificate_expires=expires,
             duration_s=min(durations, default=None),
             busy_until=max(busy, default=0),
             owed=self._owed + sum(asking.requests for asking in self._asking),

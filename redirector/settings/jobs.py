@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redirector.settings.crawl import Crawl
+from redirector.settings.mail import Telling
 from redirector.settings.masters import Masters
 from redirector.settings.network import Network
 from redirector.settings.registry import Registry, RegistryAtTop
@@ -10,7 +11,7 @@ from redirector.settings.scanning import Scanning
 from redirector.settings.serving import Config
 from redirector.settings.statistics import Statistics
 
-JOBS: tuple[type, ...] = (Config, Network, Masters, Scanning, Crawl, Statistics, Registry, RegistryAtTop)
+JOBS: tuple[type, ...] = (Config, Network, Telling, Masters, Scanning, Crawl, Statistics, Registry, RegistryAtTop)
 
 
 def section_of(job: type) -> str:
