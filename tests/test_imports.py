@@ -38,6 +38,8 @@ EDGE = {
     "health.pace",
     "health.probing",
     "health.rsync",
+    "health.send",
+    "health.telling",
     "health.round",
     "health.service",
     "stats.add",

@@ -27,10 +27,12 @@ from redirector.health.rules import Rules
 from redirector.health.safety import Safety
 from redirector.health.service import Service, listen, write_file
 from redirector.health.show import table_of, tell_visit
+from redirector.health.telling import Teller
 from redirector.health.visit import Result
 from redirector.health.world import World, load_world
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job, read_file
+from redirector.settings.mail import Telling
 from redirector.settings.network import Network, database_url
 from redirector.settings.serving import Config
 from redirector.stats.spread import keep_propagation
@@ -117,15 +119,16 @@ async def _run(job: Job, arguments: argparse.Namespace) -> int:
         crawler = Crawler(
             store, probes, _loader(job), job.crawl.vantage, job.crawl.pace, time.time, _progress(arguments, once)
         )
+        teller = Teller(store, load_job(Telling, flags_of(arguments)), job.network.url, agent, time.time)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         try:
             if arguments.host:
-                return await _until(stop, _visit_one(job, crawler, probes, arguments))
+                return await _until(stop, _visit_one(job, crawler, probes, teller, arguments))
             if once:
-                return await _until(stop, _crawl_once(job, crawler, store, arguments, begun))
-            return await _serve(job, crawler, store, stop)
+                return await _until(stop, _crawl_once(job, crawler, store, teller, arguments, begun))
+            return await _serve(job, crawler, store, teller, stop)
         finally:
             await probes.close()
             await _keep_spent(store, job, pace)
@@ -152,7 +155,7 @@ def _health_path(job: Job, world: World | None) -> str | None:
     return job.network.health or (world.health if world else None)
 
 
-async def _serve(job: Job, crawler: Crawler, store: Store, stop: asyncio.Event) -> int:
+async def _serve(job: Job, crawler: Crawler, store: Store, teller: Teller, stop: asyncio.Event) -> int:
     world = await asyncio.to_thread(_loader(job), {}, time.time())
 
     async def keep_spread(made: Round) -> None:
@@ -160,13 +163,20 @@ async def _serve(job: Job, crawler: Crawler, store: Store, stop: asyncio.Event) 
             await keep_propagation(store, made.world.masters, job.crawl.vantage, int(made.at), always=False)
 
     interval_s = job.crawl.interval_s * job.crawl.pace
-    service = Service(crawler, _health_path(job, world), interval_s, time.time, keep_spread)
-    async with listen(service, job.crawl.crawl_metrics):
-        await service.run(stop)
+    service = Service(crawler, _health_path(job, world), interval_s, time.time, keep_spread, teller)
+    sending = asyncio.ensure_future(teller.run())
+    try:
+        async with listen(service, job.crawl.crawl_metrics):
+            await service.run(stop)
+    finally:
+        sending.cancel()
+        await asyncio.wait({sending})
     return Exit.DONE
 
 
-async def _crawl_once(job: Job, crawler: Crawler, store: Store, arguments: argparse.Namespace, begun: float) -> int:
+async def _crawl_once(
+    job: Job, crawler: Crawler, store: Store, teller: Teller, arguments: argparse.Namespace, begun: float
+) -> int:
     made = await crawler.round(Wanted(since=begun))
     assert made is not None
     path = _health_path(job, made.world)
@@ -177,12 +187,14 @@ async def _crawl_once(job: Job, crawler: Crawler, store: Store, arguments: argpa
         write_file(path, render_health(made.entries, made.at))
     if made.world is not None:
         await keep_propagation(store, made.world.masters, job.crawl.vantage, int(made.at))
+    await teller.tell(made)
+    await teller.flush()
     if arguments.json:
         return print_result(as_json(_json_of(made)), Exit.DONE)
     return print_result(table_of(made), Exit.DONE)
 
 
-async def _visit_one(job: Job, crawler: Crawler, probes: Probes, arguments: argparse.Namespace) -> int:
+async def _visit_one(job: Job, crawler: Crawler, probes: Probes, teller: Teller, arguments: argparse.Namespace) -> int:
     world = await asyncio.to_thread(_loader(job), {}, time.time())
     subject = next((each for each in world.subjects if arguments.host in (each.key, each.name)), None)
     if subject is None:
@@ -193,6 +205,9 @@ async def _visit_one(job: Job, crawler: Crawler, probes: Probes, arguments: argp
     if made is None:
         say("another crawl is under way: what is seen is shown, and not written")
         made = await crawler.look(wanted)
+    else:
+        await teller.tell(made)
+        await teller.flush()
     path = _health_path(job, made.world)
     if path and made.entries and not made.void:
         write_file(path, render_health(made.entries, made.at))

@@ -136,7 +136,10 @@ def decide(
 def _trouble(mirror: Mirror, memo: Memo, now: int, *, upstream: Mirror | None) -> tuple[Memo, Notice | None]:
     kind = _TROUBLES.get(mirror.state)
     if kind is None:
-        return _ended(mirror, memo, now) if mirror.state is State.OK else (memo, None)
+        if mirror.state is State.OK:
+            return _ended(mirror, memo, now)
+        gone = mirror.state is State.UNCHECKED and not memo.told
+        return (_forgotten(memo) if gone else memo), None
     if memo.trouble != kind:
         memo = replace(
             memo, trouble=kind.value, since=mirror.since, counted=mirror.since, told=0, quiet=not memo.judged
@@ -147,7 +150,7 @@ def _trouble(mirror: Mirror, memo: Memo, now: int, *, upstream: Mirror | None) -
     due = memo.told + REMINDED_S if reminder else memo.counted + LASTS_S
     if memo.quiet or now < due or now < _last(memo, kind) + ONCE_IN_S:
         return memo, None
-    return replace(memo, told=now), _notice(kind, mirror, mirror.since, mirror.reason, now, reminder=reminder)
+    return replace(memo, told=now), _notice(kind, mirror, memo.since, mirror.reason, now, reminder=reminder)
 
 
 def _is_above(kind: Kind, upstream: Mirror | None) -> bool:
@@ -157,12 +160,16 @@ def _is_above(kind: Kind, upstream: Mirror | None) -> bool:
 
 def _ended(mirror: Mirror, memo: Memo, now: int) -> tuple[Memo, Notice | None]:
     """It is well. That is told where the trouble was, even on the day of another one's end."""
-    over = replace(memo, trouble="", since=0, counted=0, told=0, quiet=False)
+    over = _forgotten(memo)
     if not memo.told:
         return over, None
     if now < _last(memo, Kind.RECOVERED) + ONCE_IN_S:
         return memo, None
     return over, _notice(Kind.RECOVERED, mirror, mirror.since, f"it was {memo.trouble} since {utc(memo.since)}", now)
+
+
+def _forgotten(memo: Memo) -> Memo:
+    return replace(memo, trouble="", since=0, counted=0, told=0, quiet=False)
 
 
 def _certificate(mirror: Mirror, memo: Memo, now: int, *, upstream: Mirror | None) -> tuple[Memo, Notice | None]:
@@ -258,7 +265,7 @@ def _asked(notice: Notice, seen: list[Evidence]) -> str:
     one = chosen[0]
     way = f" by {one.family}" if one.family else ""
     at = f", {one.address}" if one.address else ""
-    return f"Asked: {_url(one)}{way}{at}, at {utc(one.at)}\nWhat came: {explain(one, what='it')}"
+    return f"Asked: {_url(one)}{way}{at}, at {utc(one.at)}\nWhat came: {printable(explain(one, what='it'), 300)}"
 
 
 def _ending(notice: Notice) -> str:

@@ -333,6 +333,7 @@ def render_metrics(
     requests: Mapping[tuple[str, str], int],
     duration_s: float | None,
     void: int = 0,
+    notices: Mapping[tuple[str, str], int] | None = None,
 ) -> bytes:
     """What Prometheus reads."""
     lines = _metric("redirector_health_checked_timestamp_seconds", "gauge", "When mirrors were last judged.")
@@ -358,6 +359,9 @@ def render_metrics(
         lines.append(f"redirector_crawl_duration_seconds {duration_s:.3f}")
     lines += _metric("redirector_crawl_void_rounds_total", "counter", "Rounds from which nothing was concluded.")
     lines.append(f"redirector_crawl_void_rounds_total {void}")
+    lines += _metric("redirector_notices_total", "counter", "Attempts to deliver notices, by what came of them.")
+    for (kind, outcome), count in sorted((notices or {}).items()):
+        lines.append(f'redirector_notices_total{{kind="{_label(kind)}",outcome="{outcome}"}} {count}')
     return ("\n".join(lines) + "\n").encode()
 
 

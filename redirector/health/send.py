@@ -85,6 +85,7 @@ class Courier:
         self._mail_s = mail_s
         self._webhook_s = webhook_s
         self._command_s = command_s
+        self._context: ssl.SSLContext | None = None
         self.counts: dict[tuple[str, str], int] = {}
 
     async def deliver(self, claimed: Claimed) -> None:
@@ -108,11 +109,6 @@ class Courier:
         message = compose(self._mail, parcel, made)
         relay = self._mail
         local = relay.host in ("localhost", "::1") or relay.host.startswith("127.")
-        # Without TLS from the start it is opportunistic: better than none, and nobody's certificate is believed.
-        tls = ssl.create_default_context()
-        if not relay.tls:
-            tls.check_hostname = False
-            tls.verify_mode = ssl.CERT_NONE
         try:
             async with asyncio.timeout(self._mail_s):
                 _ = await aiosmtplib.send(
@@ -123,7 +119,7 @@ class Courier:
                     port=relay.port,
                     use_tls=relay.tls,
                     start_tls=False if relay.tls or local else None,
-                    tls_context=tls,
+                    tls_context=self._tls(),
                     timeout=self._mail_s,
                 )
         except aiosmtplib.SMTPRecipientsRefused as error:
@@ -135,6 +131,17 @@ class Courier:
             raise Failed("the relay did not answer in time") from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise Failed(printable(f"relay: {error}")) from None
+
+    def _tls(self) -> ssl.SSLContext:
+        """Whom the relay must prove to be. STARTTLS is better than nothing, and then no certificate is believed."""
+        if self._context is None:
+            if self._mail is not None and self._mail.tls:
+                self._context = ssl.create_default_context()
+            else:
+                self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                self._context.check_hostname = False
+                self._context.verify_mode = ssl.CERT_NONE
+        return self._context
 
     async def _call(self, parcel: Parcel) -> None:
         hook = self._hook(parcel)

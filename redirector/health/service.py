@@ -14,6 +14,7 @@ from aiohttp import web
 from redirector.errors import SnapshotError, StoreError
 from redirector.health.report import Entry, render_health, render_metrics
 from redirector.health.round import Crawler, Round, Wanted
+from redirector.health.telling import Teller
 from redirector.settings.option import Address
 
 log = logging.getLogger("redirector.health")
@@ -32,6 +33,7 @@ class Service:
     """Rounds, one after the other.
 
     path      of the health file; None: none is written
+    teller    tells mirrors' admins; None: nobody is told
     interval_s  between visits, as the clock on the wall sees it
     then      what else follows a round that concluded something
     """
@@ -43,12 +45,14 @@ class Service:
         interval_s: float,
         now: Callable[[], float],
         then: Callable[[Round], Awaitable[object]] | None = None,
+        teller: Teller | None = None,
     ) -> None:
         self._crawler = crawler
         self._path = path
         self._interval_s = interval_s
         self._now = now
         self._then = then
+        self._teller = teller
         self._entries: Mapping[str, Entry] = {}
         self._checked = 0.0
         self._written = 0.0
@@ -64,6 +68,7 @@ class Service:
             if made is not None:
                 self.take(made)
                 await self._follow(made)
+                await self._tell(made)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), tick_s)
 
@@ -113,8 +118,23 @@ class Service:
             except OSError as error:
                 log.error("%s: cannot be written: %s", self._path, error.strerror)
 
+    async def _tell(self, made: Round) -> None:
+        if self._teller is None:
+            return
+        try:
+            await self._teller.tell(made)
+        except StoreError as error:
+            log.error("%s", error)
+
     async def answer_metrics(self, request: web.Request) -> web.Response:
-        text = render_metrics(self._entries, self._checked, self._crawler.counts, self._took_s, self._void)
+        text = render_metrics(
+            self._entries,
+            self._checked,
+            self._crawler.counts,
+            self._took_s,
+            self._void,
+            self._teller.counts if self._teller is not None else {},
+        )
         return web.Response(body=text, content_type="text/plain", charset="utf-8")
 
     async def answer_health(self, request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parseaddr
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from redirector.health.evidence import Evidence
 from redirector.health.keeping import unpack_evidence
 from redirector.health.notices import LOG_LINES, Memo, Mirror, Notice, decide, message_of, write_letter
 from redirector.health.report import Entry
+from redirector.health.round import Round
 from redirector.health.send import Courier, empty, keep_empty
 from redirector.health.subjects import Subject
 from redirector.settings.mail import Telling, is_mail_address
@@ -49,15 +50,15 @@ class Teller:
         """(kind, outcome) -> attempts to deliver."""
         return self._courier.counts
 
-    async def tell(self, subjects: Iterable[Subject], entries: Mapping[str, Entry], *, void: bool = False) -> int:
-        """Decide what is to be told of a round, and put it into the outbox. Returns how many notices; raises StoreError.
+    async def tell(self, made: Round) -> int:
+        """Decide what is to be told of a round, and put it into the outbox. Returns how many. Raises StoreError.
 
         A host that nobody is told of, for want of addresses and hooks, is remembered all the same.
         """
-        if void or not entries:
+        if made.void or not made.entries or made.world is None:
             return 0
-        known = {subject.key: subject for subject in subjects}
-        mirrors = [_mirror_of(known[key], entry) for key, entry in entries.items() if key in known]
+        known = {subject.key: subject for subject in made.world.subjects}
+        mirrors = [_mirror_of(known[key], entry) for key, entry in made.entries.items() if key in known]
         now = int(self._now())
         async with self._store.lock("notices", wait_s=None), self._store.write() as connection:
             memos = {

@@ -6,8 +6,9 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address as MailAddress
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import ClassVar
 
 from redirector.plain_yaml import Value
@@ -65,8 +66,14 @@ def is_mail_address(text: str) -> bool:
         return False
     try:
         return MailAddress(addr_spec=text).addr_spec == text and " " not in text
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, MessageError):
         return False
+
+
+def _is_mailbox(text: str) -> bool:
+    """Whether *text* is one address, with or without a name."""
+    found = getaddresses([text])
+    return text.isprintable() and len(found) == 1 and is_mail_address(found[0][1])
 
 
 def read_mail(entry: Entry) -> Mail:
@@ -76,7 +83,7 @@ def read_mail(entry: Entry) -> Mail:
         if key not in texts:
             raise entry.wrong("is needed", key)
     for key in ("from", "reply_to"):
-        if key in texts and (not is_mail_address(parseaddr(texts[key])[1]) or not texts[key].isprintable()):
+        if key in texts and not _is_mailbox(texts[key]):
             raise entry.wrong("a mail address is needed, such as mirrors@example.org", key, shorten(texts[key]))
     host, port, tls = _read_relay(entry, texts["relay"])
     return Mail(host, port, tls, texts["from"], texts.get("reply_to"))
