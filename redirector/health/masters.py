@@ -16,6 +16,7 @@ from redirector.health.expected import Expected, Master, NamedFile, Version
 from redirector.health.keeping import Known
 from redirector.health.rules import FUTURE_S
 from redirector.model import Catalog, FileDetail, Releases
+from redirector.store.directories import Contents, MasterDirectory, MasterFile
 from redirector.tree.releases import Spot, list_spots, module_of
 
 REPOMD = "repodata/repomd.xml"
@@ -264,3 +265,84 @@ def read_snapshot(catalog: Catalog, known: Mapping[str, Known], now: float) -> t
         for category, members in sorted(directories.items())
     ]
     return masters, kept
+
+
+# -- What a scan keeps -------------------------------------------------------------------------------------------------
+
+_INDEXES = (b"repomd.xml", b"InRelease", b"Release", b"summary", b"APKINDEX.tar.gz")
+"""Files that say what a directory holds, the best of them first."""
+
+
+def read_contents(contents: Contents, *, marker: str = "", stamp: float | None = None) -> Master:
+    """A category as its scan keeps it. The directory of a repository is the one above its `repodata`.
+
+    marker, stamp  the master's time stamp, where it has one
+    """
+    directories: dict[str, Expected] = {}
+    packages = _newest_packages(contents)
+    for each in contents.directories:
+        versions = each.versions
+        index = next((name for name in _INDEXES if name in versions), None)
+        path = _text(each.path)
+        if index is None:
+            files = tuple(NamedFile(_below(path, file.name), file.size_bytes) for file in each.files[:NEWEST_FILES])
+            expected = Expected(path, files=files, pushed=each.changed, judged=not each.secret and each.count > 0)
+            directories.setdefault(path, expected)
+            continue
+        is_repository = index == b"repomd.xml" and path.rpartition("/")[2] == "repodata"
+        name = path.rpartition("/")[0] if is_repository else path
+        told = tuple(
+            Version(version.detail.sha256, version.detail.size_bytes, version.detail.timestamp, version.seen)
+            for version in versions[index][:VERSIONS_KEPT]
+        )
+        directories[name] = Expected(
+            name=name,
+            index=_below(path, index),
+            versions=told,
+            files=_newest_of(each, packages) if is_repository else (),
+            pushed=told[0].pushed if told else each.changed,
+            judged=not each.secret,
+        )
+    return Master(
+        category=contents.category,
+        directories=tuple(directories[name] for name in sorted(directories)),
+        prefix=f"{contents.top}/" if contents.top else "",
+        marker=marker,
+        stamp=stamp,
+    )
+
+
+def _newest_packages(contents: Contents) -> dict[bytes, MasterFile]:
+    """Repository -> its newest package, wherever below `Packages` it lies; named as below the top."""
+    newest: dict[bytes, MasterFile] = {}
+    for directory in contents.directories:
+        if directory.secret:
+            continue
+        path, slash, _ = (directory.path + b"/").partition(b"/Packages/")
+        repository = path if slash else directory.path
+        for file in directory.files:
+            known = newest.get(repository)
+            if file.name.endswith(b".rpm") and (known is None or (known.time, known.name) < (file.time, file.name)):
+                name = b"/".join(filter(None, (directory.path, file.name)))
+                newest[repository] = MasterFile(name, file.size_bytes, file.time, file.seen)
+    return newest
+
+
+def _newest_of(repodata: MasterDirectory, packages: Mapping[bytes, MasterFile]) -> tuple[NamedFile, ...]:
+    """The newest `primary` beside an index, and the newest package of the repository."""
+    found = []
+    primary = next((file for file in repodata.files if b"primary.xml" in file.name), None)
+    if primary is not None:
+        found.append(NamedFile(_below(_text(repodata.path), primary.name), primary.size_bytes))
+    package = packages.get(repodata.path.rpartition(b"/")[0])
+    if package is not None:
+        found.append(NamedFile(_text(package.name), package.size_bytes))
+    return tuple(found)
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
+def _below(path: str, name: bytes) -> str:
+    return f"{path}/{_text(name)}" if path else _text(name)

@@ -71,18 +71,29 @@ def subjects_of_tree(
     assert releases is not None
     sets = {"": catalog.host_sets[releases.standard_set]}
     sets |= {module: catalog.host_sets[number] for module, number in releases.module_sets.items()}
-    categories = [master.category for master in masters]
+    listed = list(masters)
     subjects = []
     for number, host in enumerate(catalog.hosts):
         if host.origin:
             continue
+        key = HostId(number)
         carried = [
-            Carried(category, _bases(sets[category].urls[HostId(number)]))
-            for category in categories
-            if HostId(number) in sets[category].urls
+            Carried(master.category, _bases(sets[master.category].urls[key]), _only(catalog, master, key))
+            for master in listed
+            if key in sets[master.category].urls
         ]
         subjects.append(_subject(host.name, host, carried, opted_out, contacts.get(host.name, ""), tree=True))
     return subjects
+
+
+def _only(catalog: Catalog, master: Master, host: HostId) -> frozenset[str] | None:
+    """What a mirror that says that it lacks something carries all the same; None for one that carries everything."""
+    carries = {
+        each.name: (directory := catalog.directories.get(each.name)) is None
+        or host in catalog.host_sets[directory.host_set].urls
+        for each in master.directories
+    }
+    return None if all(carries.values()) else frozenset(name for name, there in carries.items() if there)
 
 
 def subjects_of_snapshot(catalog: Catalog, masters: Iterable[Master], opted_out: Collection[str]) -> list[Subject]:
@@ -99,7 +110,7 @@ def subjects_of_snapshot(catalog: Catalog, masters: Iterable[Master], opted_out:
         for host, names in only.items():
             carried.setdefault(host, []).append(Carried(master.category, _bases(urls[host]), frozenset(names)))
     return [
-        _subject(host.name, host, carried.get(HostId(number), []), opted_out, "", tree=False)
+        _subject(host.key or host.name, host, carried.get(HostId(number), []), opted_out, "", tree=False)
         for number, host in enumerate(catalog.hosts)
         if HostId(number) in carried
     ]
