@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, as_json, one_line, print_result, say
 from redirector.errors import ConfigError, MasterError, SnapshotError, StoreError
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             masters = default_masters(load_config(flags).source)
         scanned = asyncio.run(_scan(masters, database, settings)) if masters else ()
         if settings.details and scanned:
-            found = metadata_of(each.contents for each in scanned if each.contents)
+            found = metadata_of(each.known for each in scanned if each.known)
             replace_file(settings.details, render_details(found))
     except (SnapshotError, StoreError, MasterError) as error:
         say(str(error))
@@ -119,7 +121,7 @@ class _Progress:
 
 def _row(scanned: Scanned) -> dict[str, object]:
     """What is said of one master."""
-    contents = scanned.contents
+    known = scanned.known
     row: dict[str, object] = {
         "category": scanned.master.category,
         "master": scanned.master.place,
@@ -137,16 +139,13 @@ def _row(scanned: Scanned) -> dict[str, object]:
         "problems": list(scanned.problems),
         "reason": scanned.reason,
     }
-    if contents:
+    if known:
         row |= {
-            "directories": len(contents.directories),
-            "secret": sum(directory.secret for directory in contents.directories),
-            "files": sum(directory.count for directory in contents.directories),
-            "repositories": sum(directory.path.endswith(b"repodata") for directory in contents.directories),
-            "push": contents.push,
-            "pushed": contents.pushes[0].seen if contents.pushes else None,
-            "generation": contents.generation,
-            "checked": contents.checked,
+            **msgspec.structs.asdict(known.counts),
+            "push": known.push,
+            "pushed": known.pushes[0].seen if known.pushes else None,
+            "generation": known.generation,
+            "checked": known.checked,
         }
     return row
 

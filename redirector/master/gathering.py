@@ -19,7 +19,7 @@ LIMIT_DIRECTORIES = 2_000_000
 LIMIT_ENTRIES = 20_000_000
 """Fedora's master has some 3 million entries in 200,000 directories, its archive twice that."""
 
-_ROOM = 8
+_ROOM = 5
 """Files of a directory that wait to be sorted."""
 
 _TIME_BYTES, _SIZE_BYTES = 6, 8

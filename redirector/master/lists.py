@@ -15,7 +15,7 @@ from redirector.master.merging import Content, join
 from redirector.master.reading import Progress, Read
 from redirector.master.web import BLOCK_BYTES, Web, join_url
 from redirector.settings.masters import Master
-from redirector.store.directories import Contents
+from redirector.store.directories import Packed
 
 
 class FileList:
@@ -26,7 +26,7 @@ class FileList:
         self._is_url = "://" in master.place
         self._start = b""
 
-    async def check(self, known: Contents, validator: bytes) -> bool:
+    async def check(self, known: Packed, validator: bytes) -> bool:
         if not validator:
             return False
         if not self._is_url:
@@ -35,7 +35,7 @@ class FileList:
             web.check_status(self._master.place, response.status)
             return response.status == 304 or _validator(response.headers) == validator
 
-    async def read(self, known: Contents | None, progress: Progress) -> Read:
+    async def read(self, known: Packed | None, progress: Progress) -> Read:
         starts = list_starts(self._master.top) if self._master.start is None else [self._master.start]
         gathering = Gathering(self._master.place, compile_exclude(self._master.exclude, starts))
         reader = FileListReader(gathering)

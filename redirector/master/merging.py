@@ -13,11 +13,13 @@ from redirector.master.naming import name_repositories
 from redirector.model import FileDetail
 from redirector.settings.repository_rules import Rule
 from redirector.store.directories import (
-    Contents,
+    Counts,
     MasterDirectory,
     MasterFile,
+    Packed,
     Push,
     Version,
+    pack_directories,
     pack_files,
     pack_versions,
 )
@@ -35,6 +37,7 @@ _HASHES = ("sha256", "sha512", "sha1", "md5")
 class Scan:
     """One reading of a category's master.
 
+    directories  by path; gone through once, so that each may be forgotten then
     contents     path and name below the top -> what was read of a file that `find_wanted` asked for
     checksums    path below the top -> kind -> hex: what the list itself says
     """
@@ -43,7 +46,7 @@ class Scan:
     top: str
     now: int
     validator: bytes
-    directories: Sequence[ListedDirectory]
+    directories: Iterable[ListedDirectory]
     contents: Mapping[bytes, Content] = field(default_factory=dict)
     checksums: Mapping[bytes, Mapping[str, str]] = field(default_factory=dict)
     rules: Sequence[Rule] = ()
@@ -53,21 +56,40 @@ class Scan:
 class Merged:
     """What is known now, how many directories differ from before, and what of the master cannot be read."""
 
-    contents: Contents
+    known: Packed
     changed: int
     problems: tuple[str, ...]
 
 
-def find_wanted(known: Contents | None, directories: Iterable[ListedDirectory]) -> Iterator[bytes]:
+def find_wanted(known: Packed | None, directories: Iterable[ListedDirectory]) -> Iterator[bytes]:
     """Paths of the files whose content is needed: all indexes of a directory in which one, or an image, is new."""
-    for directory in directories:
-        if directory.secret or not directory.kept:
+    for before, directory in _join(known.directories() if known else (), directories):
+        if directory is None or directory.secret or not directory.kept:
             continue
-        before = known and known.find(directory.path)
         versions = before.versions if before else {}
         if all(_is_as_known(file, versions.get(file.name, ())) for file in directory.kept):
             continue
         yield from (join(directory.path, file.name) for file in directory.kept if is_index(file.name))
+
+
+def _join(
+    known: Iterable[MasterDirectory], listed: Iterable[ListedDirectory]
+) -> Iterator[tuple[MasterDirectory | None, ListedDirectory | None]]:
+    """Both sides, which are by path, beside each other; None where one has nothing."""
+    old = iter(known)
+    before = next(old, None)
+    for each in listed:
+        while before is not None and before.path < each.path:
+            yield before, None
+            before = next(old, None)
+        if before is not None and before.path == each.path:
+            yield before, each
+            before = next(old, None)
+        else:
+            yield None, each
+    while before is not None:
+        yield before, None
+        before = next(old, None)
 
 
 def _is_as_known(file: ListedFile, versions: Sequence[Version]) -> bool:
@@ -79,75 +101,55 @@ def join(path: bytes, name: bytes) -> bytes:
     return path + b"/" + name if path else name
 
 
-def check_plausible(master: str, known: Contents | None, directories: Sequence[ListedDirectory]) -> None:
-    """Raise MasterError for a master that is empty, or lost half of what was known of it."""
-    counts = _count(directories)
-    if not counts.files:
+def check_plausible(master: str, known: Counts | None, directories: Sequence[ListedDirectory]) -> None:
+    """Raise MasterError for a master that is empty, or lost half of what was *known* of it."""
+    files = sum(each.count for each in directories)
+    if not files:
         raise MasterError(master, "empty", "see whether it is mounted and complete")
     if known is None:
         return
-    before = _count(known.directories)
-    for name, now, then in zip(("directories", "files", "repositories"), counts, before, strict=True):
+    repositories = sum(each.path.rpartition(b"/")[2] == b"repodata" for each in directories)
+    for name, now, then in (
+        ("directories", len(directories), known.directories),
+        ("files", files, known.files),
+        ("repositories", repositories, known.repositories),
+    ):
         if then > 1 and now * 2 <= then:
             way_out = "see whether it is complete; if that is meant, scan with --allow shrink"
             raise MasterError(master, f"half gone: {now:,} {name} where {then:,} were", way_out)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    directories: int
-    files: int
-    repositories: int
-
-    def __iter__(self) -> Iterator[int]:
-        return iter((self.directories, self.files, self.repositories))
-
-
-def _count(directories: Sequence[ListedDirectory] | Sequence[MasterDirectory]) -> _Counts:
-    repositories = sum(each.path.rpartition(b"/")[2] == b"repodata" for each in directories)
-    return _Counts(len(directories), sum(each.count for each in directories), repositories)
-
-
-def merge(known: Contents | None, scan: Scan) -> Merged:
+def merge(known: Packed | None, scan: Scan) -> Merged:
     """What is known of a category after *scan*; *known* is what was before it.
 
     A file's push is that of the scan that first saw it; at the first scan of all it has the file's own time.
     """
     number = known.push + 1 if known else 1
     merger = _Merger(scan, number, first=known is None)
-    before = {directory.path: directory for directory in known.directories} if known else {}
-    directories = tuple(merger.merge(before.pop(each.path, None), each) for each in scan.directories)
-    gone = len(before)
-    changed = merger.changed + gone
+    pushes: tuple[Push, ...]
+    packed = pack_directories(merger.merge_all(known.directories() if known else ()))
     if known is None:
-        seen = max((directory.changed for directory in directories), default=scan.now)
-        pushes: tuple[Push, ...] = (Push(1, seen, changed),)
-    elif changed:
-        pushes = (Push(number, scan.now, changed), *known.pushes)
+        generation, pushes = 1, (Push(1, merger.newest, merger.changed),)
     else:
-        number, pushes = known.push, known.pushes
-    contents = Contents(
+        generation, pushes = known.generation + merger.is_other_list, known.pushes
+        if merger.changed:
+            pushes = (Push(number, scan.now, merger.changed), *pushes)
+        else:
+            number = known.push
+    after = Packed(
         category=scan.category,
         top=scan.top,
-        generation=_generation(known, directories),
+        generation=generation,
         push=number,
         checked=scan.now,
         read=scan.now,
         validator=scan.validator,
-        directories=directories,
         pushes=pushes,
-        repositories=name_repositories(scan.rules, directories),
+        repositories=name_repositories(scan.rules, merger.repodata),
+        counts=Counts(*merger.counts),
+        packed=packed,
     )
-    return Merged(contents, changed, tuple(merger.problems))
-
-
-def _generation(known: Contents | None, directories: Sequence[MasterDirectory]) -> int:
-    if known is None:
-        return 1
-    same = len(known.directories) == len(directories) and all(
-        old.path == new.path for old, new in zip(known.directories, directories, strict=True)
-    )
-    return known.generation if same else known.generation + 1
+    return Merged(after, merger.changed, tuple(merger.problems))
 
 
 @dataclass(slots=True)
@@ -156,7 +158,27 @@ class _Merger:
     push: int
     first: bool
     changed: int = 0
+    newest: int = 0
+    is_other_list: bool = False
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    repodata: list[MasterDirectory] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def merge_all(self, known: Iterable[MasterDirectory]) -> Iterator[MasterDirectory]:
+        """What is known of each directory now."""
+        for before, listed in _join(known, self.scan.directories):
+            self.is_other_list |= before is None or listed is None
+            if listed is None:
+                self.changed += 1
+                continue
+            directory = self.merge(before, listed)
+            self.newest = max(self.newest, directory.changed)
+            is_repodata = directory.path.rpartition(b"/")[2] == b"repodata"
+            for at, number in enumerate((1, directory.secret, directory.count, is_repodata)):
+                self.counts[at] += number
+            if is_repodata:
+                self.repodata.append(directory)
+            yield directory
 
     def merge(self, before: MasterDirectory | None, listed: ListedDirectory) -> MasterDirectory:
         if (

@@ -11,7 +11,7 @@ from redirector.master.merging import Content
 from redirector.master.reading import Progress, Read
 from redirector.master.web import Answer, Web, join_url
 from redirector.settings.masters import Master
-from redirector.store.directories import Contents
+from redirector.store.directories import Packed
 
 UNDER_WAY = b".sync_in_progress"
 REPOMD = "/repodata/repomd.xml"
@@ -27,7 +27,7 @@ class Named:
         paths = dict.fromkeys(path.strip("/") for rule in master.rules for path in rule.list_paths() or ())
         self._urls = {join_url(master.place, f"{path}{REPOMD}".encode()): path.encode() for path in paths}
 
-    async def check(self, known: Contents, validator: bytes) -> bool:
+    async def check(self, known: Packed, validator: bytes) -> bool:
         try:
             validators: dict[str, str] = json.loads(validator)
         except ValueError:
@@ -46,7 +46,7 @@ class Named:
             web.check_status(url, answer.status)
         return answers
 
-    async def read(self, known: Contents | None, progress: Progress) -> Read:
+    async def read(self, known: Packed | None, progress: Progress) -> Read:
         gathering = Gathering(self._master.place, compile_exclude(self._master.exclude))
         async with Web(self._master.place) as web:
             mark = await web.get(join_url(self._master.place, UNDER_WAY))

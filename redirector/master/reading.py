@@ -8,7 +8,7 @@ from typing import Protocol
 
 from redirector.master.gathering import ListedDirectory
 from redirector.master.merging import Content
-from redirector.store.directories import Contents
+from redirector.store.directories import Packed
 
 Progress = Callable[[int], None]
 """Is told now and then how many entries have been read."""
@@ -23,7 +23,7 @@ class Read:
     checksums    path below the top -> kind -> hex, where the list says so
     """
 
-    directories: Sequence[ListedDirectory]
+    directories: list[ListedDirectory]
     validator: bytes
     checksums: Mapping[bytes, Mapping[str, str]] = field(default_factory=dict)
 
@@ -31,10 +31,10 @@ class Read:
 class Reader(Protocol):
     """One way to read one master. Each method raises MasterError."""
 
-    async def check(self, known: Contents, validator: bytes) -> bool:
+    async def check(self, known: Packed, validator: bytes) -> bool:
         """Whether the master is as it was when it gave *validator*, as far as that can be told without reading it."""
 
-    async def read(self, known: Contents | None, progress: Progress) -> Read:
+    async def read(self, known: Packed | None, progress: Progress) -> Read:
         """Read all of it."""
 
     async def fetch(self, paths: Sequence[bytes]) -> Mapping[bytes, Content]:

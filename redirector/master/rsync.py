@@ -21,7 +21,7 @@ from redirector.master.gathering import Gathering, Row, compile_exclude
 from redirector.master.merging import Content
 from redirector.master.reading import Progress, Read
 from redirector.settings.masters import Master
-from redirector.store.directories import Contents
+from redirector.store.directories import Packed
 
 WALL_CLOCK_S = 1_800.0
 MEMORY_BYTES = 512 << 20
@@ -71,10 +71,10 @@ class Rsync:
         self._program = program
         self._wall_clock_s = wall_clock_s
 
-    async def check(self, known: Contents, validator: bytes) -> bool:
+    async def check(self, known: Packed, validator: bytes) -> bool:
         return False  # a list is the only thing that tells
 
-    async def read(self, known: Contents | None, progress: Progress) -> Read:
+    async def read(self, known: Packed | None, progress: Progress) -> Read:
         gathering = Gathering(self._master.place, compile_exclude(self._master.exclude))
         try:
             async with (

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from redirector.errors import MasterError
+from redirector.master.gathering import ListedDirectory
 from redirector.master.lists import FileList
 from redirector.master.merging import Merged, Scan, check_plausible, find_wanted, merge
 from redirector.master.named import Named
@@ -17,8 +18,8 @@ from redirector.master.reading import Reader
 from redirector.master.rsync import Rsync
 from redirector.master.walk import Walk
 from redirector.settings.masters import Master, Reading
-from redirector.store.contents import find_contents, keep_contents, note_unchanged
-from redirector.store.directories import Contents
+from redirector.store.contents import find_packed, keep_contents, note_unchanged
+from redirector.store.directories import Packed
 from redirector.store.opening import Store
 
 LOCK = "scan"
@@ -39,8 +40,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What a scan found at one master; what was known before where it failed, None where nothing ever was.
+    """What a scan did at one master.
 
+    known     what is known now; where it failed, what was known before; None where nothing ever was
     changed   how many directories differ from before
     problems  files of the master that are not what their names say
     reason    why it failed
@@ -48,7 +50,7 @@ class Scanned:
 
     master: Master
     outcome: Outcome
-    contents: Contents | None
+    known: Packed | None
     duration_s: float
     changed: int = 0
     problems: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ async def _scan(
 ) -> Scanned:
     began, now = time.monotonic(), int(clock())
     async with store.read() as connection:
-        known = await find_contents(connection, master.category)
+        known = await find_packed(connection, master.category)
     try:
         merged = await read_master(master, known, now, lambda entries: progress(master, entries), allow_shrink)
     except MasterError as error:
@@ -88,14 +90,14 @@ async def _scan(
             assert known
             await note_unchanged(connection, master.category, now, known.validator)
             return Scanned(master, Outcome.UNCHANGED, known, time.monotonic() - began)
-        await keep_contents(connection, merged.contents)
+        await keep_contents(connection, merged.known)
     outcome = Outcome.CHANGED if merged.changed else Outcome.UNCHANGED
     duration_s = time.monotonic() - began
-    return Scanned(master, outcome, merged.contents, duration_s, merged.changed, merged.problems)
+    return Scanned(master, outcome, merged.known, duration_s, merged.changed, merged.problems)
 
 
 async def read_master(
-    master: Master, known: Contents | None, now: int, progress: Callable[[int], None], allow_shrink: bool = False
+    master: Master, known: Packed | None, now: int, progress: Callable[[int], None], allow_shrink: bool = False
 ) -> Merged | None:
     """What *master* holds now; None when it is as it was when *known* was found. Raises MasterError."""
     reader = make_reader(master, now)
@@ -103,19 +105,26 @@ async def read_master(
     if known and known.validator.startswith(mark) and await reader.check(known, known.validator[len(mark) :]):
         return None
     read = await reader.read(known, progress)
-    check_plausible(master.place, None if allow_shrink else known, read.directories)
+    check_plausible(master.place, known.counts if known and not allow_shrink else None, read.directories)
     contents = await reader.fetch(list(find_wanted(known, read.directories)))
     scan = Scan(
         category=master.category,
         top=master.top,
         now=now,
         validator=mark + read.validator,
-        directories=read.directories,
+        directories=_drain(read.directories),
         contents=contents,
         checksums=read.checksums,
         rules=master.rules,
     )
     return await asyncio.to_thread(merge, known, scan)
+
+
+def _drain(directories: list[ListedDirectory]) -> Iterator[ListedDirectory]:
+    """Each of *directories*, which is empty then: what follows needs the memory."""
+    directories.reverse()
+    while directories:
+        yield directories.pop()
 
 
 def make_reader(master: Master, now: int) -> Reader:

@@ -16,7 +16,7 @@ from redirector.master.names import is_index, is_kept
 from redirector.master.reading import Progress, Read
 from redirector.model import FileDetail
 from redirector.settings.masters import Master
-from redirector.store.directories import Contents
+from redirector.store.directories import Packed
 
 HASHED_BYTES = 256 << 20
 """Larger files are told apart by size and time. Arch's `extra.files` has 40 MB."""
@@ -35,12 +35,12 @@ class Walk:
         self._now = now
         self._top = os.fsencode(master.place)
 
-    async def check(self, known: Contents, validator: bytes) -> bool:
+    async def check(self, known: Packed, validator: bytes) -> bool:
         if self._now - known.read >= FULL_S:
             return False
         return await asyncio.to_thread(self._stamp_known, known) == validator
 
-    async def read(self, known: Contents | None, progress: Progress) -> Read:
+    async def read(self, known: Packed | None, progress: Progress) -> Read:
         return await asyncio.to_thread(self._read, progress)
 
     async def fetch(self, paths: Sequence[bytes]) -> Mapping[bytes, Content]:
@@ -111,13 +111,13 @@ class Walk:
 
     # What tells that nothing changed
 
-    def _stamp_known(self, known: Contents) -> bytes:
-        kept = {
-            each.path: [name for name in each.versions if is_index(name)]
-            for each in known.directories
-            if each.packed_versions
-        }
-        return self._stamp_all([each.path for each in known.directories], kept)
+    def _stamp_known(self, known: Packed) -> bytes:
+        paths, kept = [], {}
+        for each in known.directories():
+            paths.append(each.path)
+            if each.packed_versions:
+                kept[each.path] = [name for name in each.versions if is_index(name)]
+        return self._stamp_all(paths, kept)
 
     def _stamp_all(self, paths: Sequence[bytes], kept: Mapping[bytes, Sequence[bytes]]) -> bytes:
         """One hash of the times of all directories and indexes. cost: 3 µs a directory"""

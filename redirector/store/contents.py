@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.store.directories import (
     Contents,
+    Counts,
     MasterRepository,
+    Packed,
     Push,
-    pack_directories,
     pack_paths,
-    unpack_directories,
     unpack_paths,
 )
 from redirector.store.tables.contents import contents as table
@@ -24,6 +24,7 @@ KEPT_PUSHES_S = 400 * 86_400
 KEPT_GENERATIONS_S = 90 * 86_400
 """As long as evidence is kept: a host that nobody saw for longer begins anew."""
 
+_COUNTS = msgspec.msgpack.Decoder(Counts)
 _REPOSITORIES = msgspec.msgpack.Decoder(tuple[MasterRepository, ...])
 
 
@@ -34,8 +35,14 @@ async def find_categories(connection: AsyncConnection) -> tuple[str, ...]:
 
 async def find_contents(connection: AsyncConnection, category: str) -> Contents | None:
     """What a scan last found in *category*. cost: 2 µs a directory"""
+    packed = await find_packed(connection, category)
+    return packed.unpack() if packed else None
+
+
+async def find_packed(connection: AsyncConnection, category: str) -> Packed | None:
+    """The same, not unpacked."""
     row = (await connection.execute(select(table).where(table.c.category == category))).one_or_none()
-    return None if row is None else _contents_of(row, await find_pushes(connection, category))
+    return None if row is None else _packed_of(row, await find_pushes(connection, category))
 
 
 async def find_push(connection: AsyncConnection, category: str) -> tuple[int, int] | None:
@@ -63,7 +70,7 @@ async def find_paths(connection: AsyncConnection, category: str, generation: int
     return None if packed is None else unpack_paths(packed)
 
 
-async def keep_contents(connection: AsyncConnection, contents: Contents) -> None:
+async def keep_contents(connection: AsyncConnection, contents: Packed) -> None:
     """Put *contents* in the place of what was known of its category, and forget what is too old.
 
     A push or a generation that is there already stays as it is.
@@ -79,7 +86,8 @@ async def keep_contents(connection: AsyncConnection, contents: Contents) -> None
         "read": contents.read,
         "validator": contents.validator,
         "repositories": msgspec.msgpack.encode(contents.repositories),
-        "directories": pack_directories(contents.directories),
+        "counts": msgspec.msgpack.encode(contents.counts),
+        "directories": contents.packed,
     }
     if known is None:
         await connection.execute(insert(table), row)
@@ -101,12 +109,12 @@ async def keep_contents(connection: AsyncConnection, contents: Contents) -> None
     )
 
 
-async def _keep_generation(connection: AsyncConnection, contents: Contents) -> None:
+async def _keep_generation(connection: AsyncConnection, contents: Packed) -> None:
     row = {
         "category": contents.category,
         "number": contents.generation,
         "made": contents.read,
-        "paths": pack_paths(directory.path for directory in contents.directories),
+        "paths": pack_paths(directory.path for directory in contents.directories()),
     }
     await connection.execute(insert(generations), row)
     await connection.execute(
@@ -131,8 +139,8 @@ async def forget_contents(connection: AsyncConnection, category: str) -> None:
         await connection.execute(delete(each).where(each.c.category == category))
 
 
-def _contents_of(row: Row[tuple[object, ...]], known: tuple[Push, ...]) -> Contents:
-    return Contents(
+def _packed_of(row: Row[tuple[object, ...]], known: tuple[Push, ...]) -> Packed:
+    return Packed(
         category=row.category,
         top=row.top,
         generation=row.generation,
@@ -140,7 +148,8 @@ def _contents_of(row: Row[tuple[object, ...]], known: tuple[Push, ...]) -> Conte
         checked=row.checked,
         read=row.read,
         validator=row.validator,
-        directories=unpack_directories(row.directories),
         pushes=known,
         repositories=_REPOSITORIES.decode(row.repositories),
+        counts=_COUNTS.decode(row.counts),
+        packed=row.directories,
     )

@@ -116,6 +116,15 @@ class Push(msgspec.Struct, frozen=True, array_like=True):
     changed: int
 
 
+class Counts(msgspec.Struct, frozen=True, array_like=True):
+    """How much there is; `repositories` are directories called `repodata`."""
+
+    directories: int = 0
+    secret: int = 0
+    files: int = 0
+    repositories: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What the master of one category holds.
@@ -152,6 +161,47 @@ class Contents:
         return at if at < len(self.directories) and self.directories[at].path == path else None
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """`Contents` as they are kept: a quarter of a million directories in 16 MB."""
+
+    category: str
+    top: str
+    generation: int
+    push: int
+    checked: int
+    read: int
+    validator: bytes
+    pushes: tuple[Push, ...]
+    repositories: tuple[MasterRepository, ...]
+    counts: Counts
+    packed: bytes
+
+    @classmethod
+    def of(cls, contents: Contents) -> Packed:
+        """*contents*, packed."""
+        counts = Counts(
+            len(contents.directories),
+            sum(directory.secret for directory in contents.directories),
+            sum(directory.count for directory in contents.directories),
+            sum(directory.path.rpartition(b"/")[2] == b"repodata" for directory in contents.directories),
+        )
+        fields = {name: getattr(contents, name) for name in _SHARED}
+        return cls(**fields, counts=counts, packed=pack_directories(contents.directories))
+
+    def unpack(self) -> Contents:
+        """All at once. cost: 4 µs a directory"""
+        fields = {name: getattr(self, name) for name in _SHARED}
+        return Contents(**fields, directories=tuple(self.directories()))
+
+    def directories(self) -> Iterator[MasterDirectory]:
+        """One after another, by path."""
+        return map(_DIRECTORY.decode, _split(self.packed))
+
+
+_SHARED = ("category", "top", "generation", "push", "checked", "read", "validator", "pushes", "repositories")
+
+
 def _path_of(directory: MasterDirectory) -> bytes:
     return directory.path
 
@@ -168,11 +218,6 @@ _FLUSH_BYTES = 1 << 20
 def pack_directories(directories: Iterable[MasterDirectory]) -> bytes:
     """All of them, one after another, each behind its length, compressed; in little more memory than the result."""
     return b"".join(_compress(map(_ENCODER.encode, directories)))
-
-
-def unpack_directories(packed: bytes) -> tuple[MasterDirectory, ...]:
-    """What `pack_directories` packed."""
-    return tuple(map(_DIRECTORY.decode, _split(packed)))
 
 
 def pack_paths(paths: Iterable[bytes]) -> bytes:

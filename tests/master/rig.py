@@ -10,7 +10,7 @@ from pathlib import Path
 from redirector.master.merging import Merged
 from redirector.master.scanning import read_master
 from redirector.settings.masters import Master, Reading
-from redirector.store.directories import Contents, MasterDirectory
+from redirector.store.directories import Contents, MasterDirectory, Packed
 
 START = 1_795_000_000
 
@@ -30,7 +30,7 @@ class Rig:
     folder: Path
     master: Master
     now: int = START
-    known: Contents | None = None
+    known: Packed | None = None
     last: Merged | None = None
     watch: Callable[[int], None] = field(default=nothing)
 
@@ -57,12 +57,12 @@ class Rig:
         self.now += after_s
         self.last = await read_master(self.master, self.known, self.now, self.watch, allow_shrink)
         if self.last is not None:
-            self.known = self.last.contents
+            self.known = self.last.known
         assert self.known is not None
-        return self.known
+        return self.known.unpack()
 
     def directory(self, path: str) -> MasterDirectory:
         assert self.known
-        found = self.known.find(path.encode())
+        found = self.known.unpack().find(path.encode())
         assert found, path
         return found

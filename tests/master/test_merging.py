@@ -15,7 +15,7 @@ from redirector.master.details import list_details, metadata_of
 from redirector.master.gathering import Gathering
 from redirector.master.merging import KEPT_VERSIONS, Content, Merged, Scan, check_plausible, find_wanted, merge
 from redirector.model import FileDetail
-from redirector.store.directories import Contents, MasterDirectory, Push
+from redirector.store.directories import MasterDirectory, Packed, Push
 from tests.master.rig import make_repomd
 
 START = 1_795_000_000
@@ -26,7 +26,7 @@ REPOMD = b"43/os/repodata/repomd.xml"
 class Story:
     """Lists of a master, one after another."""
 
-    known: Contents | None = None
+    known: Packed | None = None
     now: int = START
     contents: dict[bytes, Content] = field(default_factory=dict)
     asked: list[bytes] = field(default_factory=list)
@@ -42,12 +42,12 @@ class Story:
         self.asked = list(find_wanted(self.known, directories))
         read = {path: self.contents[path] for path in self.asked if path in self.contents}
         merged = merge(self.known, Scan("c", "top", self.now, b"", directories, read, checksums or {}))
-        self.known = merged.contents
+        self.known = merged.known
         return merged
 
     def find(self, path: str) -> MasterDirectory:
         assert self.known
-        found = self.known.find(path.encode())
+        found = self.known.unpack().find(path.encode())
         assert found
         return found
 
@@ -58,7 +58,7 @@ class Story:
 
 def test_at_the_first_scan_a_push_has_the_time_of_its_files() -> None:
     story = Story()
-    contents = story.scan("-500 f 1 a/new", "-900 f 1 a/old", "-100 d 0 b").contents
+    contents = story.scan("-500 f 1 a/new", "-900 f 1 a/old", "-100 d 0 b").known
     assert story.seen("a") == {"new": -500, "old": -900}
     assert (contents.push, contents.generation) == (1, 1)
     assert story.find("a").changed == START - 500 and story.find("b").changed == START - 100
@@ -78,9 +78,9 @@ def test_later_a_push_has_the_time_of_the_scan_that_saw_it_first() -> None:
     assert merged.changed == 1
     assert story.seen("b") == {"g": 1800, "f": -500}
     assert (story.find("b").push, story.find("b").changed) == (2, START + 1800)
-    assert story.find("a").push == 1 and merged.contents.pushes[0] == Push(2, START + 1800, 1)
+    assert story.find("a").push == 1 and merged.known.pushes[0] == Push(2, START + 1800, 1)
     again = story.scan("-500 f 1 a/f", "-500 f 1 b/f", "-400 f 1 b/g")
-    assert again.changed == 0 and again.contents.push == 2
+    assert again.changed == 0 and again.known.push == 2
     assert story.seen("b") == {"g": 1800, "f": -500}
 
 
@@ -125,11 +125,11 @@ def test_what_was_secret_is_a_push_of_the_moment_when_it_opens() -> None:
 def test_a_generation_is_a_list_of_paths() -> None:
     story = Story()
     story.scan("1 f 1 a/f")
-    assert story.scan("1 f 1 a/f", "2 f 1 a/g").contents.generation == 1
-    assert story.scan("1 f 1 a/f", "2 f 1 b/g").contents.generation == 2
+    assert story.scan("1 f 1 a/f", "2 f 1 a/g").known.generation == 1
+    assert story.scan("1 f 1 a/f", "2 f 1 b/g").known.generation == 2
     gone = story.scan("1 f 1 b/g")
-    assert gone.contents.generation == 3 and gone.contents.push == 4 and gone.changed == 2
-    assert story.scan("1 f 1 b/g").contents.generation == 3
+    assert gone.known.generation == 3 and gone.known.push == 4 and gone.changed == 2
+    assert story.scan("1 f 1 b/g").known.generation == 3
 
 
 # Versions
@@ -174,7 +174,7 @@ def test_metadata_is_read_only_when_it_differs() -> None:
     assert story.asked == [REPOMD]
     assert versions(story) == ((sha256(raw), 0, 1),)  # written anew, the same: no push of its own
     assert story.find("43/os/repodata").versions[b"repomd.xml"][0].listed == START + 6
-    assert merged.contents.push == 3
+    assert merged.known.push == 3
 
 
 def test_a_push_taken_back_is_a_new_push_and_stands_once() -> None:
@@ -267,9 +267,9 @@ def test_details_leave_out_what_is_secret() -> None:
     raw = make_repomd(START - 7)
     story.contents = {path + b"/repodata/repomd.xml": raw for path in (b"a/os", b"s/os")}
     entries = [f"1 f {len(raw)} {path.decode()}" for path in story.contents]
-    contents = story.scan("1 d- 0 s", *entries).contents
-    assert [(path, name) for path, name, _ in list_details(contents)] == [(b"a/os/repodata", b"repomd.xml")]
-    assert {path: found[0].sha256 for path, found in metadata_of([contents]).items()} == {"a/os": sha256(raw)}
+    known = story.scan("1 d- 0 s", *entries).known
+    assert [(path, name) for path, name, _ in list_details(known.directories())] == [(b"a/os/repodata", b"repomd.xml")]
+    assert {path: found[0].sha256 for path, found in metadata_of([known]).items()} == {"a/os": sha256(raw)}
 
 
 # Masters that lost much
@@ -290,14 +290,15 @@ def test_details_leave_out_what_is_secret() -> None:
 def test_a_master_that_lost_half_is_not_believed(now: Sequence[str], reason: str) -> None:
     story = Story()
     story.scan(*(f"1 f 1 {folder}/{number}" for folder in "abcd" for number in range(4)))
+    assert story.known
     gathering = Gathering("master")
     gathering.take([tuple(map(str.encode, entry.split(" ", 3))) for entry in now])  # type: ignore[misc]
     directories = list(gathering.finish(b""))
     if not reason:
-        check_plausible("master", story.known, directories)
+        check_plausible("master", story.known.counts, directories)
         return
     with pytest.raises(MasterError, match=reason):
-        check_plausible("master", story.known, directories)
+        check_plausible("master", story.known.counts, directories)
 
 
 ENTRIES = st.lists(
@@ -314,13 +315,13 @@ def test_pushes_only_grow_and_nothing_changes_without_a_difference(lists: list[l
     push = 0
     for entries in lists:
         merged = story.scan(*entries)
-        assert merged.contents.push in (push, push + 1)
-        assert merged.contents.push == push + bool(merged.changed)
-        push = merged.contents.push
-        for directory in merged.contents.directories:
+        assert merged.known.push in (push, push + 1)
+        assert merged.known.push == push + bool(merged.changed)
+        push = merged.known.push
+        for directory in merged.known.directories():
             assert directory.changed <= story.now and directory.push <= push
             assert all(file.seen <= story.now for file in directory.files)
-        before = merged.contents
+        before = merged.known
         again = story.scan(*entries)
-        assert again.changed == 0 and again.contents.directories == before.directories
-        assert again.contents.pushes == before.pushes and again.contents.generation == before.generation
+        assert again.changed == 0 and again.known.packed == before.packed
+        assert again.known.pushes == before.pushes and again.known.generation == before.generation

@@ -69,7 +69,7 @@ async def test_other_words_of_the_operator_mean_another_look(rig: Rig) -> None:
     await rig.scan()
     rig.set(exclude=("*/Packages",))
     await rig.scan()
-    assert rig.last and not any(b"Packages" in each.path for each in rig.last.contents.directories)
+    assert rig.last and not any(b"Packages" in each.path for each in rig.last.known.directories())
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o750, 0o754, 0o711])

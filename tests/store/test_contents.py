@@ -26,13 +26,12 @@ from redirector.store.directories import (
     MasterDirectory,
     MasterFile,
     MasterRepository,
+    Packed,
     Push,
     Version,
-    pack_directories,
     pack_files,
     pack_paths,
     pack_versions,
-    unpack_directories,
     unpack_paths,
 )
 from redirector.store.opening import Store
@@ -61,11 +60,15 @@ def make_contents(*paths: bytes, generation: int = 1, push: int = 3, now: int = 
     )
 
 
+def make_packed(*paths: bytes, generation: int = 1, push: int = 3, now: int = 1_795_000_060) -> Packed:
+    return Packed.of(make_contents(*paths, generation=generation, push=push, now=now))
+
+
 async def test_contents_are_found_as_they_were_kept(store: Store) -> None:
     contents = make_contents(b"", b"43", b"43/repodata", b"\xfe")
     async with store.write() as connection:
         assert await find_contents(connection, "Example Linux") is None
-        await keep_contents(connection, contents)
+        await keep_contents(connection, Packed.of(contents))
     async with store.read() as connection:
         found = await find_contents(connection, "Example Linux")
         assert found == contents
@@ -84,7 +87,7 @@ async def test_a_push_and_a_generation_are_kept_once(store: Store) -> None:
     third = replace(make_contents(b"", b"b", generation=2, push=5), pushes=(Push(5, 1_795_001_999, 1), *second.pushes))
     async with store.write() as connection:
         for contents in (first, second, third, third):
-            await keep_contents(connection, contents)
+            await keep_contents(connection, Packed.of(contents))
     async with store.read() as connection:
         assert [push.number for push in await find_pushes(connection, "Example Linux")] == [5, 4, 3]
         assert await find_pushes(connection, "Example Linux", 1_795_001_000) == (Push(5, 1_795_001_999, 1),)
@@ -96,9 +99,9 @@ async def test_old_pushes_and_generations_are_forgotten_but_the_newest(store: St
     now = 1_795_000_060
     later = now + max(KEPT_PUSHES_S, KEPT_GENERATIONS_S) + 1
     async with store.write() as connection:
-        await keep_contents(connection, make_contents(b"a", generation=1, push=1, now=now))
-        await keep_contents(connection, make_contents(b"b", generation=2, push=2, now=now))
-        await keep_contents(connection, make_contents(b"c", generation=3, push=3, now=later))
+        await keep_contents(connection, make_packed(b"a", generation=1, push=1, now=now))
+        await keep_contents(connection, make_packed(b"b", generation=2, push=2, now=now))
+        await keep_contents(connection, make_packed(b"c", generation=3, push=3, now=later))
         assert [push.number for push in await find_pushes(connection, "Example Linux")] == [3]
         kept = [await find_paths(connection, "Example Linux", number) for number in (1, 2, 3)]
     assert kept == [None, (b"b",), (b"c",)]  # the one before is what most hosts are at
@@ -107,7 +110,7 @@ async def test_old_pushes_and_generations_are_forgotten_but_the_newest(store: St
 async def test_unchanged_is_a_small_note(store: Store) -> None:
     contents = make_contents(b"")
     async with store.write() as connection:
-        await keep_contents(connection, contents)
+        await keep_contents(connection, Packed.of(contents))
         await note_unchanged(connection, "Example Linux", 1_795_009_999, b"new")
         found = await find_contents(connection, "Example Linux")
     assert found == replace(contents, checked=1_795_009_999, validator=b"new")
@@ -115,7 +118,7 @@ async def test_unchanged_is_a_small_note(store: Store) -> None:
 
 async def test_a_category_can_be_forgotten(store: Store) -> None:
     async with store.write() as connection:
-        await keep_contents(connection, make_contents(b""))
+        await keep_contents(connection, make_packed(b""))
         await forget_contents(connection, "Example Linux")
         assert await find_categories(connection) == () == await find_pushes(connection, "Example Linux")
         assert await find_paths(connection, "Example Linux", 1) is None
@@ -128,7 +131,8 @@ def test_paths_come_out_as_they_went_in(paths: list[bytes]) -> None:
 
 def test_large_lists_come_out_as_they_went_in() -> None:
     directories = tuple(make_directory(b"%d/" % number * 40 + b"repodata") for number in range(20_000))
-    assert unpack_directories(pack_directories(directories)) == directories
+    unpacked = Packed.of(replace(make_contents(), directories=directories)).unpack()
+    assert unpacked.directories == directories
     paths = (b"x" * 3_000_000, b"", b"y")
     assert unpack_paths(pack_paths(paths)) == paths
 

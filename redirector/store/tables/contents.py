@@ -17,6 +17,7 @@ contents = Table(
     Column("read", BigInteger, nullable=False, comment="when it was last read in full"),
     Column("validator", LargeBinary, nullable=False, comment="what tells that the master is unchanged"),
     Column("repositories", LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
+    Column("counts", LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
     Column("directories", LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
 )
 

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("read", sa.BigInteger, nullable=False, comment="when it was last read in full"),
         sa.Column("validator", sa.LargeBinary, nullable=False, comment="what tells that the master is unchanged"),
         sa.Column("repositories", sa.LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
+        sa.Column("counts", sa.LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
         sa.Column("directories", sa.LargeBinary, nullable=False, comment="packed; see redirector.store.directories"),
         sa.PrimaryKeyConstraint("category", name="pk_contents"),
     )
