@@ -76,7 +76,9 @@ class Holdings:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-FACTS = ("config.yml", "tree")
+TREE_FACT = "tree"
+
+FACTS = ("config.yml", TREE_FACT)
 
 
 async def read_holdings(connection: AsyncConnection) -> Holdings:

@@ -177,7 +177,7 @@ def condition_of(holdings: Holdings, row: HostRow, category: int | None = None, 
         maintenance=row.maintenance,
         private=private,
         lists=any(_lists(holdings, each, private) for each in carried),
-        networks=_has_networks(holdings, row),
+        networks=_has_networks(holdings, row) or row.origin is not None,
         checked="ok" if trusted else look.state,
         checked_since=look.since,
         embargoed=embargoed,
@@ -242,10 +242,19 @@ def _networks(holdings: Holdings, row: HostRow, now: int) -> Iterator[Network]:
             texts = [
                 found.address for found in holdings.addresses.get(each.network, ()) if found.seen + GATEWAY_S > now
             ]
-        for network in map(ip_network, texts):
-            if network not in seen:
+        for text in texts:
+            network = _parse_network(text)
+            if network is not None and network not in seen:
                 seen.add(network)
                 yield network
+
+
+def _parse_network(text: str) -> Network | None:
+    """None for what an import kept though it is none."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
 
 
 def _shown(host: PublishedHost, now: int) -> bool:
@@ -310,8 +319,6 @@ def _select_category(
 
 
 def _is_listed(holdings: Holdings, host: PublishedHost, carried: CarriedRow) -> bool:
-    if host.private and not (host.networks or host.asns):
-        return False
     return host.reason is None and _lists(holdings, carried, host.private)
 
 

@@ -542,7 +542,7 @@ are our own (`docs/snapshot.proto`)."""
 
 def _resolve(said: _Said, built: int) -> Catalog:
     """The catalog of what the file *said*; what refers to nothing is reported and left out."""
-    names = _names_of_hosts(said)
+    names = names_of_hosts(said)
     urls_of_host = _urls_of_hosts(said) if said.guessed else {}
     public = {host for lists in said.lists for host in lists.public}
     carrying = {host for lists in said.lists for host, _ in lists.urls}
@@ -602,7 +602,7 @@ def _host(said: _Said, host: int, name: str, is_listed: bool, carries: bool, url
     return replace(told, private=told.private or plain.private)
 
 
-def _names_of_hosts(said: _Said) -> dict[int, str]:
+def names_of_hosts(said: _Said) -> dict[int, str]:
     """Every host that has a base URL, or an own name, by ascending id -> its name.
 
     The name is its own; else the hostname in its first http(s) URL, or else in its first, by URL id: it stays when

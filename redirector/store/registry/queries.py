@@ -146,8 +146,9 @@ async def list_events(
 
 
 async def newest_edit(connection: AsyncConnection) -> int:
-    """When the registry last changed, epoch seconds; 0 when it never did."""
-    found = await connection.execute(select(func.max(tables.event.c.at)))
+    """When somebody last changed the registry, imports aside, epoch seconds; 0 when nobody did."""
+    by_hand = tables.event.c.what.not_like("import.%")
+    found = await connection.execute(select(func.max(tables.event.c.at)).where(by_hand))
     return int(found.scalar() or 0)
 
 

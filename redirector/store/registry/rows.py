@@ -379,3 +379,13 @@ class ImportedContentRow(Row):
     carried: int
     current: bytes
     at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedThingRow(Row):
+    """What an import brought."""
+
+    TABLE: ClassVar[Table] = tables.imported_thing
+    kind: str
+    origin: str
+    row: int

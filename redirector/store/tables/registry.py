@@ -394,6 +394,15 @@ imported_content = Table(
     Column("at", BigInteger, nullable=False, comment="how old the source was"),
 )
 
+imported_thing = Table(
+    "imported_thing",
+    metadata,
+    Column("kind", String(20), primary_key=True, comment="the table of the row"),
+    Column("origin", String(255), primary_key=True, comment="what the source calls it"),
+    Column("row", Integer, nullable=False, comment="its number here, whether the row is still there or not"),
+)
+"""What imports brought: what was deleted here since does not come again."""
+
 registry_fact = Table(
     "registry_fact",
     metadata,

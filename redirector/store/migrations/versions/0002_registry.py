@@ -75,6 +75,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "address", name=op.f("pk_gateway_address")),
     )
     op.create_table(
+        "imported_thing",
+        sa.Column("kind", sa.String(length=20), nullable=False, comment="the table of the row"),
+        sa.Column("origin", sa.String(length=255), nullable=False, comment="what the source calls it"),
+        sa.Column(
+            "row", sa.Integer(), nullable=False, comment="its number here, whether the row is still there or not"
+        ),
+        sa.PrimaryKeyConstraint("kind", "origin", name=op.f("pk_imported_thing")),
+    )
+    op.create_table(
         "redirect",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False, comment="repository, continent, country"),
@@ -451,6 +460,7 @@ def downgrade() -> None:
         "release",
         "registry_fact",
         "redirect",
+        "imported_thing",
         "gateway_address",
         "event",
         "category",

@@ -1,0 +1,1 @@
+"""What others keep becomes the registry's: snapshots, trees, MirrorManager's database."""

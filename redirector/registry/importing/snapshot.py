@@ -1,0 +1,137 @@
+"""A snapshot file becomes a harvest: a site a host, categories by their top directories."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from redirector.model import Catalog, Host
+from redirector.registry.importing.harvest import (
+    Harvest,
+    HarvestedCarried,
+    HarvestedCategory,
+    HarvestedHost,
+    HarvestedRepository,
+    HarvestedSite,
+    HarvestedUrl,
+)
+from redirector.registry.publish.contents import Bits, CategoryContents, Details
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file, names_of_hosts, read_records
+
+
+def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
+    """What the snapshot *path* says.
+
+    names   top directory -> the category's name, as `masters` has them; others are named by their tops
+    raises  SnapshotError
+    cost    two passes: a second for 50,000 directories
+    """
+    said = read_records(path)
+    catalog = load_snapshot_file(path)
+    hosts = {host.name: host for host in catalog.hosts}
+    numbered = {number: hosts[name] for number, name in names_of_hosts(said).items() if name in hosts}
+    tops: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, directory in said.directories.items():
+        subpath = directory.subpath_of(name)
+        top = name[: len(name) - len(subpath)].strip("/") if directory.subpath is None else name
+        tops[top][name] = subpath
+    categories: list[HarvestedCategory] = []
+    carried: dict[int, list[HarvestedCarried]] = defaultdict(list)
+    known_urls: set[int] = set()
+    for top in sorted(tops):
+        contents = _contents(top, tops[top], catalog)
+        categories.append(HarvestedCategory(key=top, name=names.get(top, top or "top"), top=top, contents=contents))
+        urls: dict[int, dict[int, None]] = defaultdict(dict)
+        current: dict[int, Bits] = {}
+        positions: dict[int, list[int]] = defaultdict(list)
+        for position, name in enumerate(contents.names):
+            positions[said.directories[name].host_set].append(position)
+        for host_set, places in positions.items():
+            chosen = np.array(places)
+            for number, url_ids in said.lists[host_set].urls:
+                if number not in numbered:
+                    continue
+                urls[number].update((each, None) for each in url_ids if each in said.base_urls)
+                if number not in current:
+                    current[number] = np.zeros(len(contents.names), dtype=np.bool_)
+                current[number][chosen] = True
+        for number, ids in urls.items():
+            listed = tuple(
+                HarvestedUrl(
+                    key=f"{each}" if each not in known_urls else f"{each} {top}",
+                    url=said.base_urls[each],
+                    number=each if each not in known_urls else None,
+                )
+                for each in ids
+            )
+            known_urls.update(ids)
+            carried[number].append(
+                HarvestedCarried(key=f"{number} {top}", category=top, urls=listed, current=current[number])
+            )
+    return Harvest(
+        source="snapshot",
+        built=catalog.built,
+        sites=[_site(number, host, carried[number]) for number, host in numbered.items()],
+        hosts=[_host(number, host, tuple(carried[number])) for number, host in numbered.items()],
+        categories=categories,
+        repositories=_repositories(catalog),
+        redirects=_redirects(catalog),
+        left_out=[str(problem) for problem in catalog.problems],
+    )
+
+
+def _contents(top: str, subpaths: Mapping[str, str], catalog: Catalog) -> CategoryContents:
+    names = tuple(sorted(subpaths))
+    bare = CategoryContents(top=top, names=names)
+    own = set(names)
+    details: Details = {key: found for key, found in catalog.details.items() if key[0] in own}
+    odd = {name: subpaths[name] for name in names if bare.subpath_of(name) != subpaths[name]}
+    return CategoryContents(top=top, names=names, subpaths=odd, details=details, made=catalog.built)
+
+
+def _site(number: int, host: Host, carried: list[HarvestedCarried]) -> HarvestedSite:
+    urls = [url.url for each in carried for url in each.urls]
+    web = next((url for url in urls if url.startswith("http")), None)
+    page = f"{web.split('://')[0]}://{urlsplit(web).netloc}/" if web else ""
+    name, url = host.sponsor or host.name, host.sponsor_url or page
+    return HarvestedSite(key=str(number), name=name, url=url, private=False)
+
+
+def _host(number: int, host: Host, carried: tuple[HarvestedCarried, ...]) -> HarvestedHost:
+    return HarvestedHost(
+        key=str(number),
+        site=str(number),
+        name=host.name,
+        number=number,
+        country=host.country,
+        latitude=host.place.latitude if host.place else None,
+        longitude=host.place.longitude if host.place else None,
+        bandwidth_mbit=host.bandwidth_mbit,
+        private=host.private,
+        monopoly=host.monopoly,
+        carried=carried,
+        networks=tuple((str(network), "") for network in host.netblocks),
+        asns=tuple((asn, False) for asn in host.asns),
+        countries=tuple(sorted(host.allowed)),
+    )
+
+
+def _repositories(catalog: Catalog) -> list[HarvestedRepository]:
+    found = [
+        HarvestedRepository(prefix=prefix, arch=arch, directory=directory, enabled=prefix not in catalog.disabled)
+        for (prefix, arch), directory in sorted(catalog.repositories.items())
+    ]
+    named = {each.prefix for each in found}
+    nameless = sorted(catalog.disabled - named)
+    return [*found, *(HarvestedRepository(prefix=each, arch="", directory="", enabled=False) for each in nameless)]
+
+
+def _redirects(catalog: Catalog) -> list[tuple[str, str, str]]:
+    return [
+        *(("repository", source, target) for source, target in sorted(catalog.redirects.items())),
+        *(("continent", source, target) for source, target in sorted(catalog.continents.items())),
+        *(("country", str(network), country) for network, country in catalog.client_countries),
+    ]
