@@ -34,8 +34,8 @@ _TURNS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 
 _LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
 
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
-"""At least two labels (RFC 1123, 2.1)."""
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?=[0-9-]*[A-Za-z]){_LABEL}")
+"""At least two labels, the last not a number (RFC 1123, 2.1)."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 """A name, or an address with or without a port, as mirrors of a tree are called."""
