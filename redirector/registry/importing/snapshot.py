@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from redirector.model import Catalog, Host
+from redirector.model import Catalog, Category, Host
 from redirector.registry.importing.harvest import (
     Harvest,
     HarvestedCarried,
@@ -25,7 +25,7 @@ from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file, n
 def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
     """What the snapshot *path* says.
 
-    names   top directory -> the category's name, as `masters` has them; others are named by their tops
+    names   top directory -> the category's name, as `masters` has them; else the file's own, else the top itself
     raises  SnapshotError
     cost    two passes: a second for 50,000 directories
     """
@@ -38,12 +38,23 @@ def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
         subpath = directory.subpath_of(name)
         top = name[: len(name) - len(subpath)].strip("/") if directory.subpath is None else name
         tops[top][name] = subpath
+    own = {each.top: each for each in catalog.categories}
     categories: list[HarvestedCategory] = []
     carried: dict[int, list[HarvestedCarried]] = defaultdict(list)
     known_urls: set[int] = set()
     for top in sorted(tops):
         contents = _contents(top, tops[top], catalog)
-        categories.append(HarvestedCategory(key=top, name=names.get(top, top or "top"), top=top, contents=contents))
+        told = own.get(top, Category(top or "top", top))
+        categories.append(
+            HarvestedCategory(
+                key=top,
+                name=names.get(top, told.name),
+                top=top,
+                product=told.product,
+                for_people=told.for_people,
+                contents=contents,
+            )
+        )
         urls: dict[int, dict[int, None]] = defaultdict(dict)
         current: dict[int, Bits] = {}
         positions: dict[int, list[int]] = defaultdict(list)
@@ -107,14 +118,19 @@ def _host(number: int, host: Host, carried: tuple[HarvestedCarried, ...]) -> Har
         name=host.name,
         number=number,
         country=host.country,
+        state=host.state,
+        city=host.city,
         latitude=host.place.latitude if host.place else None,
         longitude=host.place.longitude if host.place else None,
         bandwidth_mbit=host.bandwidth_mbit,
         private=host.private,
         monopoly=host.monopoly,
+        own_asn=host.own_asn,
+        serves_own_asn=host.own_asn in host.asns,
+        extra={"countries_excluded": sorted(host.excluded)} if host.excluded else {},
         carried=carried,
         networks=tuple((str(network), "") for network in host.netblocks),
-        asns=tuple((asn, False) for asn in host.asns),
+        asns=tuple((asn, asn == host.own_asn) for asn in host.asns),
         countries=tuple(sorted(host.allowed)),
     )
 

@@ -347,7 +347,7 @@ def _group(
         sets.append(
             PublishedSet(
                 {host.id: urls for host, urls, _ in here},
-                tuple(host.id for host, _, _ in here if not host.private),
+                tuple(host.id for host, _, _ in here if not host.private and not host.local),
             )
         )
     return sets, members.ravel().tolist()
@@ -386,6 +386,8 @@ def _left_out(
     for host in hosts:
         if host.reason is not None:
             yield f"host {host.row.name}: {host.reason[0].value}"
+        elif host.local and not (host.networks or host.asns):
+            yield f"host {host.row.name}: for the clients of a cloud, whose networks are not entered: given to nobody"
     for (prefix, arch), directory in sorted(repositories.items()):
         if directory not in known:
             yield f"repository {prefix}+{arch}: no category holds its directory {directory}"
