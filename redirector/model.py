@@ -298,6 +298,8 @@ class Catalog:
     near_km           by distance: what counts as near
     health            the health file that the source itself names
     health_checked    when the mirrors were checked whose health is in `hosts` and `host_sets`, epoch seconds
+    good              files as they were when they could be read last, for later loads: path -> content, time
+    broken            the files in place of which such earlier contents were taken
     inputs            every file that was read, for copies (`--state`), change watching and messages
     """
 
@@ -324,3 +326,5 @@ class Catalog:
     health_checked: float | None = None
     inputs: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    good: Mapping[str, tuple[bytes, float]] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()

@@ -179,7 +179,7 @@ class Responder:
             listing = resolve(self.snapshot, query)
             seat = self.seat(request, query)
             if (metalink or query.form == "meta4") and not listing.details:
-                refused = self._refuse(request, no_details(listing, self.snapshot.policy))
+                refused = self._refuse(request, no_details(listing, self.snapshot.policy, self.snapshot.has_primary))
                 return replace(refused, country=seat.country, asked=listing.asked)
             if lines := LINES.get(query.form or ""):
                 return answer_lines(self, listing, seat, lines)

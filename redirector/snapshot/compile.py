@@ -80,6 +80,7 @@ def compile_snapshot(
         details=catalog.details,
         releases=catalog.releases,
         files=catalog.files,
+        has_primary=catalog.files is not None or bool(catalog.details),
         vault=vault_directories(catalog.releases),
         audiences=audiences,
         continents=continents,
@@ -116,9 +117,11 @@ def compile_snapshot(
             asns=tables.asns.lines if tables.asns else 0,
             geoip_nodes=tables.geo.node_count if tables.geo else 0,
             files=len(catalog.inputs),
+            broken=len(catalog.broken),
         ),
         inputs=catalog.inputs,
         problems=tuple(problems),
+        good=catalog.good,
     )
 
 

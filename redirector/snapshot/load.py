@@ -21,6 +21,7 @@ from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
 from redirector.sources.health import heed_health
+from redirector.sources.inputs import NO_FILES, GoodFiles
 from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 from redirector.sources.mirrors_d.load import load_tree
 from redirector.sources.mirrors_d.remembered import FILE, NOTHING, Remembered, load_remembered
@@ -29,21 +30,28 @@ T = TypeVar("T")
 
 
 def load_source(
-    path: str, now: float, remembered: Remembered = NOTHING, health: str | None = None, repair: bool = True
+    path: str,
+    now: float,
+    remembered: Remembered = NOTHING,
+    health: str | None = None,
+    repair: bool = True,
+    earlier: GoodFiles = NO_FILES,
 ) -> Catalog:
     """A catalog of either dialect: a directory is a tree, anything else a snapshot file.
 
     health  the health file, in place of the one that the source names
-    repair  slips in a snapshot are mended
+    repair   slips in a snapshot are mended
+    earlier  what earlier loads read of files that may be broken now
     raises  SnapshotError when nothing in it can be served
     """
-    catalog = load_tree(path, now, remembered) if os.path.isdir(path) else load_snapshot_file(path, repair)
+    catalog = load_tree(path, now, remembered, earlier) if os.path.isdir(path) else load_snapshot_file(path, repair)
     return heed_health(catalog, health, now)
 
 
-def load_snapshot(config: Config, now: float) -> Snapshot:
+def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> Snapshot:
     """Load what *config* names.
 
+    earlier  what the last load read of files that may be broken now (`Snapshot.good`)
     now     epoch seconds: the age of health files and of alternates is judged by it
     raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
             and source do not go together
@@ -62,7 +70,7 @@ def load_snapshot(config: Config, now: float) -> Snapshot:
 
     remembered = _load_remembered(config.state, problems) if config.state else NOTHING
     catalog = attempt(
-        lambda path: load_source(path, now, remembered, config.health, repair=not config.compatibility), config.source
+        lambda path: load_source(path, now, remembered, config.health, not config.compatibility, earlier), config.source
     )
     geo = attempt(load_geoip, config.geoip) if config.geoip else None
     asns = attempt(load_asns, config.asn) if config.asn else None

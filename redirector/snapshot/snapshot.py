@@ -39,6 +39,7 @@ class Counts:
     netblocks: int
     asns: int
     geoip_nodes: int
+    broken: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Snapshot:
     health          the health file; None: none was named
     health_checked  when the mirrors were checked whose health is in this; None: nobody's is
     databases       base name of each MMDB -> when it was built, epoch seconds
+    good            see `Catalog`
     pool_bytes      limit for the pages that a worker keeps
     """
 
@@ -84,6 +86,7 @@ class Snapshot:
     details: Mapping[tuple[str, str], tuple[FileDetail, ...]]
     releases: Releases | None
     files: FileIndex | None
+    has_primary: bool
     vault: Mapping[str, str]
     audiences: Audiences
     continents: Mapping[str, str]
@@ -111,3 +114,4 @@ class Snapshot:
     counts: Counts
     inputs: tuple[str, ...]
     problems: tuple[Problem, ...]
+    good: Mapping[str, tuple[bytes, float]]

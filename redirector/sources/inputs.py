@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from redirector.files import explain_failure, read_bytes
 from redirector.plain_yaml import YAML_LIMIT_BYTES, Parsed, parse_yaml
 from redirector.sources.problems import Report, list_some
 
 
+class Good(NamedTuple):
+    """A file as it was when it could be read last, and when it had been written, epoch seconds."""
+
+    raw: bytes
+    written: float
+
+
+GoodFiles = Mapping[str, Good]
+"""By path: what earlier loads read of files that something other than a mirror's own entry hangs on."""
+
+NO_FILES: GoodFiles = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Reads files for a source.
 
-    mtimes  every file that was read -> when it was last written, epoch seconds
+    mtimes   every file that was read -> when it was last written, epoch seconds
+    earlier  what is taken in place of files that are broken now
+    good     what later loads may take so
+    broken   the files in place of which something earlier was taken
     """
 
     report: Report
     mtimes: dict[str, float] = field(default_factory=dict)
+    earlier: GoodFiles = field(default_factory=dict)
+    good: dict[str, Good] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
 
     def read(self, path: str, limit_bytes: int) -> bytes:
         """The whole file *path*. Raises OSError or ValueError."""
@@ -35,12 +55,48 @@ class Inputs:
             self.report.of(path).error("file", f"{explain_failure(error)}: {otherwise}", fatal)
             return None
 
-    def find_yaml(self, path: str, otherwise: str, fatal: bool = False, texts: Collection[str] = ()) -> Parsed | None:
+    def find_good(self, path: str, limit_bytes: int, otherwise: str, check: Callable[[bytes], object]) -> Good | None:
+        """The whole file *path*; where *check* raises ValueError, or it cannot be read, what was read of it before.
+
+        returns  None, and an error that says what happens *otherwise*, when it cannot be read now and was not before;
+                 what does not stand the check, when nothing earlier is there: the caller reports it
+        """
+        found = None
+        try:
+            found = Good(self.read(path, limit_bytes), self.mtimes[path])
+            check(found.raw)
+        except (OSError, ValueError) as error:
+            if earlier := self.take_earlier(path, error):
+                return earlier
+            if found is not None:
+                return found
+            self.report.of(path).error("file", f"{explain_failure(error)}: {otherwise}")
+            return None
+        self.good[path] = found
+        return found
+
+    def take_earlier(self, path: str, error: OSError | ValueError) -> Good | None:
+        """What was read of *path* before it was broken, and an error that says so; None when nothing was."""
+        earlier = self.earlier.get(path)
+        if earlier is not None:
+            self.report.of(path).error("file", f"{explain_failure(error)}: what was read of it before is used")
+            self.good[path] = earlier
+            self.broken.append(path)
+        return earlier
+
+    def find_yaml(
+        self, path: str, otherwise: str, fatal: bool = False, texts: Collection[str] = (), keep: bool = False
+    ) -> Parsed | None:
         """The YAML document in *path*; None and an error that says what happens *otherwise*.
 
         texts  see `parse_yaml`
+        keep   see `find_good`
         """
-        raw = self.find(path, YAML_LIMIT_BYTES, otherwise, fatal)
+        if keep:
+            found = self.find_good(path, YAML_LIMIT_BYTES, otherwise, parse_yaml)
+            raw = found and found.raw
+        else:
+            raw = self.find(path, YAML_LIMIT_BYTES, otherwise, fatal)
         if raw is None:
             return None
         report = self.report.of(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.real import GEOIP
 from tests.server.load import Crowd
 from tests.server.running import METALINK, serving, write_snapshot
-from tests.sources.tree import health_text, mirror_files, write_tree
+from tests.sources.tree import CONFIG, health_text, mirror_files, repomd, write_tree
 
 COUNTRIES = GEOIP / "GeoLite2-Country-Test.mmdb"
 
@@ -195,3 +195,20 @@ def test_files_are_watched(tmp_path: Path) -> None:
         (source / "config.yml").write_text("versions: [")
         server.wait_for("reload refused")
         assert server.ask_admin("/readyz").status == 200
+
+
+def test_a_metalink_stays_when_its_metadata_is_broken_at_a_reload(tmp_path: Path) -> None:
+    place = "9.8/BaseOS/x86_64/os/repodata/repomd.xml"
+    tree = write_tree(
+        tmp_path / "tree", {**mirror_files("a"), f"primary/{place}": repomd(5)}, CONFIG + "primary: primary\n"
+    )
+    target = "/metalink?repo=baseos-9&arch=x86_64"
+    with serving(Path(tree)) as server:
+        before = server.ask(target)
+        assert before.status == 200
+        Path(tree, "primary", place).write_bytes(b"")
+        for _ in range(2):
+            assert server.reload().status == 200
+            after = server.ask(target)
+            assert after.status == 200 and b"<hash" in after.body
+            assert server.metrics()["redirector_snapshot_broken_files"] == 1

@@ -80,11 +80,11 @@ def metalink_seam(listing: Listing, policy: Policy) -> bytes:
     return f"{ending}</url>\n".encode()
 
 
-def no_details(listing: Listing, policy: Policy) -> QueryError:
+def no_details(listing: Listing, policy: Policy, has_primary: bool = False) -> QueryError:
     """The error for a file of which neither size nor hashes are known."""
     text = f"{listing.directory}/{listing.file or ''} not found or has not metalink"
     if policy.by_distance:
-        text += ": config.yml names no `primary` that holds it"
+        text += ": the primary tree has none that can be read" if has_primary else ": config.yml names no `primary`"
     return QueryError(404, text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redirector.model import Problem
 from redirector.settings.serving import Config
@@ -54,16 +54,21 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Supervisor to nursery, with the access log's socket and the listening sockets: load."""
+    """Supervisor to nursery, with the access log's socket and the listening sockets: load.
+
+    earlier  what the last load read of files that may be broken now: path -> content, and when it was written
+    """
 
     config: Config
+    earlier: Mapping[str, tuple[bytes, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Nursery to supervisor: ready to fork."""
+    """Nursery to supervisor: ready to fork. *good*: the `earlier` of the next load."""
 
     report: Report
+    good: Mapping[str, tuple[bytes, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

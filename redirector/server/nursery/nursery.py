@@ -15,7 +15,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -46,6 +46,7 @@ from redirector.server.worker.worker import run_worker
 from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 from redirector.snapshot.snapshot import Snapshot
+from redirector.sources.inputs import Good
 from redirector.sources.mirrors_d.remembered import keep_remembered, render_remembered
 
 _log = logging.getLogger("redirector.server")
@@ -78,7 +79,7 @@ def main() -> None:
         log_sink.setblocking(False)
         began = time.monotonic()
         try:
-            responder = Responder(load_snapshot(config, time.time()))
+            responder = Responder(load_snapshot(config, time.time(), _good_files(received.message.earlier)))
             if problems := check_canaries(responder, config.canaries, time.time()):
                 raise SnapshotError(problems)
         except SnapshotError as error:
@@ -91,8 +92,12 @@ def main() -> None:
             _log.warning("%s", NOT_COMPILED)
         responder.warm()
         _freeze()
-        control.send(Loaded(_report(responder.snapshot, time.monotonic() - began)))
+        control.send(Loaded(_report(responder.snapshot, time.monotonic() - began), responder.snapshot.good))
         Nursery(config, responder, control, log_sink, listeners).run()
+
+
+def _good_files(earlier: Mapping[str, tuple[bytes, float]]) -> dict[str, Good]:
+    return {path: Good(*content) for path, content in earlier.items()}
 
 
 def _freeze() -> None:

@@ -10,9 +10,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Problem, Severity
@@ -97,6 +98,7 @@ class Age:
     """A nursery and its workers.
 
     report    None until `load` has succeeded
+    good      files as the load found them, for the next load, see `Loaded`
     restarts  called whenever a worker is replaced
     """
 
@@ -110,6 +112,7 @@ class Age:
     ) -> None:
         self.config = config
         self.report: Report | None = None
+        self.good: Mapping[str, tuple[bytes, float]] = {}
         self.memory: CounterMemory | None = None
         self.nursery_ended = asyncio.Event()
         self.draining = False
@@ -128,8 +131,11 @@ class Age:
         self._questions: dict[int, asyncio.Future[Explained]] = {}
         self._numbers = itertools.count()
 
-    async def load(self) -> Report:
-        """Have a nursery load and check what the configuration names. Raises SnapshotError or ConfigError."""
+    async def load(self, earlier: Mapping[str, tuple[bytes, float]] = MappingProxyType({})) -> Report:
+        """Have a nursery load and check what the configuration names. Raises SnapshotError or ConfigError.
+
+        earlier  the `good` of the age before
+        """
         try:
             kept, given = make_pair()
             with given:
@@ -137,7 +143,7 @@ class Age:
             exit_code = self._children.ending(self._pid)
             self._control = Channel(kept)
             descriptors = [self._log_sink.fileno(), *(each.fileno() for each in self._listeners)]
-            self._control.send(Start(self.config), descriptors)
+            self._control.send(Start(self.config, dict(earlier)), descriptors)
         except OSError as error:
             raise SnapshotError([_complaint("nursery", f"it cannot be started: {error.strerror}")]) from None
         self._reader = asyncio.create_task(self._follow_nursery(self._pid, self._control, exit_code))
@@ -211,7 +217,8 @@ class Age:
         if self._outcome.done():
             return
         match outcome:
-            case Loaded(report):
+            case Loaded(report, good):
+                self.good = good
                 self._outcome.set_result(report)
             case Failed(problems, option):
                 self._outcome.set_exception(ConfigError(*option) if option else SnapshotError(problems))

@@ -179,6 +179,8 @@ def _collect_snapshot(report: Report) -> Iterator[Metric]:
         ("asns", "Rows of the table of AS numbers."),
     ):
         yield _gauge(f"snapshot_{name}", text, extent.counts[name])
+    broken = "Input files that are broken, in place of which what was read of them before is used."
+    yield _gauge("snapshot_broken_files", broken, extent.counts.get("broken", 0))
     problems = GaugeMetricFamily("redirector_snapshot_problems", "Problems found while loading.", labels=["severity"])
     for severity in Severity:
         problems.add_metric([severity.value], sum(problem.severity is severity for problem in report.problems))

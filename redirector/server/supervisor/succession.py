@@ -215,7 +215,7 @@ class Succession:
         try:
             async with asyncio.timeout(limit_s):
                 await self._look(age.config)
-                return await age.load()
+                return await age.load(self.current.good if self.current is not None else {})
         except TimeoutError:
             text = f"not done within {limit_s:g} s (load_timeout_s): a file may lie on a mount that does not answer"
             raise SnapshotError([Problem(Severity.ERROR, "redirector", "load", text, fatal=True)]) from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from redirector.errors import SnapshotError
 from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, HostSetId, Releases
-from redirector.sources.inputs import Inputs
+from redirector.sources.inputs import NO_FILES, GoodFiles, Inputs
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.mirrors_d.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
 from redirector.sources.mirrors_d.primary_files import index_files
@@ -49,15 +49,16 @@ def read_tree_settings(path: str) -> TreeSettings:
     return TreeSettings(config.primary, config.health, config.allowed_outdate_s, contacts)
 
 
-def load_tree(path: str, now: float, remembered: Remembered = NOTHING) -> Catalog:
+def load_tree(path: str, now: float, remembered: Remembered = NOTHING, earlier: GoodFiles = NO_FILES) -> Catalog:
     """The tree in the directory *path*.
 
     now         epoch seconds; judges the age of earlier pushes
     remembered  what earlier loads found in the primary tree, for a tree without a history of pushes
+    earlier     what earlier loads read of files that may be broken now
     raises      SnapshotError with all problems when there is no readable `config.yml` or no usable mirror
     cost        530 mirrors take half a second, most of it for the gazetteer
     """
-    inputs = Inputs(Report(path))
+    inputs = Inputs(Report(path), earlier=earlier)
     config = _load_config(inputs, path)
     mirrors = _load_mirrors(inputs, config) if config else ()
     if config is None or not mirrors:
@@ -154,10 +155,12 @@ def _load_catalog(
         directories=_build_directories(releases),
         releases=releases,
         details=_load_details(inputs, config, primary, releases, remembered, now) if primary else {},
-        files=index_files(report, primary, _list_places(releases)) if primary else None,
+        files=index_files(report, primary, _list_places(releases), inputs.good) if primary else None,
         list_length=config.list_length,
         near_km=config.near_km,
         health=config.health,
+        good=inputs.good,
+        broken=tuple(inputs.broken),
         built=int(max(inputs.mtimes.values())),
         inputs=tuple(inputs.mtimes),
         problems=tuple(sorted(inputs.report.problems, key=lambda problem: problem.path)),

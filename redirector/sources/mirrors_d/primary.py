@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from redirector.files import explain_failure
 from redirector.model import FileDetail
-from redirector.sources.inputs import Inputs
+from redirector.sources.inputs import Good, Inputs
 from redirector.sources.problems import Report, show
 
 REPOMD = "repomd.xml"
@@ -120,26 +120,34 @@ class Metadata:
     def find_versions(self, spots: tuple[str, ...]) -> list[FileDetail]:
         """What lies under the first of *spots* (directories, one place by several names) that is there, newest first.
 
-        Empty when the newest push has no such file.
+        Empty when the newest push has no such file; one that cannot be read, now and before, leaves the earlier ones.
         """
-        newest = self._read(self.primary, spots)
-        if newest is None:
+        broken: list[str] = []
+        newest = self._read(self.primary, spots, broken)
+        if newest is None and not broken:
             return []
-        older = {detail for push in self.pushes if (detail := self._read(push, spots))}
+        older = {detail for push in self.pushes if (detail := self._read(push, spots, []))}
         older = older.union(self.remembered.get(spots[0], ())) - {newest}
-        return [newest, *sorted(older, key=lambda detail: (-detail.timestamp, detail.sha512))]
+        ordered = sorted(older, key=lambda detail: (-detail.timestamp, detail.sha512))
+        return ordered if newest is None else [newest, *ordered]
 
-    def _read(self, tree: MasterTree, spots: tuple[str, ...]) -> FileDetail | None:
+    def _read(self, tree: MasterTree, spots: tuple[str, ...], broken: list[str]) -> FileDetail | None:
+        """What lies under the first of *spots* that is there; what is there and cannot be read is added to *broken*."""
         for spot in spots:
             if spot.partition("/")[0] not in tree.versions:
                 continue
             path = os.path.join(tree.path, spot, "repodata", REPOMD)
             try:
-                detail = parse_repomd(self.inputs.read(path, REPOMD_LIMIT_BYTES))
+                raw = self.inputs.read(path, REPOMD_LIMIT_BYTES)
+                detail = parse_repomd(raw)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
+                if earlier := self.inputs.take_earlier(path, error):
+                    return parse_repomd(earlier.raw)
                 self.inputs.report.of(path).error("file", f"{explain_failure(error)}: not used")
+                broken.append(path)
                 continue
+            self.inputs.good[path] = Good(raw, self.inputs.mtimes[path])
             return detail
         return None

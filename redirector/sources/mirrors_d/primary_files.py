@@ -12,6 +12,7 @@ import numpy as np
 
 from redirector.files import read_bytes
 from redirector.model import FileIndex, path_key
+from redirector.sources.inputs import NO_FILES, GoodFiles
 from redirector.sources.mirrors_d.primary import REPOMD, REPOMD_LIMIT_BYTES, MasterTree, parse_names
 from redirector.sources.problems import Report
 
@@ -19,15 +20,18 @@ LIMIT_FILES = 4_000_000
 """AlmaLinux's three releases have some 300,000; 16 bytes each."""
 
 
-def index_files(report: Report, tree: MasterTree, places: Mapping[str, Sequence[str]]) -> FileIndex | None:
+def index_files(
+    report: Report, tree: MasterTree, places: Mapping[str, Sequence[str]], good: GoodFiles = NO_FILES
+) -> FileIndex | None:
     """The files in *tree* below the directories of *places*: name -> names under which it may lie there.
 
+    good     contents of `repomd.xml` files that have been read, or were before they were broken
     returns  None, and a warning, when there are too many to keep
     cost     12 µs a file whose folder is in the page cache, one `stat` among them
     """
     keys, values = array("Q"), array("Q")
     for name, spots in places.items():
-        for path, value in _find(report, tree, name, spots):
+        for path, value in _find(report, tree, name, spots, good):
             keys.append(path_key(path))
             values.append(value)
             if len(keys) > LIMIT_FILES:
@@ -44,16 +48,18 @@ def _ordered(numbers: array[int], order: np.ndarray[tuple[int], np.dtype[np.intp
     return ordered
 
 
-def _find(report: Report, tree: MasterTree, name: str, spots: Sequence[str]) -> Iterator[tuple[bytes, int]]:
+def _find(
+    report: Report, tree: MasterTree, name: str, spots: Sequence[str], good: GoodFiles
+) -> Iterator[tuple[bytes, int]]:
     """What an index holds of the first of *spots* that is there, under *name*."""
     for spot in spots:
         folder = os.path.join(tree.path, spot)
         if spot.partition("/")[0] in tree.versions and os.path.isdir(folder):
-            yield from _walk(report, os.fsencode(folder), name.encode())
+            yield from _walk(report, os.fsencode(folder), name.encode(), good)
             return
 
 
-def _walk(report: Report, folder: bytes, name: bytes) -> Iterator[tuple[bytes, int]]:
+def _walk(report: Report, folder: bytes, name: bytes, good: GoodFiles) -> Iterator[tuple[bytes, int]]:
     """Every file below *folder* with its time, and every folder, closed by a slash; see `FileIndex`."""
     waiting: list[tuple[bytes, bytes, frozenset[tuple[int, int]]]] = [(folder, name, frozenset())]
     while waiting:
@@ -69,7 +75,7 @@ def _walk(report: Report, folder: bytes, name: bytes) -> Iterator[tuple[bytes, i
             yield name + b"/", 0
             continue
         if REPOMD.encode() in files:
-            files = {**dict.fromkeys(_named(folder), files[REPOMD.encode()]), **files}
+            files = {**dict.fromkeys(_named(folder, good), files[REPOMD.encode()]), **files}
         yield name + b"/", int(bool(files) or not folders <= {b"repodata"})
         for file, written in files.items():
             yield name + b"/" + file, written
@@ -92,10 +98,11 @@ def _sort(entries: Iterable[os.DirEntry[bytes]]) -> tuple[set[bytes], dict[bytes
     return folders, files
 
 
-def _named(folder: bytes) -> Iterator[bytes]:
+def _named(folder: bytes, good: GoodFiles) -> Iterator[bytes]:
     """The files beside a `repomd.xml` that it names: they are part of the push, even where metadata alone is copied."""
+    path = os.path.join(os.fsdecode(folder), REPOMD)
     try:
-        raw = read_bytes(os.path.join(os.fsdecode(folder), REPOMD), REPOMD_LIMIT_BYTES)
+        raw = good[path].raw if path in good else read_bytes(path, REPOMD_LIMIT_BYTES)
         for name in parse_names(raw):
             yield name.encode()
     except (OSError, ValueError):

@@ -102,7 +102,7 @@ def _place_mirrors(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ..
 
 def _load_places(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...]) -> dict[str, Located]:
     told = {mirror.name: Located() for mirror in mirrors}
-    parsed = inputs.find_yaml(config.places, "no mirror is placed by it") if config.places else None
+    parsed = inputs.find_yaml(config.places, "no mirror is placed by it", keep=True) if config.places else None
     if config.places and parsed:
         told |= read_places(inputs.report.of(config.places), parsed.value, frozenset(told))
     return told
@@ -147,13 +147,14 @@ class _CloudRanges:
         return self.picked[key]
 
     def _load(self, path: str, cloud: str) -> Mapping[str, frozenset[Network]]:
-        raw = self.inputs.find(path, CLOUD_LIMIT_BYTES, f"no ranges of {cloud} are known")
-        if raw is None:
+        otherwise = f"no ranges of {cloud} are known"
+        found = self.inputs.find_good(path, CLOUD_LIMIT_BYTES, otherwise, lambda raw: parse_ranges(cloud, raw))
+        if found is None:
             return {}
         try:
-            return parse_ranges(cloud, raw)
+            return parse_ranges(cloud, found.raw)
         except ValueError as error:
-            self.inputs.report.of(path).error("file", f"{error}: no ranges of {cloud} are known")
+            self.inputs.report.of(path).error("file", f"{error}: {otherwise}")
             return {}
 
 
