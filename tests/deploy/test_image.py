@@ -37,12 +37,30 @@ def test_what_is_copied_exists_and_is_installed_as_pinned() -> None:
     sources = {source for words in copied for source in words[:-1] if not source.startswith("--")}
     assert {source for source in sources if not (ROOT / source).exists()} == set()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {"constraints.txt", "pyproject.toml", project["readme"], *project["license-files"]} <= sources
-    assert any("--constraint constraints.txt" in rest for name, rest in instructions() if name == "RUN")
+    assert {"deploy/requirements.txt", "pyproject.toml", project["readme"], *project["license-files"]} <= sources
+    installs = [
+        each for name, rest in instructions() if name == "RUN" for each in rest.split("&&") if " install " in each
+    ]
+    assert all("--require-hashes" in each or "--no-deps" in each for each in installs)
+    assert all("--no-build-isolation" in each for each in installs[1:]), "a build of its own fetches without hashes"
+
+
+def test_each_package_is_pinned_by_hashes_at_the_version_that_is_tested() -> None:
+    text = (DEPLOY / "requirements.txt").read_text()
+    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\$", text, re.M))
+    tested = (ROOT / "constraints.txt").read_text().lower().replace("_", "-")
+    assert {f"{name}=={version}" for name, version in pins.items()} <= set(tested.split())
+    entries = [entry for entry in re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.M) if "==" in entry.split("\n")[0]]
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["network"], *extras["postgresql"]]
+    assert {re.split(r"[\[<>=]", each)[0].lower() for each in wanted} <= pins.keys()
 
 
 def test_compilers_stay_behind_and_the_server_is_not_root() -> None:
-    stages = [rest.split()[0] for name, rest in instructions() if name == "FROM"]
+    bases = dict(rest.split("=", 1) for name, rest in instructions() if name == "ARG")
+    stages = [bases[rest.split()[0][2:-1]] for name, rest in instructions() if name == "FROM"]
     assert len(stages) == 2
     assert "-slim" in stages[-1]
     assert "-slim" not in stages[0]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from redirector.errors import ConfigError
 from redirector.settings.file import load_config
 from redirector.settings.serving import Config
 from tests.deploy.rig import DEPLOY, run
@@ -44,12 +47,46 @@ def sidecar() -> Manifest:
     return found
 
 
+PLACEHOLDER = "PUT-THE-ADDRESSES-OF-YOUR-FRONT-HERE"
+FRONT = "192.0.2.7/32"
+
+
+def config_with(tmp_path: Path, front: str) -> Config:
+    path = tmp_path / "redirector.yml"
+    path.write_text(only("ConfigMap")["data"]["redirector.yml"].replace(PLACEHOLDER, front))
+    return load_config({"config": str(path)})
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """What the server in the pod reads."""
-    path = tmp_path / "redirector.yml"
-    path.write_text(only("ConfigMap")["data"]["redirector.yml"])
-    return load_config({"config": str(path)})
+    """What the server in the pod reads once the front's address stands in it."""
+    return config_with(tmp_path, FRONT)
+
+
+def test_nothing_starts_before_the_placeholder_is_replaced(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=PLACEHOLDER):
+        config_with(tmp_path, PLACEHOLDER)
+
+
+def test_no_range_that_pods_send_from_is_trusted(config: Config) -> None:
+    pods = [ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")]
+    loopback = [network for network in config.trusted_proxies if network.is_loopback]
+    others = [network for network in config.trusted_proxies if network not in loopback]
+    assert others == [ip_network(FRONT)]
+    assert not any(network.overlaps(pod) for network in others for pod in pods if pod.version == network.version)
+
+
+def test_clients_come_through_the_front_alone() -> None:
+    rules = only("NetworkPolicy")["spec"]["ingress"]
+    (front,) = [rule for rule in rules if {"port": "http"} in rule["ports"]]
+    (peer,) = front["from"]
+    assert {"namespaceSelector", "podSelector"} <= peer.keys()
+    assert all(rule.get("from") for rule in rules)
+
+
+def test_images_are_named_by_digest() -> None:
+    for container in (server(), sidecar()):
+        assert re.fullmatch(r"[a-z0-9./-]+@sha256:[0-9a-f]{64}", container["image"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
