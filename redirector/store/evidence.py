@@ -330,6 +330,6 @@ async def _thin_visits(connection: AsyncConnection, now: int) -> None:
 async def _bound_evidence(connection: AsyncConnection) -> None:
     crowded = select(evidence.c.host).group_by(evidence.c.host).having(func.count() > EVIDENCE_A_HOST)
     for host in list((await connection.execute(crowded)).scalars()):
-        ids = select(evidence.c.id).where(evidence.c.host == host).order_by(evidence.c.at.desc(), evidence.c.id.desc())
+        ids = select(evidence.c.id).where(evidence.c.host == host).order_by(evidence.c.id.desc())
         kept = (await connection.execute(ids.offset(EVIDENCE_A_HOST - 1).limit(1))).scalar_one()
         await connection.execute(delete(evidence).where(evidence.c.host == host, evidence.c.id < kept))
