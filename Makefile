@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check coverage clients soak countme bench bench-short dist
+.PHONY: install run test check coverage sanitize clients soak countme bench bench-short dist
 
 install: $(INSTALLED)
 
@@ -27,7 +27,12 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	REDIRECTOR_STRICT_C='-Wall -Wextra -Werror' $(BIN)/python setup.py --quiet build_ext --force --build-lib build/strict --build-temp build/strict
 	$(BIN)/python -m pytest --quiet tests/test_imports.py
+
+# The part in C, its tests and a minute of random input, under the sanitizers of addresses and of undefined behaviour.
+sanitize: install
+	$(BIN)/python -m tests.sanitize
 
 # Which lines and branches the tests run, in all processes; TESTS chooses among them. Slower, so that a test of speed may fail.
 TESTS ?= tests

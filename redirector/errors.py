@@ -25,7 +25,10 @@ class QueryError(Exception):
 
 @dataclass(eq=False)
 class ConfigError(Exception):
-    """The operator must act: an option or a key of the configuration file is wrong."""
+    """The operator must act: an option or a key of the configuration file is wrong.
+
+    value  None: it is missing
+    """
 
     path: str
     key: str
@@ -33,7 +36,8 @@ class ConfigError(Exception):
     way_out: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.key}: {self.value!r}: {self.way_out}"
+        said = "" if self.value is None else f"{self.value!r}: "
+        return f"{self.path}: {self.key}: {said}{self.way_out}"
 
 
 @dataclass(eq=False)

@@ -132,7 +132,7 @@ read_span(Span *span, PyObject *item, Py_ssize_t length)
     return 0;
 }
 
-/* Where the host of a slot stands; -1: nowhere, or an error is set. */
+/* Where the host of a slot stands; -1: nowhere; -2: an error is set. */
 static inline Py_ssize_t
 find_slot(PyObject *hosts, const Span *span, unsigned long long bits)
 {
@@ -140,7 +140,7 @@ find_slot(PyObject *hosts, const Span *span, unsigned long long bits)
     return PyUnicode_FindChar(hosts, head, span->start, span->stop, 1);
 }
 
-/* Where the host stands that comes first; -1: an error is set. */
+/* Where the host stands that comes first; below 0: an error is set. */
 static Py_ssize_t
 find_head(PyObject *hosts, const Span *span, unsigned long long seed)
 {
@@ -149,7 +149,7 @@ find_head(PyObject *hosts, const Span *span, unsigned long long seed)
     for (size_t round = 0; round < 2; round++) {
         for (size_t n = 0; n < sizeof(tries) / sizeof(*tries); n++) {
             Py_ssize_t at = find_slot(hosts, span, rounds[round] >> tries[n]);
-            if (at >= 0) {
+            if (at != -1) {
                 return at;
             }
         }
@@ -198,6 +198,9 @@ move_heads(PyObject **entries, PyObject *hosts, PyObject *spans, unsigned long l
         Py_ssize_t second = find_slot(hosts, &span, seed >> 20);
         if (second == at) {
             second = find_slot(hosts, &span, seed >> 30);
+        }
+        if (second < -1) {
+            return -1;
         }
         if (second >= 0 && second != at) {
             move(entries, second < at ? second + 1 : second, 1);

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from rapidfuzz import process
-
 from redirector import __version__
 from redirector.cli.options import add_options
 from redirector.cli.output import Exit, print_result, say
 from redirector.cli.verbs import VERBS, Verb
 from redirector.errors import ConfigError
+from redirector.near_names import find_nearest
 from redirector.settings.serving import Config
 
 _UNKNOWN = re.compile(r"unrecognized arguments: (--?[^ =]+)")
@@ -62,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if found := _UNKNOWN.match(message):
             flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-            near = process.extractOne(found[1], flags, score_cutoff=70)
+            near = find_nearest(found[1], tuple(flags), 1)
             message += f"; did you mean {near[0]}?" if near else ""
         super().error(message)
 

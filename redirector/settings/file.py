@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rapidfuzz import process
-
 from redirector.errors import ConfigError
 from redirector.files import explain_failure, read_bytes
+from redirector.near_names import find_nearest
 from redirector.plain_yaml import Value, parse_yaml
 from redirector.settings.jobs import JOBS, section_of
 from redirector.settings.option import Entry, Given, Option, options_of, shorten
@@ -113,8 +112,7 @@ def _check_keys(
     for key, value in mapping.items():
         name = shorten(f"{section}.{key}" if section else key)
         if key not in known:
-            near = process.extractOne(key, known)
-            assert near is not None
+            near = find_nearest(key, tuple(known), 1, least=0)
             raise ConfigError(path, name, _show(value), f"unknown key; the nearest known one is {near[0]}")
         if key in repeated:
             raise ConfigError(path, name, _show(value), "the key stands more than once; keep one")

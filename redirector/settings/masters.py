@@ -9,9 +9,8 @@ from enum import Enum
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from rapidfuzz import process
-
 from redirector.errors import ConfigError, ConfigErrors
+from redirector.near_names import find_nearest
 from redirector.plain_yaml import Value
 from redirector.settings.option import Entry, Option, option_field, shorten
 from redirector.settings.repository_rules import Rule
@@ -107,7 +106,7 @@ class _Reader:
             return {}
         for name in value:
             if name not in known:
-                near = process.extractOne(name, known)
+                near = find_nearest(name, known, 1, least=0)
                 self._wrong(f"{key}.{shorten(name)}", value[name], f"unknown key; the nearest known one is {near[0]}")
         return value
 

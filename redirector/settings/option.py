@@ -6,7 +6,6 @@ reads it.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -17,6 +16,7 @@ from typing import TypeVar
 
 from redirector.errors import ConfigError
 from redirector.model import Network
+from redirector.near_names import find_nearest
 from redirector.plain_yaml import Value
 
 T = TypeVar("T")
@@ -232,7 +232,7 @@ def one_of(*names: str) -> Callable[[Given], str]:
     def parse(given: Given) -> str:
         if given.text in names:
             return given.text
-        near = difflib.get_close_matches(given.text.lower(), names, 1)
+        near = find_nearest(given.text, names, 1)
         raise given.wrong(f"must be {' or '.join(names)}" + (f"; did you mean {near[0]}?" if near else ""))
 
     return parse

@@ -362,10 +362,10 @@ class Config:
             shown="none",
         ),
     )
-    page_pool_mb: int = option_field(
+    lineup_pool_mb: int = option_field(
         64,
         Option(
-            "--page-pool",
+            "--lineup-pool",
             "MB",
             whole(1, 65_536),
             "upper limit of the line-ups that one worker keeps for the next answers",

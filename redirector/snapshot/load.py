@@ -92,7 +92,7 @@ def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> 
         catalog,
         Tables(geo, asns, continents.continents, databases, config.geoip or "", config.asn or ""),
         policy_of(catalog.choice, config.compatibility),
-        Limits(config.minimum, config.order_window_s, config.page_pool_mb * 1_000_000, config.newest_s),
+        Limits(config.minimum, config.order_window_s, config.lineup_pool_mb * 1_000_000, config.newest_s),
         now,
         problems,
     )

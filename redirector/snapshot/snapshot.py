@@ -44,7 +44,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One age, ready to answer. Nothing in it changes but the pool of pages that `answer/` draws from it.
+    """One age, ready to answer. Nothing in it ever changes.
 
     dated           see `Catalog`
     everybody       all hosts as one set, under no URL: what is drawn from, whatever the directory
@@ -67,7 +67,7 @@ class Snapshot:
     health_checked  when the mirrors were checked whose health is in this; None: nobody's is
     databases       base name of each MMDB -> when it was built, epoch seconds
     good            see `Catalog`
-    pool_bytes      limit for the pages that a worker keeps
+    pool_bytes      limit of the line-ups, and what they are made of, that a worker keeps
     """
 
     policy: Policy

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from redirector.model import Problem, Severity
+from redirector.near_names import SLIP, find_nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +52,5 @@ def list_some(names: list[str]) -> str:
 
 def nearest_key(key: str, known: tuple[str, ...]) -> str | None:
     """The one of *known* that *key* is most likely a misspelling of."""
-    close = get_close_matches(key.casefold()[:100], known, n=1, cutoff=0.8)
-    return close[0] if close else None
+    near = find_nearest(key, known, 1, least=SLIP)
+    return near[0] if near else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from redirector.errors import QueryError
 from redirector.model import HostSetId, Releases
-from redirector.tree.names import find_nearest
+from redirector.near_names import find_nearest
 from redirector.tree.releases import BASEARCH, arches_of, host_set_of, is_on_vault, lacks, module_of
 
 MAX_SHOWN = 40

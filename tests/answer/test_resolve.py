@@ -15,7 +15,7 @@ from redirector.answer.ask.query import parse_query
 from redirector.answer.ask.resolve import resolve
 from redirector.errors import QueryError
 from redirector.model import Directory, HostSetId, TreeRepository
-from redirector.tree.names import find_nearest
+from redirector.near_names import find_nearest
 from redirector.tree.resolve import resolve_version
 from tests.answer.trees import RELEASES, tree_of, tree_rig
 from tests.rig import Rig, catalog_of, mirror, rig, rig_of

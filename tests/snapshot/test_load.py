@@ -80,7 +80,7 @@ def test_all_inputs_travel_together(tmp_path: Path) -> None:
         continents=str(continents),
         minimum=3,
         order_window_s=60,
-        page_pool_mb=2,
+        lineup_pool_mb=2,
     )
     assert warnings(snapshot) == []
     assert (snapshot.minimum, snapshot.order_window_s, snapshot.pool_bytes) == (3, 60, 2_000_000)

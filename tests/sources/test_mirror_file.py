@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.locate.places import CityName
-from redirector.model import Severity
+from redirector.model import Host, Severity
 from redirector.plain_yaml import Value, parse_yaml
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.problems import Report
@@ -296,8 +296,8 @@ def test_bare_addresses_with_ports_are_legal_names(name: str) -> None:
     assert report.problems == []
 
 
-def test_addresses_for_mail_are_not_kept() -> None:
-    assert "email" not in {field.name for field in fields(Mirror)}
+def test_addresses_for_mail_are_not_served() -> None:
+    assert "email" not in {field.name for field in fields(Host)}
 
 
 VALUES = st.recursive(

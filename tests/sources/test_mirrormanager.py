@@ -435,7 +435,7 @@ def test_real_file_of_another_kind_is_refused(real_tree: Path) -> None:
 def test_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="cannot be read: No such file or directory"):
         load_snapshot_file(str(tmp_path / "absent"))
-    with pytest.raises(SnapshotError, match="cannot be read: Is a directory"):
+    with pytest.raises(SnapshotError, match="cannot be read: not a regular file"):
         load_snapshot_file(str(tmp_path))
 
 

@@ -11,8 +11,8 @@ from redirector.answer.ask.listing import MAX_NAME_BYTES, Listing, ending_of
 from redirector.answer.ask.query import Query
 from redirector.errors import QueryError
 from redirector.model import Directory, HostSetId
+from redirector.near_names import find_nearest
 from redirector.snapshot.snapshot import Snapshot
-from redirector.tree.names import find_nearest
 from redirector.tree.resolve import (
     Resolved,
     plain_arches,
