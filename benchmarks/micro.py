@@ -14,8 +14,9 @@ from benchmarks.setting import METALINK, MIRRORLIST, Inputs, Setting
 from redirector.answer.answer import Request
 from redirector.answer.ask.query import parse_query
 from redirector.answer.choose.lineup import Lineup
-from redirector.answer.choose.seed import client_seed
-from redirector.answer.serve import Responder, compose
+from redirector.answer.reading import client_seed
+from redirector.answer.serve import Responder
+from redirector.answer.show.frames import compose
 from redirector.locate.proxies import Client, find_forwarded, parse_address, trusted_proxies_of
 from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot

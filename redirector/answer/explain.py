@@ -14,7 +14,8 @@ from redirector.answer.ask.query import Query, parse_query
 from redirector.answer.ask.wishes import describe_wishes
 from redirector.answer.choose.listed import list_hosts
 from redirector.answer.choose.rank import Ranking
-from redirector.answer.serve import Responder, Seat
+from redirector.answer.reading import Reader, Seat
+from redirector.answer.serve import Responder
 from redirector.answer.show.formats import LINES, TABLES
 from redirector.answer.show.metalink import METALINK_TYPE
 from redirector.errors import QueryError
@@ -128,15 +129,15 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
     request = Request(plain.encode("utf-8", "surrogateescape"), Client(address), now, 0)
     query = parse_query(request.target, snapshot.policy.decode)
     listing = responder.find_listing(query)
-    seat = responder.seat(request, query)
+    seat = responder.reader.seat(request, query)
     answer = responder.answer(request)
     if query.address is not None:
         address = parse_address(query.address) or address
     if listing.only_url is not None:
         return _explanation(snapshot, plain, listing, address, seat, answer, Ranking((), {}), ())
     form = _form_of(query, answer)
-    ranking, shown = responder.rank(listing, seat, form)
-    verdicts = verdicts_of(responder, listing, ranking, shown, seat)
+    ranking, shown = responder.reader.rank(listing, seat, form)
+    verdicts = verdicts_of(responder.reader, listing, ranking, shown, seat)
     return _explanation(snapshot, plain, listing, address, seat, answer, ranking, verdicts)
 
 
@@ -192,15 +193,15 @@ def _whereabouts(snapshot: Snapshot, address: bytes, seat: Seat) -> Whereabouts:
 
 
 def verdicts_of(
-    responder: Responder,
+    reader: Reader,
     listing: Listing,
     ranking: Ranking,
     shown: Mapping[HostId, tuple[str, ...]],
     seat: Seat,
 ) -> tuple[Verdict, ...]:
     """Every host of the listing's set once: the listed ones in this client's order, then the others with the reason."""
-    snapshot = responder.snapshot
-    order = responder.orders.of(ranking)
+    snapshot = reader.snapshot
+    order = reader.orders.of(ranking)
     listed = list_hosts(snapshot, order, ranking, shown, seat.seed)
 
     def verdict(host: HostId, tier: str, rank: int | None, reason: str, urls: tuple[str, ...]) -> Verdict:

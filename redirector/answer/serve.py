@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
 from redirector.answer.ask.files import resolve_file
 from redirector.answer.ask.listing import Listing
 from redirector.answer.ask.query import UNKNOWN_PAGE, Query, kind_of, parse_query
 from redirector.answer.ask.resolve import DANGLING, plain_queries, resolve, resolve_isos
-from redirector.answer.ask.wishes import NO_WISHES, Wishes, check_demands
-from redirector.answer.choose.lineup import Lineup
-from redirector.answer.choose.orders import Orders
-from redirector.answer.choose.rank import Ranking, rank
-from redirector.answer.choose.seed import client_seed
-from redirector.answer.choose.sheets import sheet_of, visible
+from redirector.answer.reading import Reader, Reading, Seat
 from redirector.answer.show.formats import LINES, TABLES
+from redirector.answer.show.frames import Frame, compose, frame_of
 from redirector.answer.show.join import MARK, join
 from redirector.answer.show.metalink import (
     METALINK_END,
@@ -25,23 +21,15 @@ from redirector.answer.show.metalink import (
     PREFERENCES,
     failure_document,
     metalink_entry,
-    metalink_file,
     metalink_header,
-    metalink_seam,
     no_details,
 )
-from redirector.answer.show.mirrorlist import mirrorlist_seam
 from redirector.answer.show.page import answer_page, compile_page
 from redirector.answer.show.redirects import countries_of_urls, digest_headers, link_headers, wanted_metalink
-from redirector.answer.show.tables import answer_lines, answer_table
 from redirector.answer.show.urls import plain_url
+from redirector.answer.tables import answer_lines, answer_table
 from redirector.errors import QueryError
-from redirector.locate.proxies import parse_address
-from redirector.model import HostId
-from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Snapshot
-
-UNREADABLE = "Cannot parse client IP address. Aborting."
 
 _MAX_SHOWN = 200
 """Characters of a path in an error's line."""
@@ -50,70 +38,8 @@ _MAX_ERROR_BYTES = 480
 """An error is one line under 500 bytes, for terminals and logs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A listing in one form, as bytes: all of an answer that depends on neither client nor time.
-
-    form   of the two
-    top    what stands before the URLs (a metalink: behind the header; a mirrorlist: before the ranking's words)
-    seam   what stands behind each base URL
-    words  the ranking's words belong behind the top
-    """
-
-    listing: Listing
-    form: Form
-    top: bytes
-    seam: bytes
-    words: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a client sits: all that an answer depends on besides what it lists."""
-
-    audience: int
-    family: int
-    seed: int
-    country: str | None
-    wishes: Wishes
-
-
 _PLAIN = Query(Kind.MIRRORLIST)
 """The query of a target that is known beforehand: no wishes."""
-
-
-def frame_of(listing: Listing, metalink: bool, policy: Policy) -> Frame:
-    if metalink:
-        return Frame(listing, Form.METALINK, metalink_file(listing, policy), metalink_seam(listing, policy))
-    top = (listing.comment or "").encode()
-    return Frame(listing, Form.MIRRORLIST, top, mirrorlist_seam(listing), words=listing.comment is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A list that is not yet bytes.
-
-    entries  what each host shows, in order
-    words    the ranking's part of the comment line
-    """
-
-    entries: list[bytes]
-    first: HostId | None
-    tier: Tier
-    words: bytes = b""
-    relaxed: tuple[str, ...] = ()
-
-
-def compose(frame: Frame, entries: list[bytes], now: int, words: bytes) -> bytes:
-    """The body of a mirrorlist or metalink, from what its hosts show, in order.
-
-    words  what the comment line says behind the listing's own words
-    cost   2 µs for 60 URLs (7 kB), 4 µs for 150 of a metalink (25 kB)
-    """
-    if frame.form is Form.METALINK:
-        return join(metalink_header(now) + frame.top, entries, frame.seam, METALINK_END, PREFERENCES)
-    top = frame.top + words + b"\n" if frame.words else b""
-    return join(top, entries, frame.seam, b"", ())
 
 
 def plain_frames(snapshot: Snapshot) -> dict[bytes, Frame]:
@@ -143,7 +69,8 @@ class Responder:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.orders = Orders(snapshot)
+        self.reader = Reader(snapshot)
+        self.orders = self.reader.orders
         self.page = compile_page(snapshot)
         self.url_countries = countries_of_urls(snapshot.hosts, snapshot.host_sets)
         self.frames: dict[bytes, Frame] = plain_frames(snapshot)
@@ -166,7 +93,7 @@ class Responder:
         frame = self.frames.get(request.target)
         if frame is not None:
             query = _PLAIN
-            seat = self.seat(request, query)
+            seat = self.reader.seat(request, query)
         else:
             query = parse_query(request.target, self.snapshot.policy.decode)
             if query.kind is Kind.ISOLIST:
@@ -177,14 +104,14 @@ class Responder:
                 return answer_page(self.page, request.host, request.scheme)
             metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
             listing = resolve(self.snapshot, query)
-            seat = self.seat(request, query)
+            seat = self.reader.seat(request, query)
             if (metalink or query.form == "meta4") and not listing.details:
                 refused = self._refuse(request, no_details(listing, self.snapshot.policy, self.snapshot.has_primary))
                 return replace(refused, country=seat.country, asked=listing.asked)
             if lines := LINES.get(query.form or ""):
-                return answer_lines(self, listing, seat, lines)
+                return answer_lines(self.reader, listing, seat, lines)
             if table := TABLES.get(query.form or ""):
-                return answer_table(self, request, listing, seat, table)
+                return answer_table(self.reader, request, listing, seat, table)
             frame = frame_of(listing, metalink, self.snapshot.policy)
         return self._list(request, query, frame, seat)
 
@@ -193,7 +120,7 @@ class Responder:
         if frame.listing.only_url is not None:
             return self._only(request, query, frame, seat)
         form = Form.REDIRECT if query.redirect and frame.form is Form.MIRRORLIST else frame.form
-        reading = self.read(frame.listing, seat, form)
+        reading = self.reader.read(frame.listing, seat, form)
         if form is Form.REDIRECT:
             return self._redirect(frame.listing, self._secure(request, frame.listing, seat, reading), seat)
         words = reading.words + self._extra(query)
@@ -209,54 +136,6 @@ class Responder:
             relaxed=reading.relaxed,
             asked=frame.listing.asked,
         )
-
-    def seat(self, request: Request, query: Query) -> Seat:
-        """Where the client sits: its audience and seed, and its wishes.
-
-        raises  QueryError when `ip=`, or with `compatibility` the client's own address, cannot be read
-        """
-        snapshot, client, wishes = self.snapshot, request.client, query.wishes
-        address = client.address
-        if query.address is not None:
-            address = parse_address(query.address)
-            if address is None:
-                raise QueryError(snapshot.policy.unreadable_status, UNREADABLE)
-            if not client.trusted:
-                wishes = replace(wishes, private=False)
-        elif not client.readable and not snapshot.policy.relax:
-            raise QueryError(snapshot.policy.unreadable_status, UNREADABLE)
-        audience = snapshot.audiences.find(address)
-        family = (4 if len(address) == 4 else 6) if address and snapshot.families_known else 0
-        seed = request.chance
-        if address and snapshot.order_window_s:
-            seed = client_seed(address, int(request.now), snapshot.order_window_s)
-        return Seat(audience, family, seed, snapshot.audiences.country(audience), wishes)
-
-    def read(self, listing: Listing, seat: Seat, form: Form) -> Reading:
-        """The list for a seat.
-
-        raises  QueryError 404 when a demand cannot be met
-        """
-        if seat.wishes == NO_WISHES:
-            lineup = self.orders.line_up(listing.host_set, form, seat.audience, seat.family)
-            entries, first = lineup.read(seat.seed)
-            if entries:  # nothing where only odd URLs are left
-                return Reading(entries, first, lineup.tier, lineup.comment)
-        ranking, shown = self.rank(listing, seat, form)
-        check_demands(seat.wishes, ranking.relaxed)
-        order = self.orders.of(ranking)
-        sheet = sheet_of(self.snapshot, self.snapshot.host_sets[listing.host_set], shown, form)
-        lineup = Lineup(order, sheet)
-        entries, first = lineup.read(seat.seed)
-        return Reading(entries, first, lineup.tier, lineup.comment, order.relaxed)
-
-    def rank(self, listing: Listing, seat: Seat, form: Form) -> tuple[Ranking, dict[HostId, tuple[str, ...]]]:
-        """The ranking for a seat, and the base URLs that the hosts in it show in *form*."""
-        snapshot = self.snapshot
-        carriers = snapshot.host_sets[listing.host_set]
-        audience = snapshot.audiences.audience(seat.audience)
-        ranking = rank(snapshot, carriers, audience, seat.wishes, seat.family or None)
-        return visible(snapshot, carriers, ranking, seat.wishes, form)
 
     def _extra(self, query: Query) -> bytes:
         extra = "" if query.protocol is None else f"protocol = {query.protocol}"
@@ -307,13 +186,13 @@ class Responder:
         listing = found.listing
         if found.missing:
             return replace(self._refuse(request, _missing(query.path)), kind=Kind.REDIRECT)
-        seat = self.seat(request, query)
+        seat = self.reader.seat(request, query)
         if listing.only_url is not None:
             headers = (("Location", plain_url(listing.only_url)),)
             return Answer(302, Kind.REDIRECT, b"", headers=headers, tier=Tier.GLOBAL, country=seat.country)
         wanted = wanted_metalink(request.accept) if listing.details else None
         if wanted == "meta4":
-            answer = answer_table(self, request, listing, seat, TABLES[wanted])
+            answer = answer_table(self.reader, request, listing, seat, TABLES[wanted])
         elif wanted:
             answer = self._list(request, _PLAIN, frame_of(listing, True, self.snapshot.policy), seat)
         else:
@@ -329,7 +208,7 @@ class Responder:
         is_new = written is not None and snapshot.newest_s > 0 and now - written < snapshot.newest_s
         if is_new and origin is not None and origin in carriers:
             return Reading([carriers[origin][0].encode()], origin, Tier.GLOBAL)
-        return self.read(listing, seat, Form.REDIRECT)
+        return self.reader.read(listing, seat, Form.REDIRECT)
 
     def _secure(self, request: Request, listing: Listing, seat: Seat, reading: Reading) -> Reading:
         """*reading*, whose first host a client is sent to: by https where it came by https, and some host has it.
@@ -340,7 +219,7 @@ class Responder:
         if is_secure or seat.wishes.protocols or not self.snapshot.policy.relax:
             return reading
         secured = replace(seat, wishes=replace(seat.wishes, protocols=("https",)))
-        others = self.read(listing, secured, Form.REDIRECT)
+        others = self.reader.read(listing, secured, Form.REDIRECT)
         if others.entries and "protocol" not in others.relaxed:
             return others
         secure = [entry for entry in reading.entries if entry.startswith(b"https:")]
@@ -371,11 +250,11 @@ class Responder:
     def _isolist(self, request: Request, query: Query) -> Answer:
         """A JSON array of directories with ISO files."""
         listing = resolve_isos(self.snapshot, query)
-        seat = self.seat(request, query)
+        seat = self.reader.seat(request, query)
         if listing.only_url is not None:
             body = json.dumps([listing.only_url]).encode()
             return Answer(200, Kind.ISOLIST, body, "application/json", tier=Tier.GLOBAL, country=seat.country)
-        reading = self.read(listing, seat, Form.MIRRORLIST)
+        reading = self.reader.read(listing, seat, Form.MIRRORLIST)
         urls = [url.decode() + listing.ending for entry in reading.entries for url in entry.split(MARK)]
         return Answer(
             status=200,

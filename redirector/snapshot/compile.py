@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from redirector.locate.geoip import GeoDatabase
 from redirector.locate.networks import AsnTable, netblocks_of
 from redirector.locate.ranges import RangeTable, merge, table_of, table_of_networks
+from redirector.locate.vectors import vector_of
 from redirector.model import Catalog, Host, HostId, HostSet, HostSetId, Place, Problem
 from redirector.snapshot.audiences import Audiences
 from redirector.snapshot.draws import draws_of
@@ -273,13 +273,6 @@ def _by_continent(continents: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     for country in sorted(continents):
         members.setdefault(continents[country], []).append(country)
     return {continent: tuple(countries) for continent, countries in members.items()}
-
-
-def vector_of(place: Place) -> NDArray[np.float64]:
-    """The unit vector of a place: the cosine of the angle between two places is the product of theirs."""
-    latitude, longitude = math.radians(place.latitude), math.radians(place.longitude)
-    across = math.cos(latitude)
-    return np.array([across * math.cos(longitude), across * math.sin(longitude), math.sin(latitude)])
 
 
 def _vectors(hosts: Sequence[Host]) -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.answer import serve
 from redirector.answer.choose import draw as drawing
 from redirector.answer.choose.draw import draw, draw_plainly
+from redirector.answer.show import frames
 from redirector.answer.show.join import MARK, PREFERENCE, join, join_plainly
 from redirector.snapshot.draws import SLOTS
 from tests.rig import mirror, rig
@@ -178,7 +178,7 @@ def test_without_a_compiler_the_answers_are_the_same(monkeypatch: pytest.MonkeyP
     clients = [f"10.1.0.{n}" for n in range(1, 60)]
     fast = [served.get(target, client).body for target in targets for client in clients]
     monkeypatch.setattr("redirector.answer.choose.lineup.draw", draw_plainly)
-    monkeypatch.setattr(serve, "join", join_plainly)
+    monkeypatch.setattr(frames, "join", join_plainly)
     assert [served.get(target, client).body for target in targets for client in clients] == fast
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from redirector.answer.answer import Form, Tier
 from redirector.answer.choose.lineup import Lineup
-from redirector.answer.choose.seed import client_seed
 from redirector.answer.choose.sheets import Sheet
+from redirector.answer.reading import client_seed
 from redirector.model import Catalog, HostId, HostSetId
 from tests.answer.catalogs import part_of
 from tests.answer.trees import tree_rig

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from redirector.locate.geoip import Location
 from redirector.locate.places import EARTH_RADIUS_KM, distance_km
+from redirector.locate.vectors import vector_of
 from redirector.model import Catalog, HostId, Place
 from redirector.snapshot.audiences import STRANGER, Audience
-from redirector.snapshot.compile import vector_of
 from redirector.snapshot.snapshot import Snapshot
 from tests.answer.catalogs import CLIENTS, catalogs
 from tests.answer.trees import tree_of
@@ -81,7 +81,7 @@ def test_hosts_are_found_by_their_name_and_by_those_of_their_urls() -> None:
         ]
     )
     names = snapshot_of(catalog).url_names
-    assert names == {"a.example": {0}, "b": {1}, "cdn.example": {0, 1}, "2001:db8::1": {1}}
+    assert names == {"a.example": {0}, "b": {1}, "cdn.example": {0, 1}, "2001:db8::1": {1}, "example": {0, 1}}
 
 
 def test_a_stranger_s_continents_come_from_the_source_before_the_file() -> None:

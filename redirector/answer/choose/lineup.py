@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from redirector.answer.answer import Tier
 from redirector.answer.choose.draw import draw
-from redirector.answer.choose.nearest import Group
+from redirector.answer.choose.groups import Group
 from redirector.answer.choose.sheets import Sheet
 from redirector.model import HostId
 from redirector.snapshot.draws import lone_head_of, tail_of

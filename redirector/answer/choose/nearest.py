@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from redirector.answer.answer import Tier
+from redirector.answer.choose.groups import Group
 from redirector.locate.places import EARTH_RADIUS_KM, place_of_country
+from redirector.locate.vectors import vector_of
 from redirector.model import HostId
 from redirector.snapshot.audiences import Audience
-from redirector.snapshot.compile import vector_of
 from redirector.snapshot.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Hosts of one tier that stand together.
-
-    weights  one a host: drawn without replacement by weight; None: they stand in this order
-    is_even  all weights are 1, whatever the hosts' bandwidths
-    whole    hosts among which their head is drawn, theirs and others, whatever the directory and the wishes: so one
-             client sees one order everywhere, and what is drawn from does not grow with what is asked for
-    """
-
-    tier: Tier
-    hosts: tuple[HostId, ...]
-    weights: tuple[int, ...] | None
-    whole: tuple[HostId, ...]
-    is_even: bool = False
 
 
 class Field:

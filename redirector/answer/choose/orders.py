@@ -13,8 +13,9 @@ from itertools import islice
 
 from redirector.answer.answer import Form, Tier
 from redirector.answer.ask.wishes import NO_WISHES
+from redirector.answer.choose.groups import Group
 from redirector.answer.choose.lineup import LINE_BYTES, Heads, Line, Lineup, Order
-from redirector.answer.choose.nearest import Field, Group
+from redirector.answer.choose.nearest import Field
 from redirector.answer.choose.pool import Pool
 from redirector.answer.choose.rank import (
     Ranking,
@@ -27,7 +28,7 @@ from redirector.answer.choose.rank import (
     rank,
     strangers_of,
 )
-from redirector.answer.choose.sheets import Sheets
+from redirector.answer.choose.sheets import Sheets, Writer
 from redirector.model import HostId, HostSet, HostSetId
 from redirector.snapshot.audiences import Audience
 from redirector.snapshot.draws import heads_of
@@ -50,7 +51,8 @@ class _Places:
 class Orders:
     """The orders of a snapshot that a worker keeps, bounded, and what they are made of."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, write: Writer) -> None:
+        """*write* writes what hosts show on sheets."""
         self._snapshot = snapshot
         self._count = len(snapshot.host_sets)
         self._numbers = {tuple(each): number for number, each in enumerate(snapshot.audiences.combinations)}
@@ -59,7 +61,7 @@ class Orders:
             for n, carriers in enumerate(snapshot.host_sets)
             if carriers.twins or carriers.urls.keys() & snapshot.restricted
         )
-        self.sheets = Sheets(snapshot)
+        self.sheets = Sheets(snapshot, write)
         self._monopolies = {HostId(n) for n, host in enumerate(snapshot.hosts) if host.monopoly}
         limit = snapshot.pool_bytes
         self.pool: Pool[Lineup] = Pool(limit * 3 // 4, lambda lineup: lineup.size_bytes)

@@ -14,7 +14,8 @@ from math import inf
 
 from redirector.answer.answer import Tier
 from redirector.answer.ask.wishes import NO_WISHES, Wishes
-from redirector.answer.choose.nearest import Field, Group
+from redirector.answer.choose.groups import Group
+from redirector.answer.choose.nearest import Field
 from redirector.locate.places import country_distance_km, neighbours
 from redirector.model import Host, HostId, HostSet
 from redirector.snapshot.audiences import STRANGER, Audience

@@ -5,15 +5,13 @@ Sheets depend on neither client nor directory, so there are few of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redirector.answer.answer import Form
 from redirector.answer.ask.wishes import Wishes
 from redirector.answer.choose.rank import Ranking, Reason, kept_hosts
-from redirector.answer.show.metalink import metalink_entry
-from redirector.answer.show.mirrorlist import choose_urls, mirrorlist_entry
 from redirector.model import HostId, HostSet, HostSetId
 from redirector.snapshot.snapshot import Snapshot
 
@@ -33,14 +31,19 @@ class Sheet:
         self.present = ["" if entry is None else chr(host) for host, entry in enumerate(self.entries)]
 
 
+Writer = Callable[[Snapshot, HostSet, Mapping[HostId, Sequence[str]], Form], list[Any]]
+"""Writes the entries of a sheet: what each host shows of its base URLs, by host id."""
+
+
 class Sheets:
     """The sheets of a snapshot for clients without wishes; made when first needed, never forgotten.
 
     cost  10 kB for 700 hosts, the texts being shared; there are three for each host set at most
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, write: Writer) -> None:
         self._snapshot = snapshot
+        self._write = write
         self._sheets: dict[int, Sheet] = {}
         self._known: dict[object, Any] = {}
 
@@ -52,22 +55,28 @@ class Sheets:
     def _make(self, key: int, host_set: HostSetId, form: Form) -> Sheet:
         carriers = self._snapshot.host_sets[host_set]
         shown = {host: choose_urls(urls, (), form) for host, urls in carriers.urls.items()}
-        sheet = self._sheets[key] = sheet_of(self._snapshot, carriers, shown, form)
+        sheet = self._sheets[key] = Sheet(self._write(self._snapshot, carriers, shown, form))
         sheet.entries = [entry and self._known.setdefault(entry, entry) for entry in sheet.entries]
         return sheet
 
 
-def sheet_of(snapshot: Snapshot, carriers: HostSet, shown: Mapping[HostId, Sequence[str]], form: Form) -> Sheet:
-    """The sheet on which the hosts of *shown*, and no others, have their URLs there."""
-    entries: list[Any] = [None] * len(snapshot.hosts)
-    public = frozenset(carriers.public) if form is Form.METALINK else frozenset()
-    for host, urls in shown.items():
-        if urls:
-            if form is Form.METALINK:
-                entries[host] = metalink_entry(urls, snapshot.hosts[host].country, host not in public, snapshot.policy)
-            else:
-                entries[host] = mirrorlist_entry(urls)
-    return Sheet(entries)
+def choose_urls(urls: Sequence[str], protocols: Sequence[str], form: Form) -> tuple[str, ...]:
+    """The base URLs of one host that an answer shows.
+
+    urls       as listed; by default the source's https ones come first
+    protocols  wished ones: up to as many URLs as there are; none: a metalink shows all, a mirrorlist the first one
+               of https, http or ftp
+    returns    () when none is suitable
+    """
+    chosen = tuple(urls)
+    if protocols:
+        starts = tuple(f"{scheme}:" for scheme in protocols)
+        chosen = tuple(url for url in urls if url.startswith(starts))[: len(protocols)]
+    if form is Form.REDIRECT:
+        return tuple(url for url in chosen if url.startswith(("https:", "http:")))[:1]
+    if form is Form.MIRRORLIST and not protocols:
+        return tuple(url for url in urls if url.startswith(("https:", "http:", "ftp:")))[:1]
+    return chosen
 
 
 def visible(

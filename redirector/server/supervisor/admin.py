@@ -8,9 +8,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,12 +20,10 @@ from redirector.model import Network, Problem
 from redirector.server.between.listeners import Listener, peer_of
 from redirector.server.supervisor.admin_connection import AdminConnection
 from redirector.server.supervisor.admission import find_foreign, is_within
-from redirector.server.supervisor.metrics import render_metrics
+from redirector.server.supervisor.metrics import State, render_metrics
 from redirector.server.supervisor.replacement import ALLOWANCES, Outcome
+from redirector.server.supervisor.succession import Succession
 from redirector.settings.serving import Config
-
-if TYPE_CHECKING:
-    from redirector.server.supervisor.supervisor import Supervisor
 
 KEEP_ALIVE_S = 75.0
 
@@ -37,7 +35,27 @@ _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_inf
 """What a client does wrong is its own business."""
 
 
-async def open_admin(supervisor: Supervisor, listener: Listener) -> web.AppRunner:
+class Operated(Protocol):
+    """What operators see and move: the supervisor, which is one."""
+
+    succession: Succession
+
+    @property
+    def config(self) -> Config:
+        """What is served by now."""
+
+    @property
+    def ready(self) -> bool:
+        """Workers answer, and the end has not begun."""
+
+    def state(self) -> State:
+        """What the metrics tell."""
+
+    def reload(self, allowed: Iterable[str] = ()) -> asyncio.Future[Outcome]:
+        """Ask for a reload."""
+
+
+async def open_admin(supervisor: Operated, listener: Listener) -> web.AppRunner:
     """Answer at *listener*; `cleanup` of the result ends it."""
     admin = _Admin(supervisor)
     application = web.Application()
@@ -77,7 +95,7 @@ async def open_admin(supervisor: Supervisor, listener: Listener) -> web.AppRunne
 
 
 class _Admin:
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Operated) -> None:
         self._supervisor = supervisor
         self._render: asyncio.Task[bytes] | None = None
         self._next_render = 0.0

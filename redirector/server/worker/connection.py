@@ -16,7 +16,7 @@ import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, LineTooLong
@@ -25,9 +25,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from redirector.answer.answer import Answer, Kind
 from redirector.server.between.listeners import NOBODY, peer_of
-
-if TYPE_CHECKING:
-    from redirector.server.worker.app import Service
+from redirector.settings.serving import Config
 
 _log = logging.getLogger("redirector.server")
 
@@ -54,6 +52,35 @@ class Stall:
     since: float
 
 
+class Keeper(Protocol):
+    """What a connection needs of the worker that all of its connections share: see `Service`, which is one."""
+
+    config: Config
+    loop: asyncio.AbstractEventLoop
+    now: float
+    idle_deadline: float
+    silent_deadline: float
+    stalled: dict[Connection, Stall]
+
+    def opened(self, connection: Connection) -> None:
+        """Count *connection*, which has just begun."""
+
+    def closed(self, connection: Connection) -> None:
+        """Forget *connection*, which has ended."""
+
+    def not_allowed(self, target: bytes) -> Answer:
+        """The answer to a method that is not known."""
+
+    def refuse(self, answer: Answer) -> web.Response:
+        """*answer* as the last one on its connection."""
+
+    def refuse_raw(self, status: int, text: str) -> bytes:
+        """The bytes of a last answer where no request could be read."""
+
+    def record(self, connection: Connection, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Count and log *response*, which has just been written."""
+
+
 class Connection(RequestHandler):
     """A connection whose requests aiohttp parses and answers.
 
@@ -66,7 +93,7 @@ class Connection(RequestHandler):
 
     __slots__ = ("_ending", "_held_bytes", "deadline", "peer", "received", "service", "whole")
 
-    def __init__(self, server: web.Server, service: Service) -> None:
+    def __init__(self, server: web.Server, service: Keeper) -> None:
         limit = service.config.max_target_bytes
         super().__init__(
             server,

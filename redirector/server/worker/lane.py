@@ -21,8 +21,7 @@ from typing import cast
 from aiohttp import web
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier
-from redirector.answer.choose.seed import client_seed
-from redirector.answer.serve import compose
+from redirector.answer.show.frames import compose
 from redirector.answer.show.metalink import METALINK_TYPE
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address, scheme_of
 from redirector.server.between.access_log import Entry
@@ -71,6 +70,8 @@ class LaneConnection(Connection):
 
     __slots__ = ("address", "is_started", "lane", "trusts")
 
+    service: Service
+
     def __init__(self, server: web.Server, service: Service, lane: Lane) -> None:
         super().__init__(server, service)
         self.lane = lane
@@ -109,12 +110,11 @@ class Lane:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._frames = service.responder.frames
+        self._sit = service.responder.reader.sit
         self._line_up = service.responder.orders.line_up
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
-        self._find_audience = snapshot.audiences.table.find
         self._window_s = snapshot.order_window_s
-        self._families = snapshot.families_known
         self._cells = service.counters.cells
         countries, country_of = [code or None for code in snapshot.audiences.countries], snapshot.audiences.country_of
         codes = [*map(layout.country_cell, countries)]
@@ -170,9 +170,7 @@ class Lane:
             return self._answer_any(connection, target, forwarded, shape, began)
 
         now = int(clock())
-        audience = self._find_audience(address)
-        seed = client_seed(address, now, self._window_s) if self._window_s else getrandbits(64)
-        family = (4 if len(address) == 4 else 6) if self._families else 0
+        audience, family, seed = self._sit(address, now, 0 if self._window_s else getrandbits(64))
         form = frame.form
         lineup = self._line_up(frame.listing.host_set, form, audience, family)
         entries, first = lineup.read(seed)
