@@ -218,6 +218,9 @@ class FileIndex:
     keys: array[int]
     values: array[int]
 
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Names of files that are links -> the file in the tree that they mean."""
+
     def find(self, path: str) -> int | None:
         """The value of *path*; None when it is not in the tree. cost: 2 µs"""
         key = path_key(path.encode())

@@ -38,8 +38,9 @@ def test_every_field_is_an_option_with_flag_and_help() -> None:
     assert [key for key, _ in options_of(Config)] == [each.name for each in fields(Config)]
     assert len({option.flag for _, option in options_of(Config)}) == len(fields(Config))
     for key, option in options_of(Config):
-        assert option.flag.startswith("--") and option.metavar and option.help, key
-        assert (option.unit != "") == isinstance(getattr(Config(source="x"), key), int | float), key
+        assert option.flag.startswith("--") and (option.metavar or option.switch) and option.help, key
+        value = getattr(Config(source="x"), key)
+        assert (option.unit != "") == (isinstance(value, int | float) and not isinstance(value, bool)), key
 
 
 def test_the_readme_holds_the_table_of_options() -> None:

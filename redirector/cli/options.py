@@ -28,14 +28,22 @@ def add_options(parser: argparse.ArgumentParser, job: type, shown: Collection[st
         if not option.flag or key in known:
             continue
         text = f"{option.help} (default: {default_text(job, key)})".replace("%", "%%")
-        is_shown = shown is None or key in shown
+        if option.switch:
+            help_text = text if is_shown_by(shown, key) else argparse.SUPPRESS
+            group.add_argument(option.flag, dest=key, action="store_const", const=option.switch, help=help_text)
+            continue
         group.add_argument(
             option.flag,
             dest=key,
             metavar=option.metavar,
             action="append" if option.repeat else "store",
-            help=text if is_shown else argparse.SUPPRESS,
+            help=text if is_shown_by(shown, key) else argparse.SUPPRESS,
         )
+
+
+def is_shown_by(shown: Collection[str] | None, key: str) -> bool:
+    """Whether a command's help shows an option."""
+    return shown is None or key in shown
 
 
 def flags_of(arguments: argparse.Namespace) -> dict[str, str | Sequence[str]]:

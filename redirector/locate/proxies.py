@@ -6,6 +6,7 @@ loopback: elsewhere it is a balancer, and without a header nobody knows whom it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_pton
@@ -93,6 +94,21 @@ def find_forwarded(forwarded: Sequence[str], trusted: TrustedProxies) -> Client:
             if address not in trusted:
                 return Client(address)
     return UNKNOWN if address is None else Client(address, trusted=True)
+
+
+_PARTS = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_PAIR = re.compile(r'(?:^|;)\s*(?P<name>[A-Za-z]+)\s*=\s*(?P<value>"(?:[^"\\]|\\.)*"|[^;,"\s]*)')
+
+
+def read_forwarded(lines: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Of `Forwarded` (RFC 7239): who asked each proxy, as a line of `X-Forwarded-For` would say; and how the first one
+    was asked, "" where it is not said. What cannot be read stands for nobody."""
+    clients, scheme = [], ""
+    for part in _PARTS.findall(",".join(lines)):
+        pairs = {match["name"].lower(): match["value"].strip('"') for match in _PAIR.finditer(part)}
+        scheme = scheme or pairs.get("proto", "").lower()
+        clients.append(pairs.get("for", "unknown"))
+    return tuple(clients), scheme
 
 
 def scheme_of(text: str) -> str:

@@ -145,6 +145,8 @@ def _parse(option: Option, given: list[Given]) -> object:
 def _read_value(entry: Entry, option: Option) -> list[Given]:
     value = entry.value
     items = value if option.repeat and isinstance(value, list) else [value]
+    if option.switch:
+        items = [str(item).lower() if isinstance(item, bool) else item for item in items]
     texts = [item for item in items if isinstance(item, str)]
     if len(texts) < len(items) or (option.filled and not texts):
         kind = "a list of texts" if option.repeat else "a text or number"

@@ -91,6 +91,7 @@ class Option:
     filled   its list must not be empty
     in_file  False: a flag only
     restart  a reload cannot change it
+    switch   what the flag, which takes no value then, stands for; the file has the value
     """
 
     flag: str
@@ -104,6 +105,7 @@ class Option:
     filled: bool = False
     in_file: bool = True
     restart: bool = False
+    switch: str = ""
     read: Callable[[Entry], object] | None = None
 
 
@@ -138,7 +140,11 @@ def option_table(job: type) -> str:
     lines = ["| flag | key in the file | default | meaning |", "|---|---|---|---|"]
     section = getattr(job, "SECTION", "")
     for key, option in options_of(job):
-        flag = f"`{option.flag} {option.metavar}`" + (" (repeatable)" if option.repeat else "") if option.flag else ""
+        flag = (
+            f"`{f'{option.flag} {option.metavar}'.rstrip()}`" + (" (repeatable)" if option.repeat else "")
+            if option.flag
+            else ""
+        )
         named = f"`{section}.{key}`" if section else f"`{key}`"
         meaning = option.help + ("; needs a restart to change" if option.restart else "")
         meaning += f" ({option.reason})" if option.reason else ""
@@ -156,6 +162,13 @@ def parse_path(given: Given) -> str:
 def parse_log_path(given: Given) -> str:
     """A path, or `-` for standard output."""
     return given.text if given.text == "-" else parse_path(given)
+
+
+def parse_flag(given: Given) -> bool:
+    """`true` or `false`."""
+    if given.text not in ("true", "false"):
+        raise given.wrong("true or false is needed")
+    return given.text == "true"
 
 
 def parse_network(given: Given) -> Network:

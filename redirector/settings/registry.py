@@ -6,16 +6,9 @@ import os
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from redirector.settings.option import Given, Option, option_field, or_none, parse_path
+from redirector.settings.option import Option, option_field, or_none, parse_flag, parse_path
 
 KEY_FILE = "redirector.key"
-
-
-def parse_flag(given: Given) -> bool:
-    """`true` or `false`."""
-    if given.text not in ("true", "false"):
-        raise given.wrong("true or false is needed")
-    return given.text == "true"
 
 
 @dataclass(frozen=True, slots=True)

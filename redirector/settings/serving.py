@@ -18,6 +18,7 @@ from redirector.settings.option import (
     options_of,
     or_none,
     parse_address,
+    parse_flag,
     parse_host_name,
     parse_log_path,
     parse_network,
@@ -37,6 +38,10 @@ _PRIVATE: tuple[Network, ...] = tuple(
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 )
 """RFC 1918, 3927, 4193 and 4291: where Prometheus usually stands."""
+
+
+X_FORWARDED_FOR = "X-Forwarded-For"
+CLIENT_HEADERS = (X_FORWARDED_FOR, "X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "Forwarded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,17 @@ class Config:
             shown="loopback",
         ),
     )
+    client_header: str = option_field(
+        X_FORWARDED_FOR,
+        Option(
+            "--client-header",
+            "NAME",
+            one_of(*CLIENT_HEADERS),
+            "where trusted proxies say who asks: X-Forwarded-For, X-Real-IP, CF-Connecting-IP, True-Client-IP or "
+            "Forwarded (RFC 7239)",
+            reason="a header that the proxy does not set can be set by anybody",
+        ),
+    )
     state: str | None = option_field(
         None,
         Option(
@@ -238,6 +254,17 @@ class Config:
             one_of("mirrormanager", "combined", "json"),
             "mirrormanager, combined or json",
             reason="the statistics jobs of today's operators read it",
+        ),
+    )
+    mask_addresses: bool = option_field(
+        False,
+        Option(
+            "--mask-addresses",
+            "",
+            parse_flag,
+            "access logs hold the network of a client, IPv4 /24 and IPv6 /48, and not its address",
+            shown="false",
+            switch="true",
         ),
     )
     log_level: str = option_field(

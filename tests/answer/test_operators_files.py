@@ -212,3 +212,35 @@ def test_who_came_by_https_is_sent_on_by_https_where_a_mirror_has_it(tmp_path: P
     last_resort, _ = serve(tmp_path / "last", {"plain": files["plain"]}, vault + last)
     assert location(last_resort, repomd, "https").startswith("https://p/pub/")
     assert location(last_resort, repomd.replace("9", "8"), "https").startswith("https://v/linux/")
+
+
+def test_files_outside_of_repositories_are_redirected_if_the_primary_tree_has_them(tmp_path: Path) -> None:
+    primary = tmp_path / "primary"
+    for name in (
+        "9.8/live/x86_64/a.iso",
+        "9.8/isos/x86_64/Linux-9.8.iso",
+        "TIME",
+        "keys/RPM-GPG-KEY",
+        "8.9/live/b.iso",
+    ):
+        (primary / name).parent.mkdir(parents=True, exist_ok=True)
+        (primary / name).write_text("x")
+    (primary / "9").symlink_to("9.8")
+    (primary / "9.8/isos/x86_64/Linux-latest.iso").symlink_to("Linux-9.8.iso")
+    (primary / "9.8/live/x86_64/latest.iso").symlink_to("a.iso")
+    served, _ = serve(tmp_path, {"a": mirror_text("a")}, CONFIG + "primary: primary\n")
+    for asked, given in {
+        "9.8/live/x86_64/a.iso": "9.8/live/x86_64/a.iso",
+        "9/live/x86_64/a.iso": "9.8/live/x86_64/a.iso",
+        "9/live/": "9.8/live/",
+        "9/live": "9.8/live/",
+        "9/live/x86_64/latest.iso": "9.8/live/x86_64/a.iso",
+        "9/isos/x86_64/Linux-latest.iso": "9.8/isos/x86_64/Linux-9.8.iso",
+        "TIME": "TIME",
+        "keys/RPM-GPG-KEY": "keys/RPM-GPG-KEY",
+    }.items():
+        assert dict(served.get(f"/{asked}").headers)["Location"] == f"https://a/pub/{given}"
+    for asked in ("8/live/c.iso", "8.10/live/c.iso"):
+        assert dict(served.get(f"/{asked}").headers)["Location"] == "https://vault.example.org/linux/8.10/live/c.iso"
+    for unknown in ("9/live/none.iso", "other", "9.8/other/", "7/live/a.iso", ".hidden"):
+        assert served.get(f"/{unknown}").status == 404

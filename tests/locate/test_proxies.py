@@ -16,6 +16,8 @@ from redirector.locate.proxies import (
     find_peer,
     is_proxy,
     parse_address,
+    read_forwarded,
+    scheme_of,
     trusted_proxies_of,
 )
 
@@ -165,3 +167,30 @@ def test_addresses_are_read_as_strictly_as_the_standard_library_does(text: str) 
         assert parse_address(text) is None
     else:
         assert parse_address(text) in (address.packed, getattr(address, "ipv4_mapped", None) and address.packed[12:])
+
+
+@pytest.mark.parametrize(
+    ("lines", "clients", "scheme"),
+    [
+        (["for=192.0.2.60;proto=http;by=203.0.113.43"], ("192.0.2.60",), "http"),
+        (['For="[2001:db8:cafe::17]:4711"'], ("[2001:db8:cafe::17]:4711",), ""),
+        (["for=192.0.2.43;proto=HTTPS, for=198.51.100.17;proto=http"], ("192.0.2.43", "198.51.100.17"), "https"),
+        (["for=192.0.2.43", "for=10.0.0.1"], ("192.0.2.43", "10.0.0.1"), ""),
+        (['for="_a,b;c"; by=x, for=192.0.2.1'], ("_a,b;c", "192.0.2.1"), ""),
+        (["proto=https"], ("unknown",), "https"),
+        ([], (), ""),
+    ],
+)
+def test_forwarded_says_who_asked_each_proxy(lines: list[str], clients: tuple[str, ...], scheme: str) -> None:
+    assert read_forwarded(lines) == (clients, scheme)
+
+
+@given(st.lists(st.text(max_size=40), max_size=3))
+def test_any_forwarded_can_be_read(lines: list[str]) -> None:
+    clients, _ = read_forwarded(lines)
+    find_client("127.0.0.1", clients, trusted_proxies_of([ip_network("127.0.0.0/8")]))
+
+
+@pytest.mark.parametrize(("said", "scheme"), [("https", "https"), ("HTTPS, http", "https"), ("", ""), ("http", "http")])
+def test_the_first_proxy_says_how_it_was_asked(said: str, scheme: str) -> None:
+    assert scheme_of(said) == scheme

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from redirector.server.between.access_log import (
     LogReceiver,
     LogWriter,
     Moment,
+    mask,
     render_combined,
     render_json,
     render_mirrormanager,
@@ -173,3 +175,9 @@ def test_a_blocked_reader_of_standard_output_stalls_no_answer(source: Path) -> N
         for _ in range(40):
             assert server.ask(TARGET, User_Agent="x" * 4000).status == 200
         assert server.ask_admin("/readyz").status == 200
+
+
+@pytest.mark.parametrize(("address", "masked"), [("192.0.2.77", "192.0.2.0"), ("2001:db8:1:2:3::4", "2001:db8:1::")])
+def test_masked_addresses_name_the_network_alone(address: str, masked: str) -> None:
+    assert mask(ip_address(address).packed) == ip_address(masked).packed
+    assert mask(None) is None

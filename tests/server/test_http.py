@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import select
 import socket
@@ -275,3 +276,31 @@ def test_connections_beyond_the_limit_wait_until_there_is_room(source: Path) -> 
         for connection in connections[5:]:
             assert read_answer(connection)[0] == 200
             connection.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        ("X-Real-IP", {"X_Real_IP": "192.0.2.77", "X_Forwarded_For": "198.51.100.1"}),
+        ("Forwarded", {"Forwarded": 'for="192.0.2.77:80";proto=https'}),
+    ],
+)
+def test_the_client_is_whom_the_named_header_says_and_logged_by_its_network(
+    source: Path, tmp_path: Path, header: str, fields: dict[str, str]
+) -> None:
+    log = tmp_path / "access.log"
+    options = ("--client-header", header, "--access-log", str(log), "--access-log-format", "json", "--mask-addresses")
+    with serving(source, *options) as server:
+        assert server.ask(TARGET, **fields).status == 200
+        end = time.monotonic() + 20
+        while (not log.exists() or not log.read_text().endswith("\n")) and time.monotonic() < end:
+            time.sleep(0.05)
+    assert json.loads(log.read_text())["client"] == "192.0.2.0"
+
+
+def test_a_proxy_that_is_not_believed_is_named_once(source: Path) -> None:
+    with serving(source, "--trusted-proxy", "192.0.2.0/24") as server:
+        for _ in range(3):
+            assert server.ask(TARGET, X_Forwarded_For="198.51.100.1").status == 200
+        server.wait_for("127.0.0.1 says X-Forwarded-For, which is not believed")
+        assert sum("which is not believed" in line for line in server.said) == 1

@@ -151,11 +151,12 @@ def test_a_tree_that_is_too_large_is_not_indexed(tmp_path: Path, monkeypatch: py
 
 def test_a_tree_with_a_primary_has_an_index_and_others_have_none(tmp_path: Path) -> None:
     assert load(tmp_path / "a", mirror_files("a.example.org")).files is None
-    write(tmp_path / "b" / "master", f"{OS}/a.rpm", "9.8/isos/aarch64/x.iso", "junk/y")
+    write(tmp_path / "b" / "master", f"{OS}/a.rpm", "9.8/isos/aarch64/x.iso", "other/y", ".junk/y")
     catalog = load(tmp_path / "b", mirror_files("a.example.org"), CONFIG + "primary: master\n")
     assert catalog.files is not None
     assert catalog.files.find(f"{OS}/a.rpm") == catalog.files.find("9.8/isos/aarch64/x.iso") == 1_700_000_000
-    assert catalog.files.find("junk/y") is None
+    assert catalog.files.find("other/y") == 1_700_000_000
+    assert catalog.files.find(".junk/y") is None
     assert problems_of(catalog) == []
     assert not any("a.rpm" in path for path in catalog.inputs)
 

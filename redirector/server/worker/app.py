@@ -7,7 +7,7 @@ import logging
 import random
 import resource
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import cast
 
@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 from redirector.answer.answer import Answer, Kind, Request
 from redirector.answer.ask.query import kind_of
 from redirector.answer.serve import Responder
-from redirector.locate.proxies import Client, find_client, is_proxy, scheme_of, trusted_proxies_of
+from redirector.locate.proxies import Client, find_client, is_proxy, read_forwarded, scheme_of, trusted_proxies_of
 from redirector.server.between.access_log import AccessLog, Entry
 from redirector.server.between.counters import Counters
 from redirector.server.worker.connection import Connection, Stall
@@ -28,6 +28,9 @@ _log = logging.getLogger("redirector.server")
 SERVER = "redirector"
 CACHE_CONTROL = "private, no-store"
 METHODS = ("GET", "HEAD")
+
+MAX_DISBELIEVED = 5
+"""Peers of a worker that the log names: strangers may write the header too."""
 
 TICK_S = 1.0
 """How often the clock is read and deadlines are looked at; a connection lives up to two of these too long."""
@@ -66,6 +69,7 @@ class Service:
         self.connections: set[Connection] = set()
         self.stalled: dict[Connection, Stall] = {}
         self.draining = False
+        self._disbelieved: set[str] = set()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._max_connections = min(config.max_connections, max(1, descriptors - SPARE_DESCRIPTORS))
         self.when_full: Callable[[], None] = lambda: None
@@ -122,14 +126,37 @@ class Service:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The handler of aiohttp's server."""
         peer = cast(Connection, request.protocol).peer
-        client = find_client(peer, request.headers.getall(hdrs.X_FORWARDED_FOR, ()), self.trusted)
-        said = request.headers.get(hdrs.X_FORWARDED_PROTO, "")
+        lines, said = self.forwarded(request)
+        client = find_client(peer, lines, self.trusted)
         scheme = scheme_of(said) if said and is_proxy(peer, self.trusted) else ""
+        if lines and not is_proxy(peer, self.trusted):
+            self.disbelieve(peer)
         response = self.respond(self.answer(request, client, scheme))
         response[_CLIENT] = client
         if self.draining or request.body_exists:
             response.force_close()
         return response
+
+    def forwarded(self, request: web.BaseRequest) -> tuple[Sequence[str], str]:
+        """Whom a proxy speaks for, by the header that it is said in; and how it was asked."""
+        header = self.config.client_header
+        lines: Sequence[str] = request.headers.getall(header, ())
+        scheme = request.headers.get(hdrs.X_FORWARDED_PROTO, "")
+        if header == hdrs.FORWARDED:
+            lines, said = read_forwarded(lines)
+            scheme = said or scheme
+        return lines, scheme
+
+    def disbelieve(self, peer: str | None) -> None:
+        """Say once of each of the first few peers that its header is not believed, and what would make it so."""
+        if peer and peer not in self._disbelieved and len(self._disbelieved) < MAX_DISBELIEVED:
+            self._disbelieved.add(peer)
+            _log.warning(
+                "%s says %s, which is not believed: if it is a proxy of yours, write trusted_proxies: [%s]",
+                peer,
+                self.config.client_header,
+                peer,
+            )
 
     def answer(self, request: web.BaseRequest, client: Client, scheme: str = "") -> Answer:
         """What *request* gets; never raises."""

@@ -27,6 +27,7 @@ from redirector.locate.proxies import find_client, find_forwarded, find_peer, is
 from redirector.server.between.access_log import Entry
 from redirector.server.worker.app import Service, header_fields
 from redirector.server.worker.connection import END_OF_HEADERS, Connection
+from redirector.settings.serving import X_FORWARDED_FOR
 
 LONG_BYTES = 12_000
 """From here on to have the kernel gather headers and body costs less than to copy them together."""
@@ -134,6 +135,7 @@ class Lane:
             )
         }
         self._max_field = service.config.max_target_bytes
+        self._is_other_header = service.config.client_header != X_FORWARDED_FOR
         self._second = -1
         self._tick(0)
 
@@ -143,6 +145,8 @@ class Lane:
         cost  12 µs for a mirrorlist of 65 URLs, 20 µs for a metalink of 140, the system call not counted; half as much
               again when a hundred other clients came before
         """
+        if self._is_other_header:
+            return False
         began = perf_counter_ns()
         end = data.find(_VERSION, 5)
         target = data[4:end]
@@ -160,7 +164,9 @@ class Lane:
             plain = parse_address(text)
             if plain is None and (len(forwarded) > self._max_field or _VALUE.fullmatch(text) is None):
                 return False
-            if connection.trusts:
+            if not connection.trusts:
+                self._service.disbelieve(connection.peer)
+            else:
                 address = plain or find_forwarded((text,), self._service.trusted).address
         shape = self._shapes.get(rest) or self._examine(rest, at >= 0)
         if shape is None:

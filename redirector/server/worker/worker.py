@@ -51,7 +51,7 @@ def run_worker(
     async def work() -> None:
         access_log = None
         if config.access_log is not None:
-            access_log = AccessLog(FORMATS[config.access_log_format], log_sink, counters.lost)
+            access_log = AccessLog(FORMATS[config.access_log_format], log_sink, counters.lost, config.mask_addresses)
         await Worker(Service(config, responder, counters, access_log), channel, listeners).run()
 
     gc.set_threshold(*GC_THRESHOLDS)

@@ -155,7 +155,7 @@ def _load_catalog(
         directories=_build_directories(releases),
         releases=releases,
         details=_load_details(inputs, config, primary, releases, remembered, now) if primary else {},
-        files=index_files(report, primary, _list_places(releases), inputs.good) if primary else None,
+        files=index_files(report, primary, _list_places(releases, primary), inputs.good) if primary else None,
         list_length=config.list_length,
         near_km=config.near_km,
         health=config.health,
@@ -209,9 +209,19 @@ def _load_details(
     return details
 
 
-def _list_places(releases: Releases) -> dict[str, tuple[str, ...]]:
-    """Every directory that mirrors carry -> its names in the primary tree."""
-    return {spot.full_name: _names_of(releases, spot) for spot in list_spots(releases) if spot.on_mirrors}
+def _list_places(releases: Releases, primary: MasterTree) -> dict[str, tuple[str, ...]]:
+    """Every directory that mirrors carry -> its names in the primary tree; and what lies outside of them: the whole of
+    each version, all other folders, and the root."""
+    places = {spot.full_name: _names_of(releases, spot) for spot in list_spots(releases) if spot.on_mirrors}
+    versions = {name.partition("/")[0] for name in places}
+    shorter = {short: full for short, full in releases.duplicated.items() if short != full}
+    for version in sorted(versions):
+        places[version] = (version, *(short for short, full in shorter.items() if full == version))
+    for name in sorted(primary.versions - versions - shorter.keys() - set(releases.vault)):
+        if not name.startswith("."):
+            places[name] = (name,)
+    skipped = (shorter.keys() | set(releases.vault)) - places.keys()
+    return places | {name: () for name in skipped} | {"": ("",)}
 
 
 def _names_of(releases: Releases, spot: Spot) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -30,8 +30,9 @@ def index_files(
     cost     12 µs a file whose folder is in the page cache, one `stat` among them
     """
     keys, values = array("Q"), array("Q")
+    links: dict[str, str] = {}
     for name, spots in places.items():
-        for path, value in _find(report, tree, name, spots, good):
+        for path, value in _find(report, tree, name, spots, places.keys(), links, good):
             keys.append(path_key(path))
             values.append(value)
             if len(keys) > LIMIT_FILES:
@@ -39,7 +40,7 @@ def index_files(
                 report.warning("primary", text)
                 return None
     order = np.argsort(np.frombuffer(keys, np.uint64), kind="stable")
-    return FileIndex(_ordered(keys, order), _ordered(values, order))
+    return FileIndex(_ordered(keys, order), _ordered(values, order), links)
 
 
 def _ordered(numbers: array[int], order: np.ndarray[tuple[int], np.dtype[np.intp]]) -> array[int]:
@@ -49,19 +50,28 @@ def _ordered(numbers: array[int], order: np.ndarray[tuple[int], np.dtype[np.intp
 
 
 def _find(
-    report: Report, tree: MasterTree, name: str, spots: Sequence[str], good: GoodFiles
+    report: Report,
+    tree: MasterTree,
+    name: str,
+    spots: Sequence[str],
+    places: Collection[str],
+    links: dict[str, str],
+    good: GoodFiles,
 ) -> Iterator[tuple[bytes, int]]:
-    """What an index holds of the first of *spots* that is there, under *name*."""
+    """What an index holds of the first of *spots* that is there, under *name*; what other *places* hold is theirs."""
     for spot in spots:
         folder = os.path.join(tree.path, spot)
-        if spot.partition("/")[0] in tree.versions and os.path.isdir(folder):
-            yield from _walk(report, os.fsencode(folder), name.encode(), good)
+        if (not spot or spot.partition("/")[0] in tree.versions) and os.path.isdir(folder):
+            yield from _walk(report, os.fsencode(folder), name, places, links, good)
             return
 
 
-def _walk(report: Report, folder: bytes, name: bytes, good: GoodFiles) -> Iterator[tuple[bytes, int]]:
+def _walk(
+    report: Report, folder: bytes, place: str, places: Collection[str], links: dict[str, str], good: GoodFiles
+) -> Iterator[tuple[bytes, int]]:
     """Every file below *folder* with its time, and every folder, closed by a slash; see `FileIndex`."""
-    waiting: list[tuple[bytes, bytes, frozenset[tuple[int, int]]]] = [(folder, name, frozenset())]
+    top, start = os.path.realpath(folder), os.path.join(place, "").encode()
+    waiting: list[tuple[bytes, bytes, frozenset[tuple[int, int]]]] = [(folder, place.encode(), frozenset())]
     while waiting:
         folder, name, above = waiting.pop()
         try:
@@ -76,11 +86,17 @@ def _walk(report: Report, folder: bytes, name: bytes, good: GoodFiles) -> Iterat
             continue
         if REPOMD.encode() in files:
             files = {**dict.fromkeys(_named(folder, good), files[REPOMD.encode()]), **files}
-        yield name + b"/", int(bool(files) or not folders <= {b"repodata"})
+        inside = os.path.join(name, b"")
+        if name:
+            yield inside, int(bool(files) or not folders <= {b"repodata"})
         for file, written in files.items():
-            yield name + b"/" + file, written
+            yield inside + file, written
+            path = os.path.join(folder, file)
+            if os.path.islink(path) and (meant := os.path.realpath(path)).startswith(top + b"/"):
+                links[os.fsdecode(inside + file)] = os.fsdecode(start + meant[len(top) + 1 :])
         above |= {(status.st_dev, status.st_ino)}
-        waiting += [(os.path.join(folder, each), name + b"/" + each, above) for each in folders]
+        further = [each for each in folders if os.fsdecode(inside + each) not in places]
+        waiting += [(os.path.join(folder, each), inside + each, above) for each in further]
 
 
 def _sort(entries: Iterable[os.DirEntry[bytes]]) -> tuple[set[bytes], dict[bytes, int]]:
