@@ -1,7 +1,8 @@
-"""What an audience is shown of a sheet, in the order of each client: kept for all, and then moved for one.
+"""The list that all clients of one audience share, and from which each of them gets its own.
 
-The order of a tier has a head and a tail (see `draws`). A `Lineup` is a sheet read in the order of the tails, which all
-clients of an audience share; what is left to do for each of them is to move its heads to the front, see `draw`.
+A `Lineup` is what hosts show for one host set, in the order of the audience: for clients in Germany the entries of
+German hosts, then those of the continent. For each client a few are then moved: the host that is drawn for it comes
+to the front of its tier (`draw`), and all others keep their places.
 """
 
 from __future__ import annotations

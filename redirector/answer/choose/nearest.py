@@ -1,4 +1,8 @@
-"""AlmaLinux's rule of distance, once hosts are chosen: near ones of the client's country, its others, the world."""
+"""The rule of distance: which of some hosts come first for a client at a place.
+
+First the hosts within `near_km` in the client's country, then its other hosts, then the world's, each by distance: for
+a client in Lyon the mirrors of Lyon and Grenoble in drawn order, then Paris, then Geneva before Berlin.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Who stands before whom: the order belongs to the client, the content to the directory.
+"""The orders and line-ups of a snapshot: made when an audience first needs them, kept within a limit.
 
-An `Order` is drawn for an audience over all hosts there are; a *sheet* holds what each host has to show for one
-directory. Both together are a `Lineup`, which is kept.
+An `Order` says who stands before whom for an audience, over all hosts there are: for clients in Germany the German
+hosts, then the continent's. A *sheet* says what each host has to show for one directory. Both together are a `Lineup`.
 """
 
 from __future__ import annotations

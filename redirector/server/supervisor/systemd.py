@@ -1,4 +1,7 @@
-"""Telling systemd how we are (sd_notify); without systemd, nothing is told."""
+"""Messages to systemd about the service: `READY=1` once it answers, `STOPPING=1` when it ends (sd_notify).
+
+They go to the socket that `NOTIFY_SOCKET` names; without one, nothing is sent.
+"""
 
 from __future__ import annotations
 
