@@ -336,8 +336,10 @@ def render_metrics(
     notices: Mapping[tuple[str, str], int] | None = None,
 ) -> bytes:
     """What Prometheus reads."""
-    lines = _metric("redirector_health_checked_timestamp_seconds", "gauge", "When mirrors were last judged.")
-    lines.append(f"redirector_health_checked_timestamp_seconds {int(checked)}")
+    lines = []
+    if checked:
+        lines += _metric("redirector_health_checked_timestamp_seconds", "gauge", "When mirrors were last judged.")
+        lines.append(f"redirector_health_checked_timestamp_seconds {int(checked)}")
     lines += _metric("redirector_health_mirrors", "gauge", "Mirrors by state.")
     for state in State:
         count = sum(entry.state is state for entry in entries.values())
@@ -359,7 +361,8 @@ def render_metrics(
         lines.append(f"redirector_crawl_duration_seconds {duration_s:.3f}")
     lines += _metric("redirector_crawl_void_rounds_total", "counter", "Rounds from which nothing was concluded.")
     lines.append(f"redirector_crawl_void_rounds_total {void}")
-    lines += _metric("redirector_notices_total", "counter", "Attempts to deliver notices, by what came of them.")
+    if notices:
+        lines += _metric("redirector_notices_total", "counter", "Attempts to deliver notices, by what came of them.")
     for (kind, outcome), count in sorted((notices or {}).items()):
         lines.append(f'redirector_notices_total{{kind="{_label(kind)}",outcome="{outcome}"}} {count}')
     return ("\n".join(lines) + "\n").encode()

@@ -36,6 +36,7 @@ from redirector.health.keeping import (
 from redirector.health.memory import PENDING, Held, Memory, content_of, digest_of, renumber
 from redirector.health.report import Entry, entry_of
 from redirector.health.rules import DAY_S
+from redirector.health.spread import Push, last_pushes
 from redirector.health.subjects import Subject
 from redirector.health.visit import Result, Visit
 from redirector.health.world import World
@@ -71,6 +72,7 @@ class Round:
     results  of the visits
     entries  what is to be published of every host that was ever judged, private ones not among them
     changes  hosts whose state changed: before, after
+    pushes   the last one of each category, and how far it has spread
     """
 
     at: float
@@ -80,6 +82,7 @@ class Round:
     entries: Mapping[str, Entry] = field(default_factory=dict)
     changes: Mapping[str, tuple[State, Overall]] = field(default_factory=dict)
     world: World | None = None
+    pushes: tuple[Push, ...] = ()
 
     @property
     def requests(self) -> int:
@@ -333,13 +336,13 @@ class Crawler:
         if made.void:
             return made
         entries, changes = await self._publishable(world, now)
-        await self._follow_pushes(world, made, now)
+        pushes = await self._follow_pushes(world, made, now)
         if now - self._thinned >= THINNED_EVERY_S:
             self._thinned = now
             async with self._store.write() as connection:
                 await kept.forget_hosts(connection, (each.key for each in world.subjects), int(now - DAY_S))
                 await kept.thin_out(connection, int(now))
-        return replace(made, entries=entries, changes=changes)
+        return replace(made, entries=entries, changes=changes, pushes=pushes)
 
     async def _old_row(self, host: str, memory: Memory) -> kept.HostRow:
         async with self._store.read() as connection:
@@ -370,8 +373,8 @@ class Crawler:
                 await kept.add_history(connection, rows)
         return entries, changes
 
-    async def _follow_pushes(self, world: World, made: Round, now: float) -> None:
-        """Notes which hosts were seen with which push for the first time."""
+    async def _follow_pushes(self, world: World, made: Round, now: float) -> tuple[Push, ...]:
+        """Notes which hosts were seen with which push for the first time; the last one of each category."""
         since = int(now - PUSHES_FOLLOWED_S)
         async with self._store.read() as connection:
             known = {(row.category, row.pushed): row for row in await kept.find_pushes(connection, since)}
@@ -403,6 +406,7 @@ class Crawler:
         if rows:
             async with self._store.write() as connection:
                 await kept.put_pushes(connection, rows)
+        return last_pushes(delays, world.subjects)
 
 
 def _has_all(held: Held, numbers: Iterable[int]) -> bool:

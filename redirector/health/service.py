@@ -14,6 +14,7 @@ from aiohttp import web
 from redirector.errors import SnapshotError, StoreError
 from redirector.health.report import Entry, render_health, render_metrics
 from redirector.health.round import Crawler, Round, Wanted
+from redirector.health.spread import count_mirrors, render_spread
 from redirector.health.telling import Teller
 from redirector.settings.option import Address
 
@@ -58,6 +59,7 @@ class Service:
         self._written = 0.0
         self._took_s: float | None = None
         self._void = 0
+        self._spread = b""
         self._begun = now()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -109,6 +111,9 @@ class Service:
         for key, (before, after) in sorted(made.changes.items()):
             log.info("%s: %s, was %s%s", key, after.state, before, f": {after.reason}" if after.reason else "")
         self._entries = made.entries or self._entries
+        if made.world is not None:
+            counts = count_mirrors(self._entries, made.world.subjects, made.world.masters) if self._entries else {}
+            self._spread = render_spread(counts, made.pushes)
         if made.results:
             self._checked = made.at
         if self._path and self._entries and (made.results or made.at - self._written >= WRITTEN_S):
@@ -135,7 +140,7 @@ class Service:
             self._void,
             self._teller.counts if self._teller is not None else {},
         )
-        return web.Response(body=text, content_type="text/plain", charset="utf-8")
+        return web.Response(body=text + self._spread, content_type="text/plain", charset="utf-8")
 
     async def answer_health(self, request: web.Request) -> web.Response:
         """200 while something was concluded lately."""
