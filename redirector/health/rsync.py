@@ -265,8 +265,14 @@ class Rsync:
             return Listed(None, finding=f"{arguments[0]}: {error.strerror}")
         assert process.stdout is not None and process.stderr is not None
         try:
-            with suppress(ProcessLookupError, PermissionError):
+            try:
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (self._memory_bytes, self._memory_bytes))
+            except ProcessLookupError:
+                pass  # it has ended already
+            except PermissionError:
+                _end(process)
+                await process.wait()
+                return Listed(None, finding="its memory cannot be bounded here")
             errors = asyncio.ensure_future(_begin_of(process.stderr))
             reader = _Reader(self._lines)
             ended = None

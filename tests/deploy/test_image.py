@@ -10,26 +10,46 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from redirector.cli.verbs import VERBS
+from redirector.settings.crawl import Crawl
+from redirector.settings.file import load_job
 from redirector.settings.serving import Config
 from tests.clients.service import open_service
 from tests.deploy.rig import DEPLOY, LIMIT_S, ROOT, run, write_tree
 
 CONTAINERFILE = DEPLOY / "Containerfile"
+CRAWLER = DEPLOY / "Containerfile.crawl"
 
 
-def instructions() -> list[tuple[str, str]]:
+def instructions(file: Path = CONTAINERFILE) -> list[tuple[str, str]]:
     """(instruction, its arguments), continued lines joined."""
-    lines = [line for line in CONTAINERFILE.read_text().splitlines() if not line.startswith("#")]
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
     joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
     return [(name, rest) for name, _, rest in (line.partition(" ") for line in joined.splitlines()) if name]
 
 
-def last(name: str) -> str:
-    return [rest for each, rest in instructions() if each == name][-1]
+def last(name: str, file: Path = CONTAINERFILE) -> str:
+    return [rest for each, rest in instructions(file) if each == name][-1]
 
 
-def test_hadolint_is_silent() -> None:
-    assert run("hadolint", "--no-color", CONTAINERFILE).stdout == ""
+@pytest.mark.parametrize("file", [CONTAINERFILE, CRAWLER], ids=["server", "crawler"])
+def test_hadolint_is_silent(file: Path) -> None:
+    assert run("hadolint", "--no-color", file).stdout == ""
+
+
+def test_the_crawlers_image_is_the_servers_with_rsync_and_without_root() -> None:
+    names = [name for name, _ in instructions(CRAWLER)]
+    assert names.count("FROM") == 1
+    assert "rsync" in last("RUN", CRAWLER)
+    assert last("USER", CRAWLER) == last("USER")
+    assert "RUN" not in names[len(names) - names[::-1].index("USER") :]
+    command = json.loads(last("CMD", CRAWLER))
+    assert command[0] in {verb.name for verb in VERBS}
+    crawl = load_job(Crawl, {"config": str(DEPLOY / "crawl.yml")})
+    assert crawl.crawl_metrics is not None
+    assert last("EXPOSE", CRAWLER) == str(crawl.crawl_metrics.port)
 
 
 def test_what_is_copied_exists_and_is_installed_as_pinned() -> None:

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from redirector.cli.verbs import VERBS
 from redirector.errors import ConfigError
-from redirector.settings.file import load_config
+from redirector.settings.crawl import Crawl
+from redirector.settings.file import load_config, load_job
+from redirector.settings.network import Network
 from redirector.settings.serving import Config
 from tests.deploy.rig import DEPLOY, run
 
@@ -85,13 +88,51 @@ def test_clients_come_through_the_front_alone() -> None:
 
 
 def test_images_are_named_by_digest() -> None:
-    for container in (server(), sidecar()):
+    crawlers_own = [each for spec in crawl_pods() for each in [*spec["initContainers"], *spec["containers"]]]
+    for container in (server(), sidecar(), *patched()["initContainers"], *crawlers_own):
         assert re.fullmatch(r"[a-z0-9./-]+@sha256:[0-9a-f]{64}", container["image"])
+
+
+def crawling() -> Iterator[Manifest]:
+    """What is applied for the crawler, besides the patch of the servers."""
+    for path in sorted((DEPLOY / "kubernetes/crawl").glob("*.yaml")):
+        if not path.name.endswith(".patch.yaml"):
+            yield from yaml.safe_load_all(path.read_text())
+
+
+def crawlers(kind: str) -> list[Manifest]:
+    return [each for each in crawling() if each["kind"] == kind]
+
+
+def crawl_pods() -> list[Manifest]:
+    """The specs of the pods: of the one that visits, and of the one that scans."""
+    (deployment,), (job,) = crawlers("Deployment"), crawlers("CronJob")
+    return [deployment["spec"]["template"]["spec"], job["spec"]["jobTemplate"]["spec"]["template"]["spec"]]
+
+
+@pytest.fixture
+def crawl_flags(tmp_path: Path) -> dict[str, str]:
+    path = tmp_path / "crawl.yml"
+    (found,) = crawlers("ConfigMap")
+    path.write_text(found["data"]["crawl.yml"])
+    return {"config": str(path)}
+
+
+def patched() -> Manifest:
+    """The servers' pod with the sidecar for the health file, as a strategic merge makes it: lists by their names."""
+    patch = yaml.safe_load((DEPLOY / "kubernetes/crawl/health.patch.yaml").read_text())["spec"]["template"]["spec"]
+    merged = pod()
+    for name in ("initContainers", "volumes"):
+        merged[name] = [*merged[name], *patch[name]]
+    (own,), (change,) = merged["containers"], patch["containers"]
+    assert own["name"] == change["name"]
+    own["volumeMounts"] = [*own["volumeMounts"], *change["volumeMounts"]]
+    return merged
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_manifest_fits_the_schema_without_unknown_fields(version: str) -> None:
-    files = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    files = [path for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml")) if not path.name.endswith(".patch.yaml")]
     run("kubernetes-validate", "--strict", "--quiet", "--kubernetes-version", version, *files)
 
 
@@ -193,3 +234,62 @@ def test_state_and_configuration_are_mounted_where_the_server_looks(config: Conf
     (volume,) = (each for each in pod()["volumes"] if each["name"] == "config")
     assert volume["configMap"]["name"] == only("ConfigMap")["metadata"]["name"]
     assert server()["args"][-1] == f"{mounts['config']['mountPath']}/redirector.yml"
+
+
+def test_the_crawler_is_in_the_same_namespace_and_found_by_what_selects_it() -> None:
+    assert {each["metadata"]["namespace"] for each in crawling()} == {only("Namespace")["metadata"]["name"]}
+    (deployment,) = crawlers("Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == labels
+    (service,) = crawlers("Service")
+    assert service["spec"]["selector"] == labels
+    own, servers = crawlers("NetworkPolicy")
+    assert own["spec"]["podSelector"]["matchLabels"] == labels
+    assert servers["spec"]["podSelector"] == only("NetworkPolicy")["spec"]["podSelector"]
+    assert servers["spec"]["egress"][0]["to"][0]["podSelector"]["matchLabels"] == labels
+
+
+def test_the_crawlers_listener_and_folders_are_where_its_pod_has_them(crawl_flags: dict[str, str]) -> None:
+    crawl, network = load_job(Crawl, crawl_flags), load_job(Network, crawl_flags)
+    for each in crawl_pods():
+        (container, *_) = each["containers"]
+        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+        assert network.database is not None
+        assert str(Path(network.database.removeprefix("sqlite:///")).parent) in mounts
+        assert str(Path(load_config(crawl_flags).source).parent) in mounts
+        assert {"/tmp", "/etc/redirector"} <= mounts
+        assert container["args"][0] in {verb.name for verb in VERBS}
+    (visiting, serving) = crawl_pods()[0]["containers"]
+    assert crawl.crawl_metrics is not None
+    assert visiting["ports"] == [{"name": "metrics", "containerPort": crawl.crawl_metrics.port}]
+    assert network.health is not None
+    folder = str(Path(network.health).parent)
+    assert folder in {mount["mountPath"] for mount in visiting["volumeMounts"]}
+    assert folder in serving["command"]
+    assert str(serving["ports"][0]["containerPort"]) in serving["command"]
+
+
+def test_only_one_crawler_writes_to_its_volume() -> None:
+    (deployment,), (job,) = crawlers("Deployment"), crawlers("CronJob")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+
+
+def test_the_crawlers_containers_are_locked_in_like_the_servers() -> None:
+    for each in [*crawl_pods(), patched()]:
+        assert each["securityContext"]["runAsNonRoot"] is True
+        assert each["automountServiceAccountToken"] is False
+        volumes = {volume["name"] for volume in each["volumes"]}
+        for container in [*each["initContainers"], *each["containers"]]:
+            assert container["securityContext"] == server()["securityContext"]
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+
+
+def test_the_servers_sidecar_fetches_the_health_file_where_the_crawler_gives_it() -> None:
+    (sidecar_,) = [each for each in patched()["initContainers"] if each["name"] == "health"]
+    (service,) = crawlers("Service")
+    assert sidecar_["command"][-1] == f"http://{service['metadata']['name']}/health.json"
+    assert {port["port"]: port["targetPort"] for port in service["spec"]["ports"]}[80] == "health"
+    assert not any("--reload" in word for word in sidecar_["command"])
+    folders = {mount["name"]: mount["mountPath"] for mount in patched()["containers"][0]["volumeMounts"]}
+    assert f"--into={folders['health']}" in sidecar_["command"]

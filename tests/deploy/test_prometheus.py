@@ -14,6 +14,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from redirector.health.hysteresis import State
+from redirector.health.report import Entry, render_metrics
+from redirector.health.spread import Push, render_spread
 from redirector.settings.file import load_config
 from tests.clients.service import open_service
 from tests.deploy.rig import DEPLOY, ROOT, run
@@ -96,6 +99,26 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Lab
         yield text, labels_of(text)
 
 
+@pytest.fixture(scope="module")
+def crawled() -> str:
+    """What a crawler tells after a round."""
+    entries = {
+        "a.example.org": Entry(State.OK, 0, "", 0, lag_s=0),
+        "b.example.org": Entry(State.STALE, 0, "an older push", 0, lag_s=90_000),
+    }
+    text = render_metrics(entries, 1, {("https", "ok"): 7}, 2.5, 1, {("stale", "sent"): 1})
+    return (text + render_spread({"9/BaseOS/x86_64/os": 1}, [Push("9", 5, (60, 70), 2)])).decode()
+
+
+@pytest.fixture(scope="module")
+def told(scraped: tuple[str, Labels], crawled: str) -> Labels:
+    """The labels of every metric of server and crawler."""
+    labels = {name: set(own) for name, own in scraped[1].items()}
+    for name, own in labels_of(crawled).items():
+        labels.setdefault(name, set()).update(own)
+    return labels
+
+
 def labels_of(text: str) -> Labels:
     labels: Labels = {}
     for family in text_string_to_metric_families(text):
@@ -115,24 +138,25 @@ def check(expression: str, labels: Labels) -> None:
         assert set(re.findall(r"\w+", grouped)) <= known
 
 
-def test_promtool_finds_nothing_to_say_about_the_metrics(scraped: tuple[str, Labels]) -> None:
-    assert run("promtool", "check", "metrics", stdin=scraped[0]).stdout == ""
+def test_promtool_finds_nothing_to_say_about_the_metrics(scraped: tuple[str, Labels], crawled: str) -> None:
+    for text in (scraped[0], crawled):
+        assert run("promtool", "check", "metrics", stdin=text).stdout == ""
 
 
 @pytest.mark.parametrize("target", QUERIES)
-def test_the_dashboard_asks_for_what_a_server_tells(target: dict[str, Any], scraped: tuple[str, Labels]) -> None:
-    check(target["expr"], scraped[1])
-    told = ADDED_BY_PROMETHEUS.union(*(scraped[1][name] for name in re.findall(r"\bredirector_\w+", target["expr"])))
-    assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= told
+def test_the_dashboard_asks_for_what_a_server_tells(target: dict[str, Any], told: Labels) -> None:
+    check(target["expr"], told)
+    known = ADDED_BY_PROMETHEUS.union(*(told[name] for name in re.findall(r"\bredirector_\w+", target["expr"])))
+    assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= known
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.get("record") or rule["alert"] for rule in RULES])
-def test_the_rules_ask_for_what_a_server_tells(rule: dict[str, Any], scraped: tuple[str, Labels]) -> None:
+def test_the_rules_ask_for_what_a_server_tells(rule: dict[str, Any], told: Labels) -> None:
     recorded = {rule["record"] for rule in RULES if "record" in rule}
     assert set(re.findall(r"\bredirector:[\w:]+", rule["expr"])) <= recorded
     plain = re.sub(r"\bredirector:[\w:]+(\{[^}]*\})?", "", rule["expr"])
     if "redirector_" in plain:
-        check(plain, scraped[1])
+        check(plain, told)
 
 
 def test_the_page_for_operators_names_every_alert() -> None:

@@ -6,13 +6,20 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from redirector.settings.file import load_config
+from redirector.cli.verbs import VERBS
+from redirector.settings.crawl import Crawl
+from redirector.settings.file import load_config, load_job
+from redirector.settings.mail import Telling
+from redirector.settings.network import Network
 from tests.deploy.rig import DEPLOY, run
 
 SYSTEMD = DEPLOY / "systemd"
 SERVICES = ["redirector.service", "redirector-fetch.service"]
-UNITS = [*SERVICES, "redirector.socket", "redirector-fetch.timer"]
+CRAWLING = ["redirector-crawl.service", "redirector-crawl-once.service", "redirector-scan.service"]
+TIMERS = ["redirector-fetch.timer", "redirector-crawl-once.timer", "redirector-scan.timer"]
+UNITS = [*SERVICES, *CRAWLING, "redirector.socket", *TIMERS]
 NOT_INSTALLED = re.compile(r"[\w.-]+: Command /opt/redirector/bin/\S+ is not executable: No such file or directory")
 EXPOSURE = 12
 """Tenths of the 10 that systemd gives an unprotected service; what is left is that it talks to the network."""
@@ -34,7 +41,7 @@ def test_systemd_accepts_the_unit(name: str) -> None:
     assert [line for line in said if not NOT_INSTALLED.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, *CRAWLING])
 def test_the_sandbox_is_strict(name: str) -> None:
     run("systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE}", SYSTEMD / name)
 
@@ -43,7 +50,11 @@ def test_the_users_of_the_services_are_made(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     run("systemd-sysusers", f"--root={tmp_path}", SYSTEMD / "redirector.sysusers")
     made = {line.split(":")[0] for line in (tmp_path / "etc/passwd").read_text().splitlines()}
-    assert made == {read(name)["User"][0] for name in SERVICES}
+    assert made == {read(name)["User"][0] for name in [*SERVICES, *CRAWLING]}
+
+
+def test_every_unit_is_checked() -> None:
+    assert {path.name for path in SYSTEMD.iterdir()} == {*UNITS, "redirector.sysusers"}
 
 
 def test_only_the_supervisor_is_signalled() -> None:
@@ -81,3 +92,47 @@ def test_a_service_that_is_started_alone_gets_its_socket() -> None:
     unit = read("redirector.service")
     assert unit["Requires"] == ["redirector.socket"]
     assert "redirector.socket" in unit["After"][0].split()
+
+
+def crawl_flags() -> dict[str, str]:
+    return {"config": str(DEPLOY / "crawl.yml")}
+
+
+@pytest.mark.parametrize("name", CRAWLING)
+def test_the_crawler_writes_inside_the_folder_of_its_unit_and_reads_what_is_fetched(name: str) -> None:
+    unit, fetch = read(name), read("redirector-fetch.service")
+    own = f"/var/lib/{unit['StateDirectory'][0]}"
+    network = load_job(Network, crawl_flags())
+    assert network.database is not None
+    assert network.health is not None
+    assert network.database.startswith(f"sqlite:///{own}/")
+    assert network.health.startswith(f"{own}/")
+    source = load_config(crawl_flags()).source
+    assert source.startswith(f"/var/lib/{fetch['StateDirectory'][0]}/")
+    assert "--config /etc/redirector/crawl.yml" in unit["ExecStart"][0]
+
+
+@pytest.mark.parametrize("name", CRAWLING)
+def test_others_read_the_health_file_and_not_the_store(name: str) -> None:
+    assert read(name)["StateDirectoryMode"] == ["0755"]
+    assert read(name)["UMask"] == ["0027"]
+
+
+@pytest.mark.parametrize("name", ["redirector-crawl.service", "redirector-crawl-once.service"])
+def test_the_crawler_may_bound_the_memory_of_what_it_starts(name: str) -> None:
+    assert read(name)["SystemCallFilter"][-1] == "prlimit64"
+
+
+@pytest.mark.parametrize("name", CRAWLING)
+def test_the_units_start_commands_that_there_are(name: str) -> None:
+    words = read(name)["ExecStart"][0].split()
+    assert words[1] in {verb.name for verb in VERBS}
+    assert "--once" in words or "once" not in name
+
+
+def test_the_crawlers_configuration_is_read_whole() -> None:
+    telling, crawl = load_job(Telling, crawl_flags()), load_job(Crawl, crawl_flags())
+    assert telling.mail is not None
+    assert crawl.crawl_metrics is not None
+    targets = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert [str(crawl.crawl_metrics)] in [job["static_configs"][0]["targets"] for job in targets]

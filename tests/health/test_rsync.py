@@ -329,6 +329,16 @@ async def test_no_program_no_route_and_no_name_are_told_apart(tmp_path: Path) ->
     assert (found.outcome, found.family) == (Outcome.NO_NAME, Family.IPV6)
 
 
+async def test_where_memory_cannot_be_bounded_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("resource.prlimit", refuse)
+    program = stand_in(tmp_path, "sleep 60")
+    found = await one(rsync(program=program), question(8730, Ask.LISTING))
+    assert (found.outcome, found.finding) == (Outcome.OURS, "its memory cannot be bounded here")
+
+
 async def test_a_whole_listing_is_taken_once_a_day_and_named_files_more_often(tmp_path: Path) -> None:
     program = stand_in(tmp_path, f"echo '{LINE}a'")
     prober = rsync(program=program, pace=Pace(now=lambda: NOW, monotonic=time.monotonic))
