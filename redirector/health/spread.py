@@ -16,6 +16,9 @@ RAREST = 50
 
 SHARES = (50, 90, 100)
 
+WHOLE = "all"
+"""How the one category of a tree is called, which has no name of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Push:
@@ -108,28 +111,25 @@ def render_spread(counts: Mapping[str, int], pushes: Iterable[Push]) -> bytes:
         ]
         rarest = sorted(counts.items(), key=lambda pair: (pair[1], pair[0]))[:RAREST]
         lines += [f'redirector_repository_mirrors{{repository="{_label(name)}"}} {count}' for name, count in rarest]
-    kept = list(pushes)
+    kept = [(_label(each.category or WHOLE), each) for each in pushes]
     if kept:
         lines += [
             "# HELP redirector_push_timestamp_seconds When the last push was made.",
             "# TYPE redirector_push_timestamp_seconds gauge",
-            *(
-                f'redirector_push_timestamp_seconds{{category="{_label(each.category)}"}} {each.pushed}'
-                for each in kept
-            ),
+            *(f'redirector_push_timestamp_seconds{{category="{name}"}} {each.pushed}' for name, each in kept),
             "# HELP redirector_push_spread_ratio Share of mirrors that were seen with the last push.",
             "# TYPE redirector_push_spread_ratio gauge",
-            *(f'redirector_push_spread_ratio{{category="{_label(each.category)}"}} {each.share:.4f}' for each in kept),
+            *(f'redirector_push_spread_ratio{{category="{name}"}} {each.share:.4f}' for name, each in kept),
         ]
-        reached = [(each, percent, each.reached_s(percent)) for each in kept for percent in SHARES]
+        reached = [(name, percent, each.reached_s(percent)) for name, each in kept for percent in SHARES]
         if any(seconds is not None for _, _, seconds in reached):
             lines += [
                 "# HELP redirector_push_spread_seconds How long until that percentage of mirrors had the last push.",
                 "# TYPE redirector_push_spread_seconds gauge",
             ]
         lines += [
-            f'redirector_push_spread_seconds{{category="{_label(each.category)}",percent="{percent}"}} {seconds}'
-            for each, percent, seconds in reached
+            f'redirector_push_spread_seconds{{category="{name}",percent="{percent}"}} {seconds}'
+            for name, percent, seconds in reached
             if seconds is not None
         ]
     return "".join(f"{line}\n" for line in lines).encode()
