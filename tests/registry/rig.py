@@ -91,7 +91,7 @@ class Registry:
     async def holdings(self) -> Holdings:
         """All, as publishing reads it."""
         async with self.store.read() as connection:
-            return await read_holdings(connection)
+            return await read_holdings(connection, self.now)
 
     async def publication(self, now: int | None = None) -> Publication:
         """What would be published."""

@@ -12,11 +12,13 @@ from typing import Any
 from redirector.cli.options import flags_of
 from redirector.cli.output import Exit, as_json, one_line, print_result, say
 from redirector.errors import SnapshotError, StoreError
+from redirector.health.rules import Rules
 from redirector.registry.edit.change import Change, House
 from redirector.registry.permits import OPERATOR
 from redirector.registry.publish.output import PublishError
 from redirector.registry.refusals import RegistryError
 from redirector.registry.secrets import Cipher, KeyFileError, read_key_file
+from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job
 from redirector.settings.network import Network, database_url
 from redirector.settings.option import default_text, options_of
@@ -33,6 +35,7 @@ class Desk:
 
     network: Network
     registry: Registry
+    crawl: Crawl
     config: str | None
 
     @property
@@ -44,6 +47,10 @@ class Desk:
     def key_file(self) -> str:
         """The key file's path."""
         return key_file_path(self.registry, self.config)
+
+    def rules(self) -> Rules:
+        """By which crawls of this configuration judge."""
+        return Rules(interval_s=self.crawl.interval_s).paced(self.crawl.pace)
 
     def house(self) -> House:
         """What the operator settled; without a key file no passwords can be kept."""
@@ -79,7 +86,7 @@ def desk_of(arguments: argparse.Namespace) -> Desk:
     """The settings. Raises ConfigError."""
     flags = flags_of(arguments)
     registry = merge(load_job(Registry, flags), load_job(RegistryAtTop, flags))
-    return Desk(load_job(Network, flags), registry, getattr(arguments, "config", None))
+    return Desk(load_job(Network, flags), registry, load_job(Crawl, flags), getattr(arguments, "config", None))
 
 
 def guarded(work: Awaitable[int]) -> int:

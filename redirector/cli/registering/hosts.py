@@ -86,7 +86,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 async def _reasons(change: Change) -> dict[int, dict[str, Any]]:
     """For each host whether it is listed, else why not and since when."""
-    holdings = await read_holdings(change.connection)
+    holdings = await read_holdings(change.connection, change.now)
     found: dict[int, dict[str, Any]] = {}
     for number, row in holdings.hosts.items():
         reason = listing_reason(condition_of(holdings, row), change.now)

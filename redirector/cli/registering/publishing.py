@@ -13,6 +13,7 @@ from redirector.cli.registering.common import Commands, Desk, add_command, desk_
 from redirector.errors import ConfigError
 from redirector.model import Network
 from redirector.registry.edit.change import Change
+from redirector.registry.edit.scanned import adopt_scans
 from redirector.registry.edit.sites import sweep
 from redirector.registry.permits import OPERATOR
 from redirector.registry.publish.holdings import Holdings, read_holdings
@@ -97,10 +98,12 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
     if not wanted.dry:
         async with store.write() as connection:
             await keep_addresses(connection, found, now)
-            gone = await sweep(Change(connection, OPERATOR, now))
+            change = Change(connection, OPERATOR, now)
+            await adopt_scans(change)
+            gone = await sweep(change)
         done.told += [f"{name}: left 30 days ago, and is deleted" for name in gone]
     async with store.read() as connection:
-        holdings = await read_holdings(connection)
+        holdings = await read_holdings(connection, now, desk.rules())
     _put(holdings, wanted, now, done)
     return done
 

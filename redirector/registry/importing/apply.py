@@ -211,7 +211,7 @@ class _Writer:
             self._brought[table, origin] = there.id
             self._fresh.append({"kind": table, "origin": origin, "row": there.id})
         row: CategoryRow | None
-        if there is not None and there.origin is None:
+        if there is not None and not (there.origin or "").startswith(f"{self._harvest.source} "):
             row = there
         else:
             values = {

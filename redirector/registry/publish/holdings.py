@@ -7,22 +7,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from redirector.health.rules import Rules
 from redirector.registry.publish.contents import (
     Bits,
     CategoryContents,
     Look,
+    renumber,
     unpack_bits,
     unpack_details,
     unpack_names,
     unpack_subpaths,
 )
+from redirector.registry.publish.scanned import contents_of, read_health, read_scans
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
     AsnRow,
     CarriedRow,
     CategoryRow,
+    CheckedInRow,
     ContactRow,
     CountryRow,
     GatewayRow,
@@ -81,8 +86,12 @@ TREE_FACT = "tree"
 FACTS = ("config.yml", TREE_FACT)
 
 
-async def read_holdings(connection: AsyncConnection) -> Holdings:
-    """Read it all, in the one transaction of *connection*."""
+async def read_holdings(connection: AsyncConnection, now: int, rules: Rules | None = None) -> Holdings:
+    """Read it all, in the one transaction of *connection*.
+
+    now    epoch seconds: how old the word of a vantage point is
+    rules  by which crawls judge
+    """
 
     async def rows(kind: type[R]) -> list[R]:
         return await queries.list_rows(connection, kind)
@@ -92,11 +101,21 @@ async def read_holdings(connection: AsyncConnection) -> Holdings:
     carried = await rows(CarriedRow)
     repositories = await rows(RepositoryRow)
     imported = {row.category: row for row in await rows(ImportedCategoryRow)}
-    contents = {
-        number: _imported(row, imported[number]) if number in imported else _bare(row, repositories)
-        for number, row in categories.items()
-    }
-    looks, current = _imported_looks(hosts, carried, contents, await rows(ImportedContentRow))
+    scans = await read_scans(connection)
+    contents: dict[int, CategoryContents] = {}
+    kept_names: dict[int, tuple[str, ...]] = {}
+    for number, row in categories.items():
+        if number in imported:
+            contents[number] = _imported(row, imported[number])
+            kept_names[number] = contents[number].names
+        if row.name_key in scans:
+            contents[number] = contents_of(scans[row.name_key])
+        contents.setdefault(number, _bare(row, repositories))
+    looks, current = _imported_looks(hosts, carried, contents, kept_names, await rows(ImportedContentRow))
+    _add_claims(hosts, carried, contents, looks, current, await rows(CheckedInRow))
+    seen, found = await read_health(connection, rules or Rules(), now, hosts, categories, carried, contents)
+    looks |= seen
+    current |= found
     facts = {name: await queries.find_fact(connection, name) for name in FACTS}
     return Holdings(
         sites={row.id: row for row in await rows(SiteRow)},
@@ -155,6 +174,7 @@ def _imported_looks(
     hosts: Mapping[int, HostRow],
     carried: Iterable[CarriedRow],
     contents: Mapping[int, CategoryContents],
+    names: Mapping[int, tuple[str, ...]],
     kept: Iterable[ImportedContentRow],
 ) -> tuple[dict[int, Look], dict[int, Bits]]:
     """Hosts as an import's source gave them, until a visit says otherwise, or an edit takes that back."""
@@ -164,6 +184,26 @@ def _imported_looks(
     for row in kept:
         part = by_number[row.carried]
         if hosts[part.host].unchecked_since <= row.at:
-            current[part.id] = unpack_bits(row.current, len(contents[part.category].names))
+            old = names[part.category]
+            current[part.id] = renumber(unpack_bits(row.current, len(old)), old, contents[part.category].names)
             looks[part.host] = Look(state="ok", since=row.at, checked=row.at)
     return looks, current
+
+
+def _add_claims(
+    hosts: Mapping[int, HostRow],
+    carried: Iterable[CarriedRow],
+    contents: Mapping[int, CategoryContents],
+    looks: dict[int, Look],
+    current: dict[int, Bits],
+    claims: Iterable[CheckedInRow],
+) -> None:
+    """What private hosts say of themselves: nobody else can."""
+    by_number = {row.id: row for row in carried}
+    for claim in claims:
+        part = by_number[claim.carried]
+        has = frozenset(unpack_names(claim.paths))
+        listed = contents[part.category]
+        current[part.id] = np.fromiter((listed.subpath_of(name) in has for name in listed.names), np.bool_)
+        before = looks.get(part.host, Look())
+        looks[part.host] = Look(state="ok", since=before.since or claim.at, checked=max(before.checked, claim.at))

@@ -389,3 +389,13 @@ class ImportedThingRow(Row):
     kind: str
     origin: str
     row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedInRow(Row):
+    """What a private host said last that it has of a category."""
+
+    TABLE: ClassVar[Table] = tables.checked_in
+    carried: int
+    paths: bytes
+    at: int

@@ -394,6 +394,15 @@ imported_content = Table(
     Column("at", BigInteger, nullable=False, comment="how old the source was"),
 )
 
+checked_in = Table(
+    "checked_in",
+    metadata,
+    Column("carried", Integer, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
+    Column("paths", LargeBinary, nullable=False, comment="deflated lines: directories below the category's top"),
+    Column("at", BigInteger, nullable=False),
+)
+"""What private hosts said last that they have: their word counts, for nobody else can look."""
+
 imported_thing = Table(
     "imported_thing",
     metadata,

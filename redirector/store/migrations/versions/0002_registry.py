@@ -409,6 +409,18 @@ def upgrade() -> None:
     op.create_index(op.f("ix_token_host"), "token", ["host"], unique=False)
     op.create_index(op.f("ix_token_site"), "token", ["site"], unique=False)
     op.create_table(
+        "checked_in",
+        sa.Column("carried", sa.Integer(), nullable=False),
+        sa.Column(
+            "paths", sa.LargeBinary(), nullable=False, comment="deflated lines: directories below the category's top"
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["carried"], ["carried.id"], name=op.f("fk_checked_in_carried_carried"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("carried", name=op.f("pk_checked_in")),
+    )
+    op.create_table(
         "imported_content",
         sa.Column("carried", sa.Integer(), nullable=False),
         sa.Column("current", sa.LargeBinary(), nullable=False, comment="deflated bits over the category's paths"),
@@ -441,6 +453,7 @@ def downgrade() -> None:
     for table in (
         "url",
         "imported_content",
+        "checked_in",
         "token",
         "note",
         "network",

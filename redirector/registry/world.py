@@ -1,0 +1,117 @@
+"""The registry as a crawl sees it: whom to visit, and what the scans of the masters expect there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redirector.health.expected import Master
+from redirector.health.masters import read_contents
+from redirector.health.rules import Rules
+from redirector.health.subjects import VISITED_SCHEMES, Carried, Subject
+from redirector.health.world import World
+from redirector.registry.listing import SiteState, in_maintenance
+from redirector.registry.publish.contents import CategoryContents, excluded
+from redirector.store.contents import find_categories, find_contents
+from redirector.store.registry import queries
+from redirector.store.registry.rows import (
+    CarriedRow,
+    CategoryRow,
+    ContactRow,
+    HostRow,
+    Row,
+    SiteRow,
+    UrlRow,
+)
+
+R = TypeVar("R", bound=Row)
+
+
+async def read_world(connection: AsyncConnection, rules: Rules, opted_out: Collection[str], now: int) -> World:
+    """The hosts of the registry and the categories that were scanned, in the one transaction of *connection*.
+
+    opted_out  names of hosts that nobody shall visit
+    now        epoch seconds; says who is in maintenance
+    """
+    masters: dict[str, Master] = {}
+    for name in await find_categories(connection):
+        contents = await find_contents(connection, name)
+        if contents is not None:
+            masters[name.casefold()] = read_contents(contents)
+    sites = {row.id: row for row in await queries.list_rows(connection, SiteRow)}
+    hosts = {row.id: row for row in await queries.list_rows(connection, HostRow)}
+    names = {row.id: row.name for row in await queries.list_rows(connection, CategoryRow)}
+    carried = _by(await queries.list_rows(connection, CarriedRow), "host")
+    urls = _by(await queries.list_rows(connection, UrlRow), "carried")
+    contacts = _by(await queries.list_rows(connection, ContactRow), "site")
+    subjects = []
+    for row in hosts.values():
+        site = sites[row.site]
+        parts = [
+            _carried(part, masters[names[part.category].casefold()], urls.get(part.id, ()))
+            for part in carried.get(row.id, ())
+            if names[part.category].casefold() in masters and not part.always_current
+        ]
+        source = hosts.get(row.pulls_from or 0)
+        subjects.append(
+            Subject(
+                key=row.name,
+                name=row.name,
+                categories=tuple(part for part in parts if part.urls),
+                site=site.name,
+                unvisited=_unvisited(row, site, carried.get(row.id, ()), parts, opted_out, now),
+                private=row.private or site.private,
+                off=not row.enabled or not site.enabled or row.leaving is not None or site.leaving is not None,
+                maintenance=in_maintenance(row.maintenance, now),
+                pulls_from=source.name if source else "",
+                contacts=tuple(each.mail for each in contacts.get(site.id, ()) if each.verified is not None),
+                country=row.country or "",
+            )
+        )
+    return World(
+        subjects=tuple(subjects),
+        masters={master.category: master for master in masters.values()},
+        known={},
+        rules=rules,
+        tree=False,
+    )
+
+
+def _by(rows: list[R], parent: str) -> dict[int, list[R]]:
+    found: dict[int, list[R]] = {}
+    for row in rows:
+        found.setdefault(getattr(row, parent), []).append(row)
+    return found
+
+
+def _carried(part: CarriedRow, master: Master, urls: Collection[UrlRow]) -> Carried:
+    fit = [url.url for url in urls if url.audience == "public" and url.url.startswith(VISITED_SCHEMES)]
+    bases = sorted(dict.fromkeys(fit), key=lambda url: not url.startswith("https:"))
+    only = None
+    if part.exclusions:
+        names = tuple(each.name for each in master.directories)
+        out = excluded(CategoryContents(top="", names=names), part.exclusions)
+        only = frozenset(name for name, left_out in zip(names, out.tolist(), strict=True) if not left_out)
+    return Carried(master.category, tuple(bases), only)
+
+
+def _unvisited(
+    row: HostRow,
+    site: SiteRow,
+    carried: Collection[CarriedRow],
+    parts: Collection[Carried],
+    opted_out: Collection[str],
+    now: int,
+) -> str:
+    """Why nobody goes there; "" when it is visited."""
+    reasons: Mapping[str, bool] = {
+        "private": row.private or site.private,
+        "its site is not approved": site.state != SiteState.APPROVED.value,
+        "in maintenance": in_maintenance(row.maintenance, now),
+        "always current": bool(carried) and all(each.always_current for each in carried),
+        "opted out": row.name in opted_out,
+        "has no URL of http, https or rsync": not any(part.urls for part in parts),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
