@@ -20,7 +20,7 @@ from redirector.errors import ConfigError, SnapshotError, StoreError
 from redirector.health.hysteresis import Event
 from redirector.health.keeping import Known, evidence_text
 from redirector.health.pace import Pace
-from redirector.health.probing import Probes, open_probes
+from redirector.health.probing import open_probes
 from redirector.health.report import Entry, render_health
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.rules import Rules
@@ -30,6 +30,7 @@ from redirector.health.show import table_of, tell_visit
 from redirector.health.telling import Teller
 from redirector.health.visit import Result
 from redirector.health.world import World, load_world
+from redirector.registry.world import read_world
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job, read_file
 from redirector.settings.mail import Telling
@@ -53,12 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a crawl was told."""
+    """What a crawl was told.
+
+    source  the tree or snapshot whose hosts are visited; None: the registry's, in the database
+    """
 
     crawl: Crawl
     network: Network
-    source: str
+    source: str | None
     database: str
+
+    @property
+    def subject(self) -> str:
+        """Where the hosts are from, for messages."""
+        return self.source or "the registry"
 
 
 def read_job(arguments: argparse.Namespace) -> Job:
@@ -66,8 +75,8 @@ def read_job(arguments: argparse.Namespace) -> Job:
     flags = flags_of(arguments)
     crawl, network = load_job(Crawl, flags), load_job(Network, flags)
     config = flags.get("config")
-    source = crawl.source or common(flags, "source")
-    if source is None:
+    source = crawl.source or (common(flags, "source") if network.database is None else None)
+    if source is None and network.database is None:
         raise ConfigError("command line", "--source", None, "the tree or snapshot whose hosts are visited is needed")
     state = common(flags, "state")
     named = network.database
@@ -117,7 +126,7 @@ async def _run(job: Job, arguments: argparse.Namespace) -> int:
             monotonic=time.monotonic,
         )
         crawler = Crawler(
-            store, probes, _loader(job), job.crawl.vantage, job.crawl.pace, time.time, _progress(arguments, once)
+            store, probes, _loader(job, store), job.crawl.vantage, job.crawl.pace, time.time, _progress(arguments, once)
         )
         teller = Teller(store, load_job(Telling, flags_of(arguments)), job.network.url, agent, time.time)
         stop = asyncio.Event()
@@ -125,7 +134,7 @@ async def _run(job: Job, arguments: argparse.Namespace) -> int:
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         try:
             if arguments.host:
-                return await _until(stop, _visit_one(job, crawler, probes, teller, arguments))
+                return await _until(stop, _visit_one(job, crawler, store, teller, arguments))
             if once:
                 return await _until(stop, _crawl_once(job, crawler, store, teller, arguments, begun))
             return await _serve(job, crawler, store, teller, stop)
@@ -146,9 +155,19 @@ async def _until(stop: asyncio.Event, work: Any) -> int:
         await asyncio.wait({task, stopped})
 
 
-def _loader(job: Job) -> Callable[[Mapping[str, Known], float], World]:
+def _loader(job: Job, store: Store) -> Callable[[Mapping[str, Known], float], World]:
+    """Reads the world anew, in a thread of its own."""
     rules = Rules(interval_s=job.crawl.interval_s)
-    return lambda known, now: load_world(job.source, known, now, rules, job.crawl.no_crawl)
+    if job.source is not None:
+        source = job.source
+        return lambda known, now: load_world(source, known, now, rules, job.crawl.no_crawl)
+    loop = asyncio.get_running_loop()
+
+    async def read(now: float) -> World:
+        async with store.read() as connection:
+            return await read_world(connection, rules, job.crawl.no_crawl, int(now))
+
+    return lambda known, now: asyncio.run_coroutine_threadsafe(read(now), loop).result()
 
 
 def _health_path(job: Job, world: World | None) -> str | None:
@@ -156,7 +175,7 @@ def _health_path(job: Job, world: World | None) -> str | None:
 
 
 async def _serve(job: Job, crawler: Crawler, store: Store, teller: Teller, stop: asyncio.Event) -> int:
-    world = await asyncio.to_thread(_loader(job), {}, time.time())
+    world = await asyncio.to_thread(_loader(job, store), {}, time.time())
 
     async def keep_spread(made: Round) -> None:
         if made.world is not None:
@@ -194,11 +213,11 @@ async def _crawl_once(
     return print_result(table_of(made), Exit.DONE)
 
 
-async def _visit_one(job: Job, crawler: Crawler, probes: Probes, teller: Teller, arguments: argparse.Namespace) -> int:
-    world = await asyncio.to_thread(_loader(job), {}, time.time())
+async def _visit_one(job: Job, crawler: Crawler, store: Store, teller: Teller, arguments: argparse.Namespace) -> int:
+    world = await asyncio.to_thread(_loader(job, store), {}, time.time())
     subject = next((each for each in world.subjects if arguments.host in (each.key, each.name)), None)
     if subject is None:
-        say(f"{arguments.host}: no such mirror in {job.source}")
+        say(f"{arguments.host}: no such mirror in {job.subject}")
         return Exit.FAILED
     wanted = Wanted(host=subject.key, everything=True)
     made = await crawler.round(wanted, wait=False)

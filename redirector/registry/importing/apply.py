@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from redirector.registry import nouns, rules
@@ -18,7 +18,7 @@ from redirector.registry.importing.harvest import (
     HarvestedSite,
 )
 from redirector.registry.permits import Act
-from redirector.registry.publish.contents import pack_bits, pack_details, pack_names, pack_subpaths, renumber
+from redirector.registry.publish.contents import pack_bits, pack_details, pack_names, pack_subpaths
 from redirector.registry.publish.holdings import TREE_FACT
 from redirector.registry.refusals import Invalid
 from redirector.registry.secrets import hash_password, hash_token, make_token
@@ -43,6 +43,7 @@ from redirector.store.registry.rows import (
     RedirectRow,
     ReleaseRow,
     RepositoryRow,
+    Row,
     SiteRow,
     TokenRow,
     UrlRow,
@@ -82,8 +83,9 @@ async def apply(change: Change, harvest: Harvest) -> Report:
     sites: dict[str, SiteRow | None] = {}
     for site in harvest.sites:
         sites[site.key] = await writer.put_site(site)
+    await writer.flush()
     for site in harvest.sites:
-        await writer.put_pullers(site, sites)
+        await writer.put_people(site, sites)
     for host in harvest.hosts:
         owner = sites[host.site]
         if owner is not None:
@@ -108,6 +110,10 @@ class _Writer:
         self._rows: dict[str, dict[int, Any]] = {}
         self._unique: dict[str, dict[tuple[object, ...], int]] = {}
         self._fresh: list[dict[str, object]] = []
+        self._next: dict[str, int] = {}
+        self._pending: dict[type[Row], list[Row]] = {}
+        self._people: dict[str, set[tuple[object, ...]]] = {}
+        self._held: dict[int, ImportedContentRow] = {}
         self.report = Report(left_out=list(harvest.left_out))
 
     async def load(self) -> None:
@@ -120,14 +126,31 @@ class _Writer:
             self._rows[kind.TABLE.name], self._unique[kind.TABLE.name] = {}, {}
             for row in await queries.list_rows(connection, kind):
                 self._remember(row)
+            self._next[kind.TABLE.name] = await queries.next_number(connection, kind)
+        for counted in (ContactRow, TokenRow, NoteRow):
+            self._next[counted.TABLE.name] = await queries.next_number(connection, counted)
+        for people in (ContactRow, AdminRow, PullerRow):
+            rows: list[Row] = [*await queries.list_rows(connection, people)]
+            self._people[people.TABLE.name] = {_identity(row) for row in rows}
+        self._held = {row.carried: row for row in await queries.list_rows(connection, ImportedContentRow)}
+
+    async def flush(self) -> None:
+        """Write the rows that wait, parents before children: thousands at once, not one by one."""
+        for kind in (*_KINDS, ContactRow, AdminRow, PullerRow, TokenRow, NoteRow, ImportedContentRow):
+            rows = self._pending.pop(kind, [])
+            await queries.add_all(self._change.connection, kind, [_columns(row) for row in rows])
+
+    def _add(self, row: Row) -> None:
+        self._pending.setdefault(type(row), []).append(row)
 
     async def finish(self) -> None:
         """Write down what was brought."""
         connection = self._change.connection
+        await self.flush()
         await queries.add_all(connection, ImportedThingRow, self._fresh)
         times = sorted({*self._times, self._built})
         await queries.set_fact(connection, TIMES_FACT, json.dumps(times))
-        for kind in (SiteRow, HostRow, UrlRow):
+        for kind in (*_KINDS, ContactRow, TokenRow, NoteRow):
             await queries.replace_sequence(connection, kind)
         counts = {"added": dict(self.report.added), "changed": dict(self.report.changed)}
         if self.report.added or self.report.changed:
@@ -154,10 +177,10 @@ class _Writer:
         if known is None:
             if number is not None and (number in self._rows[table] or number < 1 or number > 2**31 - 1):
                 number = None
-            extra = {} if number is None else {"id": number}
-            row = await queries.add(
-                self._change.connection, kind, **values, **fixed, **extra, origin=origin, edited=self._built
-            )
+            given = self._next[table] if number is None else number
+            self._next[table] = max(self._next[table], given + 1)
+            row = kind(id=given, version=1, **values, **fixed, origin=origin, edited=self._built)  # type: ignore[call-arg]
+            self._add(row)
             self._remember(row)
             self._brought[table, origin] = row.id
             self._fresh.append({"kind": table, "origin": origin, "row": row.id})
@@ -168,7 +191,7 @@ class _Writer:
             self.report.kept.append(f"{table} {name}: was removed here")
             return None
         differing = {column: value for column, value in values.items() if getattr(there, column) != value}
-        if not differing:
+        if not differing or there in self._pending.get(kind, ()):
             return there
         if there.edited not in self._times:
             self.report.kept.append(f"{table} {name}: was edited here; its source says otherwise: {_shown(differing)}")
@@ -230,6 +253,7 @@ class _Writer:
     async def _keep_contents(self, row: CategoryRow, found: HarvestedCategory) -> None:
         contents = found.contents
         assert contents is not None
+        await self.flush()
         values = {
             "paths": pack_names(contents.names),
             "subpaths": pack_subpaths(contents.subpaths),
@@ -276,24 +300,37 @@ class _Writer:
             contacts = list(found.contacts)
             body = {"name": name, "url": found.url, "contacts": contacts or ["nobody@example.org"]}
             self._check(f"site {name}", nouns.Site, body)
-        await self._put_contacts(row, found)
-        await self._put_admins(row, found)
-        if found.password:
-            await self._put_password(row, found.password)
         return row
 
-    async def _put_contacts(self, row: SiteRow, found: HarvestedSite) -> None:
+    async def put_people(self, found: HarvestedSite, sites: Mapping[str, SiteRow | None]) -> None:
+        """Contacts, admins, who may pull, and the check-in password of a site."""
+        row = sites[found.key]
+        if row is None:
+            return
         for mail in found.contacts:
-            await self._once("site_contact", f"{found.key} {mail}", ContactRow, site=row.id, mail=mail, verified=None)
+            number = self._next_of(ContactRow)
+            self._once(f"{found.key} {mail}", ContactRow(id=number, site=row.id, mail=mail, verified=None))
+        await self._put_admins(row, found)
+        for key in found.pullers:
+            puller = sites.get(key)
+            if puller is not None and puller.id != row.id:
+                self._once(f"{found.key} {key}", PullerRow(site=row.id, puller=puller.id))
+        if found.password:
+            self._put_password(row, found.password)
 
-    async def _once(self, kind: str, key: str, rows: type[Any], **values: object) -> None:
+    def _next_of(self, kind: type[Row]) -> int:
+        number = self._next[kind.TABLE.name]
+        self._next[kind.TABLE.name] += 1
+        return number
+
+    def _once(self, key: str, row: Row) -> None:
         """Add a row that has no version, unless an import brought it before; removed here, it stays removed."""
-        origin = f"{self._harvest.source} {key}"[:TEXT_LIMIT]
+        kind, origin = row.TABLE.name, f"{self._harvest.source} {key}"[:TEXT_LIMIT]
         if (kind, origin) in self._brought:
             return
-        equal = {name: value for name, value in values.items() if name in ("site", "mail", "account", "puller")}
-        if not await queries.count(self._change.connection, rows, **equal):
-            await queries.add(self._change.connection, rows, **values)
+        if _identity(row) not in self._people[kind]:
+            self._people[kind].add(_identity(row))
+            self._add(row)
             self.report.added[kind] += 1
         self._brought[kind, origin] = 0
         self._fresh.append({"kind": kind, "origin": origin, "row": 0})
@@ -319,16 +356,14 @@ class _Writer:
                     seen=None,
                 )
                 self.report.added["account"] += 1
-            key = f"{found.key} {login}"
-            await self._once("site_admin", key, AdminRow, site=row.id, account=account.id, since=self._built)
+            self._once(f"{found.key} {login}", AdminRow(site=row.id, account=account.id, since=self._built))
 
-    async def _put_password(self, row: SiteRow, password: str) -> None:
+    def _put_password(self, row: SiteRow, password: str) -> None:
         origin = f"{self._harvest.source} password of {row.id}"
         if ("token", origin) in self._brought:
             return
-        await queries.add(
-            self._change.connection,
-            TokenRow,
+        token = TokenRow(
+            id=self._next_of(TokenRow),
             hash=hash_token(make_token()),
             kind="argon2",
             secret=hash_password(password),
@@ -340,17 +375,10 @@ class _Writer:
             expires=None,
             used=None,
         )
+        self._add(token)
         self.report.added["token"] += 1
         self._brought["token", origin] = 0
         self._fresh.append({"kind": "token", "origin": origin, "row": 0})
-
-    async def put_pullers(self, found: HarvestedSite, sites: Mapping[str, SiteRow | None]) -> None:
-        """Who may pull from it."""
-        row = sites[found.key]
-        for key in found.pullers:
-            puller = sites.get(key)
-            if row is not None and puller is not None and puller.id != row.id:
-                await self._once("site_puller", f"{found.key} {key}", PullerRow, site=row.id, puller=puller.id)
 
     # Hosts
 
@@ -381,8 +409,8 @@ class _Writer:
         if self.report.added["host"] > before:
             self._check(f"host {name}", nouns.Host, _host_body(found, name))
             if note := " ".join(found.note.split())[:TEXT_LIMIT]:
-                told = {"at": self._change.now, "writer": f"import of {self._harvest.source}", "text": note}
-                await queries.add(self._change.connection, NoteRow, site=None, host=row.id, **told)
+                number, writer = self._next_of(NoteRow), f"import of {self._harvest.source}"
+                self._add(NoteRow(id=number, site=None, host=row.id, at=self._change.now, writer=writer, text=note))
         for each in found.carried:
             category = categories.get(each.category)
             if category is not None:
@@ -414,18 +442,17 @@ class _Writer:
                 url.number,
             )
         if found.current is not None:
-            await self._put_content(found, row, category)
+            await self._put_content(found, row)
 
-    async def _put_content(self, found: HarvestedCarried, row: CarriedRow, category: CategoryRow) -> None:
-        contents = next(each.contents for each in self._harvest.categories if each.key == found.category)
-        assert contents is not None and found.current is not None
-        values = {"current": pack_bits(renumber(found.current, contents.names, contents.names)), "at": self._built}
-        connection = self._change.connection
-        there = await queries.find(connection, ImportedContentRow, carried=row.id)
+    async def _put_content(self, found: HarvestedCarried, row: CarriedRow) -> None:
+        assert found.current is not None
+        kept = ImportedContentRow(carried=row.id, current=pack_bits(found.current), at=self._built)
+        there = self._held.get(row.id)
         if there is None:
-            await queries.add(connection, ImportedContentRow, carried=row.id, **values)
-        elif (there.current, there.at) != (values["current"], values["at"]):
-            await queries.set_columns(connection, ImportedContentRow, {"carried": row.id}, **values)
+            self._add(kept)
+        elif there != kept:
+            values = {"current": kept.current, "at": kept.at}
+            await queries.set_columns(self._change.connection, ImportedContentRow, {"carried": row.id}, **values)
 
     async def _put_children(self, found: HarvestedHost, row: HostRow) -> None:
         for network, label in found.networks:
@@ -523,6 +550,15 @@ _UNIQUE: Mapping[str, Sequence[str]] = {
     "release": ("product", "version_name"),
 }
 """Columns of a table that are unique together."""
+
+
+def _columns(row: Row) -> dict[str, object]:
+    return {each.name: getattr(row, each.name) for each in fields(row)}
+
+
+def _identity(row: Row) -> tuple[object, ...]:
+    """What makes a contact, an admin or a puller the same as another."""
+    return tuple(getattr(row, each.name) for each in fields(row) if each.name in ("site", "mail", "account", "puller"))
 
 
 def _host_values(found: HarvestedHost, name: str, site: SiteRow) -> dict[str, Any]:

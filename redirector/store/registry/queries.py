@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.store.registry.rows import Edited, EventRow, HostRow, Row, SiteRow
@@ -173,3 +173,14 @@ async def replace_sequence(connection: AsyncConnection, kind: type[Row]) -> None
         sequence = func.pg_get_serial_sequence(f'"{kind.TABLE.name}"', "id")
         greatest = select(func.coalesce(func.max(kind.TABLE.c.id), 0)).scalar_subquery()
         await connection.execute(select(func.setval(sequence, greatest + 1, False)))
+
+
+async def next_number(connection: AsyncConnection, kind: type[Row]) -> int:
+    """A number that no row of the table has or ever had."""
+    greatest = await connection.scalar(select(func.max(kind.TABLE.c.id))) or 0
+    if connection.dialect.name == "sqlite":
+        counted = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return max(greatest, await connection.scalar(counted, {"name": kind.TABLE.name}) or 0) + 1
+    await connection.execute(text(f'LOCK TABLE "{kind.TABLE.name}" IN SHARE ROW EXCLUSIVE MODE'))
+    sequence = func.pg_get_serial_sequence(f'"{kind.TABLE.name}"', "id")
+    return max(greatest, int(await connection.scalar(select(func.nextval(sequence))) or 0))
