@@ -43,6 +43,8 @@ EDGE = {
     "health.round",
     "health.service",
     "stats.add",
+    "web.application",
+    "web.serving",
     "cli",
 }
 """Rooms, and in rooms that are pure otherwise single modules."""

@@ -10,8 +10,9 @@ from redirector.settings.registry import Registry, RegistryAtTop
 from redirector.settings.scanning import Scanning
 from redirector.settings.serving import Config
 from redirector.settings.statistics import Statistics
+from redirector.settings.web import Web
 
-JOBS: tuple[type, ...] = (Config, Network, Telling, Masters, Scanning, Crawl, Statistics, Registry, RegistryAtTop)
+JOBS: tuple[type, ...] = (Config, Network, Telling, Masters, Scanning, Crawl, Statistics, Registry, RegistryAtTop, Web)
 
 
 def section_of(job: type) -> str:

@@ -1,0 +1,38 @@
+"""`redirector registry serve`: the API and the pages."""
+
+from __future__ import annotations
+
+import argparse
+
+from redirector.cli.options import add_options, flags_of
+from redirector.cli.output import Exit, say
+from redirector.cli.registering.common import Commands, add_command, desk_of, guarded
+from redirector.locate.proxies import trusted_proxies_of
+from redirector.registry.edit.change import House
+from redirector.registry.secrets import KeyFileError, read_key_file
+from redirector.settings.file import load_job
+from redirector.settings.web import Web
+
+
+def add_commands(commands: Commands) -> None:
+    """`serve`."""
+    parser = add_command(
+        commands, "serve", "forms, API and pages: a process and listener of its own", _serve, links=True
+    )
+    add_options(parser, Web)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    desk = desk_of(arguments)
+    flags = flags_of(arguments)
+    settings = load_job(Web, flags)
+    try:
+        cipher = read_key_file(desk.key_file)
+    except KeyFileError as error:
+        say(f"{error}; `redirector registry init` makes it")
+        return Exit.WRONG_USAGE
+    house = House(cipher=cipher, allow_ftp=desk.registry.allow_ftp)
+    from redirector.web.serving import serve
+
+    trusted = trusted_proxies_of(settings.trusted_proxies)
+    return guarded(serve(desk.database, house, settings.web, trusted, desk.network.url or "", settings.api_limit))

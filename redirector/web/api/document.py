@@ -1,0 +1,114 @@
+"""The OpenAPI 3.1 document, made from the routes and the models that read their bodies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from redirector import __version__
+from redirector.registry.nouns import Noun
+from redirector.web.api.call import MAX_PAGE, PAGE, Route
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_REFERENCES = "#/components/schemas/{model}"
+
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "text"],
+                "properties": {"field": {"type": "string"}, "text": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
+    """The document; *server*: what the paths stand below."""
+    routes = list(routes)
+    models = sorted({route.body for route in routes if route.body is not None}, key=lambda model: model.__name__)
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCES)
+    schemas = {**definitions.get("$defs", {}), "Problem": _PROBLEM}
+    for model in models:
+        changed = dict(schemas[model.__name__])
+        changed.pop("required", None)
+        schemas[f"{model.__name__}Change"] = changed
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "redirector's registry",
+            "version": __version__,
+            "description": "Sites, hosts and what makes a list. Times are RFC 3339 in UTC.",
+        },
+        "servers": [{"url": server}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}{re.sub(r'[^a-zA-Z]+', '_', route.path)}".rstrip("_"),
+        "summary": route.text,
+        "tags": [route.tag],
+        "responses": _responses(route),
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if name != "name" else "string"}}
+        for name in _PARAMETER.findall(route.path)
+    ]
+    if route.paged:
+        number = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}
+        parameters.append({"name": "limit", "in": "query", "schema": number})
+        parameters.append({"name": "after", "in": "query", "schema": {"type": "integer", "minimum": 0, "default": 0}})
+    if route.change:
+        parameters.append({"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}})
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _reference(route.body, route.change)}}},
+        }
+    operation["security"] = [{}, {"token": []}] if route.public else [{"token": []}]
+    return operation
+
+
+def _reference(model: type[Noun], change: bool) -> str:
+    return _REFERENCES.format(model=model.__name__ + ("Change" if change else ""))
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    refused = {
+        "description": "refused, with what would be right",
+        "content": {"application/problem+json": {"schema": {"$ref": _REFERENCES.format(model="Problem")}}},
+    }
+    if route.status == 204:
+        return {"204": {"description": "gone"}, "default": refused}
+    answer: dict[str, Any] = {"description": route.text, "content": {"application/json": {"schema": {}}}}
+    if route.paged:
+        page = {
+            "type": "object",
+            "required": ["items", "next"],
+            "properties": {"items": {"type": "array"}, "next": {"type": ["integer", "null"]}},
+        }
+        answer["content"]["application/json"]["schema"] = page
+    return {str(route.status): answer, "default": refused}

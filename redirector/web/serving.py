@@ -1,0 +1,58 @@
+"""The process of `registry serve`: the store, the listener, and a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+
+from aiohttp import web
+
+from redirector.locate.proxies import TrustedProxies
+from redirector.registry.edit.change import House
+from redirector.settings.option import Address
+from redirector.store.opening import open_store
+from redirector.web.application import Site, make_application
+from redirector.web.limits import Limits
+
+_log = logging.getLogger("redirector.web")
+
+SHUTDOWN_S = 10.0
+"""How long what is under way may take when the process is told to end."""
+
+
+async def serve(
+    database: str, house: House, address: Address, trusted: TrustedProxies, url: str, per_minute: int
+) -> int:
+    """Answer until SIGTERM or SIGINT. Raises StoreError, OSError."""
+    logging.basicConfig(stream=sys.stderr, format="redirector: %(levelname)s: %(message)s", level=logging.INFO)
+    async with await open_store(database) as store:
+        site = Site(store, house, trusted, Limits(per_minute / 60, per_minute), url)
+        runner = web.AppRunner(make_application(site), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        try:
+            name = await _listen(runner, address)
+            ended = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            print(f"redirector: registry ready on {name}", file=sys.stderr, flush=True)
+            await ended.wait()
+        finally:
+            await runner.cleanup()
+    return 0
+
+
+async def _listen(runner: web.AppRunner, address: Address) -> str:
+    """Begin to listen, and return what a client would be given."""
+    if address.path is not None:
+        await web.UnixSite(runner, address.path).start()
+        return f"unix:{address.path}"
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    opened = socket.socket(family)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind((address.host, address.port))
+    await web.SockSite(runner, opened).start()
+    host, port = opened.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
