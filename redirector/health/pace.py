@@ -24,6 +24,10 @@ where requests arrive up to a quarter of a second closer together than they were
 
 REQUESTS_PER_DAY = 5000
 LISTINGS_PER_DAY = 1
+
+REMEMBERED = 10_000
+"""Addresses that are kept before those of yesterday are looked for; a network has some two thousand."""
+
 _HOUR_S = 3600
 _DAY_HOURS = 24
 
@@ -144,6 +148,11 @@ class _Address:
     rsync: asyncio.Lock = field(default_factory=asyncio.Lock)
     busy_until: float = 0.0
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is open, and nobody waits."""
+        return len(self.free) == CONNECTIONS and not any(lease.kept for lease in self.free) and not self.rsync.locked()
+
 
 class Pace:
     """Everybody who asks anything of a mirror goes through here, once for each request.
@@ -166,6 +175,7 @@ class Pace:
         self._monotonic = monotonic
         self._heeds_busy = heeds_busy
         self._addresses: dict[str, _Address] = {}
+        self._forgotten_at = REMEMBERED
         for address, before in (spent or {}).items():
             ledger = Ledger(dict(before.hours), deque(sorted(before.listings)))
             self._addresses[address] = _Address(ledger=ledger)
@@ -255,7 +265,18 @@ class Pace:
                 await lease.take("")
 
     def _state(self, address: str) -> _Address:
+        if address not in self._addresses and len(self._addresses) >= self._forgotten_at:
+            self._forget()
         return self._addresses.setdefault(address, _Address())
+
+    def _forget(self) -> None:
+        """Drops addresses that nothing was asked of for a day: a name may have others at every look."""
+        now = self._now()
+        for address, state in list(self._addresses.items()):
+            state.ledger.forget(now)
+            if not state.ledger.hours and state.idle and state.busy_until <= now:
+                del self._addresses[address]
+        self._forgotten_at = max(REMEMBERED, 2 * len(self._addresses))
 
     def _refuse_busy(self, state: _Address) -> None:
         if self._heeds_busy and state.busy_until > self._now():

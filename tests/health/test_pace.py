@@ -176,6 +176,24 @@ async def test_a_kept_connection_goes_to_its_purpose_and_is_closed_for_another(c
     assert sorted(log) == ["a", "b"]
 
 
+async def test_addresses_of_yesterday_are_forgotten_and_those_of_today_are_not(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redirector.health.pace.REMEMBERED", 3)
+    pace = Pace(now=clock, monotonic=clock)
+    for number in range(3):
+        async with pace.request(f"127.0.0.{number}", ""):
+            pass
+    clock.at += 26 * 3600
+    async with pace.request("127.0.1.1", ""):
+        pass
+    assert pace.spent().keys() == {"127.0.1.1"}
+    for number in range(9):
+        async with pace.request(f"127.0.2.{number}", ""):
+            pass
+    assert len(pace.spent()) == 10
+
+
 async def test_one_rsync_at_a_time() -> None:
     pace = Pace(now=time.time, monotonic=time.monotonic)
     inside = most = 0
