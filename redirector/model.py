@@ -32,8 +32,14 @@ class Dialect(Enum):
 
 
 class Choice(Enum):
-    """The rule by which hosts are chosen once those on the client's network are known."""
+    """The rule by which hosts are chosen once those on the client's network are known.
 
+    NEARNESS  drawn by a weight that falls with distance, balanced so that nobody carries too much
+    DISTANCE  AlmaLinux's: near ones of the client's country, its others, the world
+    TIERS     MirrorManager's: country, continent, the world
+    """
+
+    NEARNESS = "nearness"
     DISTANCE = "distance"
     TIERS = "tiers"
 
@@ -283,7 +289,7 @@ class Catalog:
     """Everything a source said.
 
     dialect           the family of files it was read from
-    choice            the rule of choosing that goes with it
+    choice            the rule of choosing that goes with it, unless another is asked for
     dated             the files themselves say when they were made, so that older data can be told from newer
     built             when the data was made, epoch seconds (a snapshot: `Time`; a tree: newest file's mtime)
     directories       name without outer slashes -> how it is carried
@@ -297,7 +303,7 @@ class Catalog:
                       `/isolist/9/x86_64` are answered by it, `repo=` is read with it; None: by `repositories`
     files             what the master tree holds; None: not known
     categories        () when the source does not say
-    list_length       by distance: how many hosts a list holds
+    list_length       by nearness and distance: how many hosts a list holds
     near_km           by distance: what counts as near
     health            the health file that the source itself names
     health_checked    when the mirrors were checked whose health is in `hosts` and `host_sets`, epoch seconds

@@ -5,11 +5,14 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #define SLOTS 1024
 #define SEAM_MARK '\0'
 #define PREFERENCE_MARK '\1'
+#define MOST_DRAWN 64
 
 /*
  * What is being joined. The room is kept from call to call and copied when its size is known: bytes that are made too
@@ -112,11 +115,18 @@ typedef struct {
     PyObject *heads, *alone;
 } Span;
 
+/* What a key is made of, see `KEY` in `draws.py`. */
+typedef struct {
+    uint64_t name;
+    double scale;
+} Key;
+
 static int
 read_span(Span *span, PyObject *item, Py_ssize_t length)
 {
     if (!PyTuple_CheckExact(item) || PyTuple_GET_SIZE(item) != 4 || !PyLong_CheckExact(PyTuple_GET_ITEM(item, 0))
-        || !PyLong_CheckExact(PyTuple_GET_ITEM(item, 1)) || !PyUnicode_CheckExact(PyTuple_GET_ITEM(item, 2))) {
+        || !PyLong_CheckExact(PyTuple_GET_ITEM(item, 1))
+        || !(PyUnicode_CheckExact(PyTuple_GET_ITEM(item, 2)) || PyBytes_CheckExact(PyTuple_GET_ITEM(item, 2)))) {
         PyErr_SetString(PyExc_TypeError, "a span is (start, stop, heads, alone)");
         return -1;
     }
@@ -124,8 +134,10 @@ read_span(Span *span, PyObject *item, Py_ssize_t length)
     span->stop = PyLong_AsSsize_t(PyTuple_GET_ITEM(item, 1));
     span->heads = PyTuple_GET_ITEM(item, 2);
     span->alone = PyTuple_GET_ITEM(item, 3);
-    if (span->start < 0 || span->start >= span->stop || span->stop > length
-        || PyUnicode_GET_LENGTH(span->heads) != SLOTS) {
+    Py_ssize_t size = PyBytes_CheckExact(span->heads)
+                          ? PyBytes_GET_SIZE(span->heads) - (span->stop - span->start + 1) * (Py_ssize_t)sizeof(Key)
+                          : PyUnicode_GET_LENGTH(span->heads) - SLOTS;
+    if (span->start < 0 || span->start >= span->stop || span->stop > length || size != 0) {
         PyErr_SetString(PyExc_ValueError, "a span lies outside of its hosts, or has not as many heads as slots");
         return -1;
     }
@@ -175,6 +187,50 @@ move(PyObject **entries, Py_ssize_t from, Py_ssize_t to)
     entries[to] = entry;
 }
 
+/* Move the hosts with the smallest keys to the span's start, in order. Returns where the first of them stood. */
+static Py_ssize_t
+move_by_keys(PyObject **entries, const Span *span, unsigned long long seed)
+{
+    const char *records = PyBytes_AS_STRING(span->heads);
+    Key key;
+    memcpy(&key, records, sizeof(key));
+    Py_ssize_t count = span->stop - span->start, kept = 0, at[MOST_DRAWN];
+    Py_ssize_t drawn = key.name < MOST_DRAWN ? (Py_ssize_t)key.name : MOST_DRAWN;
+    drawn = drawn < 1 ? 1 : drawn < count ? drawn : count;
+    double prices[MOST_DRAWN];
+    for (Py_ssize_t n = 0; n < count; n++) {
+        memcpy(&key, records + (n + 1) * (Py_ssize_t)sizeof(key), sizeof(key));
+        uint64_t mixed = key.name ^ seed;
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9ULL;
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EBULL;
+        double chance = ((double)(mixed >> 11) + 0.5) * 0x1p-53;
+        /* Never more than -log(chance): most hosts need no logarithm to be known to come too late. */
+        if (kept == drawn && (1.0 - chance) * key.scale * 0.999999 >= prices[kept - 1]) {
+            continue;
+        }
+        double price = -log(chance) * key.scale;
+        if (kept == drawn && price >= prices[kept - 1]) {
+            continue;
+        }
+        Py_ssize_t place = kept < drawn ? kept++ : kept - 1;
+        for (; place > 0 && prices[place - 1] > price; place--) {
+            prices[place] = prices[place - 1];
+            at[place] = at[place - 1];
+        }
+        prices[place] = price;
+        at[place] = n;
+    }
+    /* From the last to the first: each is taken out of those that still stand before it, and put before all others. */
+    for (Py_ssize_t n = kept - 1; n >= 0; n--) {
+        Py_ssize_t before = 0;
+        for (Py_ssize_t later = n + 1; later < kept; later++) {
+            before += at[later] > at[n];
+        }
+        move(entries, span->start + at[n] + before, span->start);
+    }
+    return span->start + at[0];
+}
+
 /* Move the heads of all spans to their starts. Returns where the list's first host stood; -1: an error is set. */
 static Py_ssize_t
 move_heads(PyObject **entries, PyObject *hosts, PyObject *spans, unsigned long long seed)
@@ -184,6 +240,11 @@ move_heads(PyObject **entries, PyObject *hosts, PyObject *spans, unsigned long l
         Span span;
         if (read_span(&span, PyTuple_GET_ITEM(spans, n), PyUnicode_GET_LENGTH(hosts)) < 0) {
             return -1;
+        }
+        if (PyBytes_CheckExact(span.heads)) {
+            Py_ssize_t at = move_by_keys(entries, &span, seed);
+            first = span.start == 0 ? at : first;
+            continue;
         }
         Py_ssize_t at = find_head(hosts, &span, seed);
         if (at < 0) {

@@ -214,7 +214,9 @@ def verdicts_of(
     ]
     in_list = {each.host for each in listed}
     for group in ranking.groups:
-        found += [verdict(host, group.tier.value, None, TOO_LONG, ()) for host in group.hosts if host not in in_list]
+        found += [
+            verdict(host, group.tier_of(host).value, None, TOO_LONG, ()) for host in group.hosts if host not in in_list
+        ]
     left_out: Mapping[HostId, str] = {host: reason.value for host, reason in ranking.dropped.items()}
     found += [verdict(host, "", None, _with_facts(snapshot, host, why), ()) for host, why in left_out.items()]
     return tuple(found)

@@ -113,14 +113,14 @@ class Reader:
             lineup = self.orders.line_up(listing.host_set, form, seat.audience, seat.family)
             entries, first = lineup.read(seat.seed)
             if entries:  # nothing where only odd URLs are left
-                return Reading(entries, first, lineup.tier, lineup.comment)
+                return Reading(entries, first, lineup.tier_of(first), lineup.comment)
         ranking, shown = self.rank(listing, seat, form)
         check_demands(seat.wishes, ranking.relaxed)
         order = self.orders.of(ranking)
         entries = write_entries(self.snapshot, self.snapshot.host_sets[listing.host_set], shown, form)
         lineup = Lineup(order, Sheet(entries))
         entries, first = lineup.read(seat.seed)
-        return Reading(entries, first, lineup.tier, lineup.comment, order.relaxed)
+        return Reading(entries, first, lineup.tier_of(first), lineup.comment, order.relaxed)
 
     def rank(self, listing: Listing, seat: Seat, form: Form) -> tuple[Ranking, dict[HostId, tuple[str, ...]]]:
         """The ranking for a seat, and the base URLs that the hosts in it show in *form*."""

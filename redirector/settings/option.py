@@ -226,6 +226,11 @@ def whole(least: int, most: int) -> Callable[[Given], int]:
 
 def seconds(least: float, most: float) -> Callable[[Given], float]:
     """A parser of durations from *least* to *most* seconds; fractions are fine."""
+    return number(least, most, " of seconds")
+
+
+def number(least: float, most: float, of_what: str = "") -> Callable[[Given], float]:
+    """A parser of numbers from *least* to *most*; fractions are fine. *of_what*: for the message."""
 
     def parse(given: Given) -> float:
         try:
@@ -234,7 +239,7 @@ def seconds(least: float, most: float) -> Callable[[Given], float]:
             value = math.nan
         if least <= value <= most:
             return value
-        raise given.wrong(f"a number of seconds from {least:g} to {most:,g} is needed")
+        raise given.wrong(f"a number{of_what} from {least:g} to {most:,g} is needed")
 
     return parse
 

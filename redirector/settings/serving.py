@@ -13,6 +13,7 @@ from redirector.settings.cpus import usable_cpus
 from redirector.settings.option import (
     Address,
     Option,
+    number,
     one_of,
     option_field,
     options_of,
@@ -117,6 +118,39 @@ class Config:
             or_none(one_of("mirrormanager")),
             "mirrormanager: answers as mirrorlist-server 3.1 gives them; a MirrorManager source is needed",
             reason="its known defects are not repeated unless asked for",
+        ),
+    )
+    choice: str | None = option_field(
+        None,
+        Option(
+            "--choice",
+            "NAME",
+            or_none(one_of("nearness", "distance", "tiers")),
+            "the rule of choosing, behind networks and AS: nearness (a weight, balanced), distance (AlmaLinux's) or "
+            "tiers (MirrorManager's)",
+            shown="`nearness` for trees, and for snapshots that carry places; else, and with `compatibility`, `tiers`",
+        ),
+    )
+    share_limit: float = option_field(
+        5.0,
+        Option(
+            "--share-limit",
+            "X",
+            number(0.01, 1_000_000),
+            "with `nearness`: no host is first more often than X times its share of the bandwidth (unknown: the median "
+            "of the known), where others can take over",
+            unit="times",
+            reason="less sends clients farther for little",
+        ),
+    )
+    clients: str | None = option_field(
+        None,
+        Option(
+            "--clients",
+            "FILE",
+            or_none(parse_path),
+            "CSV of `CC,WEIGHT`: where clients come from, for balancing and `diff`",
+            shown="the address space of each country",
         ),
     )
     order_window_s: int = option_field(

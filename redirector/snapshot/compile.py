@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
+from redirector.locate.crowd import Crowd, gazetteer_crowd
 from redirector.locate.geoip import GeoDatabase
 from redirector.locate.networks import AsnTable, netblocks_of
+from redirector.locate.places import place_of_country
 from redirector.locate.ranges import RangeTable, merge, table_of, table_of_networks
 from redirector.locate.vectors import vector_of
-from redirector.model import Catalog, Host, HostId, HostSet, HostSetId, Place, Problem
+from redirector.model import Catalog, Choice, Host, HostId, HostSet, HostSetId, Place, Problem
 from redirector.snapshot.audiences import Audiences
+from redirector.snapshot.balance import HostColumns, work_out
 from redirector.snapshot.draws import draws_of
 from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Counts, Snapshot
@@ -26,7 +29,10 @@ _SCHEME_RANK = {"https": 0, "http": 1, "ftp": 2}
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What a snapshot is compiled with besides its catalog; None where there is no file."""
+    """What a snapshot is compiled with besides its catalog; None where there is no file.
+
+    clients  country -> how many clients are there, in proportion; empty: as many as it has addresses
+    """
 
     geo: GeoDatabase | None
     asns: AsnTable | None
@@ -34,6 +40,7 @@ class Tables:
     databases: Mapping[str, int]
     geo_path: str = ""
     asn_path: str = ""
+    clients: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Limits:
     order_window_s: int
     pool_bytes: int
     newest_s: float = 0.0
+    share_limit: float = 5.0
 
 
 def compile_snapshot(
@@ -63,6 +71,11 @@ def compile_snapshot(
     everybody = _everybody(hosts)
     families_known = any(host.ipv4 is not None or host.ipv6 is not None for host in hosts)
     private = sum(host.private for host in hosts)
+    vectors = _vectors(hosts, policy.choice is Choice.NEARNESS)
+    balance = None
+    if policy.choice is Choice.NEARNESS:
+        crowd = gazetteer_crowd(clients_by_country(audiences, tables.clients))
+        balance = work_out(crowd, host_columns(catalog.host_sets, hosts, vectors, crowd), limits.share_limit)
     return Snapshot(
         policy=policy,
         path=catalog.path,
@@ -96,7 +109,8 @@ def compile_snapshot(
         order_window_s=limits.order_window_s,
         pool_bytes=limits.pool_bytes,
         draws=draws_of([host.name for host in hosts]),
-        vectors=_vectors(hosts),
+        vectors=vectors,
+        balance=balance,
         url_names=_url_names(catalog),
         geo_path=tables.geo_path,
         asns=tables.asns,
@@ -275,9 +289,55 @@ def _by_continent(continents: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return {continent: tuple(countries) for continent, countries in members.items()}
 
 
-def _vectors(hosts: Sequence[Host]) -> NDArray[np.float64]:
+def _vectors(hosts: Sequence[Host], by_country: bool) -> NDArray[np.float64]:
+    """Where hosts are; *by_country*: those that do not say are in the largest city of their country."""
     nowhere = np.full(3, np.nan)
-    return np.array([vector_of(host.place) if host.place else nowhere for host in hosts]).reshape(len(hosts), 3)
+
+    def vector(host: Host) -> NDArray[np.float64]:
+        place = host.place or (place_of_country(host.country) if by_country and host.country else None)
+        return vector_of(place) if place else nowhere
+
+    return np.array([vector(host) for host in hosts]).reshape(len(hosts), 3)
+
+
+def clients_by_country(audiences: Audiences, counted: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """How many clients each country has: as *counted*, else by its addresses. (): nobody knows."""
+    if counted:
+        return tuple(sorted(counted.items()))
+    found: dict[str, float] = {}
+    for audience, size in audiences.sizes().items():
+        country = audiences.country(audience)
+        if country is not None:
+            found[country] = found.get(country, 0.0) + size
+    return tuple(sorted(found.items()))
+
+
+def host_columns(
+    host_sets: Sequence[HostSet], hosts: Sequence[Host], vectors: NDArray[np.float64], crowd: Crowd
+) -> HostColumns:
+    """The hosts of a snapshot as `balance` wants them: open are those that carry something, and are well while any is.
+
+    A bandwidth of 1 is what a source says that knows none.
+    """
+    public = {host for carriers in host_sets for host in carriers.public}
+    can = np.array([n in public and host.for_strangers and not host.origin for n, host in enumerate(hosts)], np.bool_)
+    well = can & np.array([host.up for host in hosts], np.bool_)
+    number = {country: n for n, country in enumerate(crowd.countries)}
+    mbit = np.array([host.bandwidth_mbit for host in hosts], np.float64)
+    known = mbit[mbit > 1]
+    barred: dict[int, list[int]] = {}
+    for n, host in enumerate(hosts):
+        if host.allowed or host.excluded:
+            for country, position in number.items():
+                if country in host.excluded or (host.allowed and country not in host.allowed):
+                    barred.setdefault(position, []).append(n)
+    return HostColumns(
+        open=well if well.any() else can,
+        vectors=vectors,
+        country=np.array([number.get(host.country or "", -1) for host in hosts], np.intp),
+        bandwidth=np.where(mbit > 1, mbit, np.median(known) if len(known) else 1.0),
+        barred={position: np.array(members) for position, members in barred.items()},
+    )
 
 
 def _url_names(catalog: Catalog) -> dict[str, frozenset[HostId]]:

@@ -34,7 +34,7 @@ def draws_of(names: Sequence[str]) -> NDArray[np.float32]:
     return (-np.log((words + 0.5) / 2.0**32)).astype(np.float32)
 
 
-def heads_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int]) -> NDArray[np.uint16]:
+def heads_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[float]) -> NDArray[np.uint16]:
     """Which of *members* (rows of *draws*) comes first, for each slot; the values are positions in *members*.
 
     Each member has room for its exact share of the slots (largest remainder). Every slot goes to the member with the
@@ -65,14 +65,32 @@ def heads_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequen
     return owner
 
 
-def tail_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int]) -> list[int]:
+def tail_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[float]) -> list[int]:
     """The order of all *members* behind their head, as positions in *members*."""
     keys = draws[list(members), SLOTS] / np.asarray(weights, dtype=np.float32)
     order: list[int] = np.argsort(keys, kind="stable").tolist()
     return order
 
 
-def lone_head_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[int], seed: int) -> int:
+KEY = np.dtype([("name", np.uint64), ("scale", np.float64)])
+"""What a key is made of besides the client's seed: 64 bits of the host's name, and one over its weight."""
+
+
+def keys_of(
+    draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[float], drawn: int
+) -> NDArray[np.void]:
+    """What the keys of *members* are made of, one row a host, behind a row that says how many are *drawn*.
+
+    cost  5 µs for 40 members
+    """
+    keys = np.zeros(len(members) + 1, KEY)
+    keys["name"][0] = drawn
+    keys["name"][1:] = draws[list(members), :2].view(np.uint64)[:, 0]
+    keys["scale"][1:] = 1.0 / np.maximum(weights, 1e-300)
+    return keys
+
+
+def lone_head_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[float], seed: int) -> int:
     """Which of *members*, as a position, comes first for the 64 bits of *seed*, drawn by weight without a table.
 
     Exact over many seeds, and as stable as a table when hosts come and go.

@@ -14,12 +14,13 @@ from redirector.files import explain_failure
 from redirector.locate.continents import gazetteer_continents, load_continents
 from redirector.locate.geoip import load_geoip
 from redirector.locate.networks import AsnTable, load_asns
-from redirector.model import Catalog, Host, Problem, Severity
+from redirector.model import Catalog, Choice, Host, Problem, Severity
 from redirector.settings.serving import Config
 from redirector.snapshot.check import check_catalog
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
+from redirector.sources.clients import NO_CLIENTS, load_clients
 from redirector.sources.health import heed_health
 from redirector.sources.inputs import NO_FILES, GoodFiles
 from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
@@ -59,6 +60,9 @@ def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> 
     if config.compatibility and os.path.isdir(config.source):
         way_out = "needs a MirrorManager snapshot as its source, and this is a tree of mirror files"
         raise ConfigError(config.source, "compatibility", config.compatibility, way_out)
+    if config.compatibility and config.choice not in (None, Choice.TIERS.value):
+        way_out = "cannot be had with compatibility, which chooses by tiers as today's server does"
+        raise ConfigError("options", "choice", config.choice, way_out)
     problems: list[Problem] = []
 
     def attempt(load: Callable[[str], T], path: str) -> T | None:
@@ -75,14 +79,15 @@ def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> 
     geo = attempt(load_geoip, config.geoip) if config.geoip else None
     asns = attempt(load_asns, config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()
+    clients = attempt(load_clients, config.clients) if config.clients else NO_CLIENTS
     if catalog is not None and asns is not None:
         catalog = replace(catalog, hosts=tuple(_with_own_asn(host, asns) for host in catalog.hosts))
-    for loaded in (catalog, geo, asns, continents):
+    for loaded in (catalog, geo, asns, continents, clients):
         problems.extend(loaded.problems if loaded is not None else ())
     if catalog is not None:
         problems.extend(_missing_inputs(config, catalog))
         problems.extend(check_catalog(catalog, config.trusted_proxies))
-    if catalog is None or continents is None or any(problem.fatal for problem in problems):
+    if catalog is None or continents is None or clients is None or any(problem.fatal for problem in problems):
         raise SnapshotError(problems)
     databases = {}
     for path, built in ((config.geoip, geo and geo.build_epoch), (config.asn, asns and asns.build_epoch)):
@@ -90,9 +95,15 @@ def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> 
             databases[Path(path).name] = built
     return compile_snapshot(
         catalog,
-        Tables(geo, asns, continents.continents, databases, config.geoip or "", config.asn or ""),
-        policy_of(catalog.choice, config.compatibility),
-        Limits(config.minimum, config.order_window_s, config.lineup_pool_mb * 1_000_000, config.newest_s),
+        Tables(geo, asns, continents.continents, databases, config.geoip or "", config.asn or "", clients.weights),
+        policy_of(Choice(config.choice) if config.choice else catalog.choice, config.compatibility),
+        Limits(
+            config.minimum,
+            config.order_window_s,
+            config.lineup_pool_mb * 1_000_000,
+            config.newest_s,
+            config.share_limit,
+        ),
         now,
         problems,
     )

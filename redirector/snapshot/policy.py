@@ -11,7 +11,7 @@ from redirector.model import Choice
 class Policy:
     """How to choose and how to speak. The defaults are ours; `COMPATIBLE` is `mirrorlist-server` 3.1's.
 
-    by_distance         AlmaLinux's distance rule instead of MirrorManager's tiers
+    choice              the rule of choosing
     decode              percent escapes of the target are decoded, and extra parameters (`format=`, ...) are known
     https_first         the URL of a host is its https one, if there is one; else the first listed
     allowed_everywhere  `allowed` countries hold for the client's country and continent too
@@ -25,7 +25,7 @@ class Policy:
     unreadable_status   the client's address cannot be read
     """
 
-    by_distance: bool = False
+    choice: Choice = Choice.TIERS
     decode: bool = True
     https_first: bool = True
     allowed_everywhere: bool = True
@@ -37,6 +37,11 @@ class Policy:
     incomplete_status: int = 400
     dangling_status: int = 404
     unreadable_status: int = 400
+
+    @property
+    def by_distance(self) -> bool:
+        """Where hosts and clients are decides, not their countries alone."""
+        return self.choice is not Choice.TIERS
 
 
 COMPATIBLE = Policy(
@@ -58,4 +63,4 @@ def policy_of(choice: Choice, compatibility: str | None) -> Policy:
     """The policy for a rule of choosing; *compatibility* is the option's value, checked before."""
     if compatibility == "mirrormanager":
         return COMPATIBLE
-    return Policy(by_distance=choice is Choice.DISTANCE)
+    return Policy(choice)

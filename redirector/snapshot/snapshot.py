@@ -21,6 +21,7 @@ from redirector.model import (
     Releases,
 )
 from redirector.snapshot.audiences import Audiences
+from redirector.snapshot.balance import Balance
 from redirector.snapshot.policy import Policy
 
 
@@ -59,6 +60,7 @@ class Snapshot:
     origin          the host of `primary_url`
     draws           variates of the hosts, see `draws`
     vectors         unit vector of each host's place, one row a host; nan without a place
+    balance         what nearness weighs hosts by besides; None with the other rules
     url_names       host names of URLs -> hosts, for `exclude_host`
     geo_path        the file that says where clients are; "" without one
     asns, asn_path  the AS table as loaded, and its file; `explain` names them
@@ -103,6 +105,7 @@ class Snapshot:
     pool_bytes: int
     draws: NDArray[np.float32]
     vectors: NDArray[np.float64]
+    balance: Balance | None
     url_names: Mapping[str, frozenset[HostId]]
     geo_path: str
     asns: AsnTable | None

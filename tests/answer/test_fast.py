@@ -18,12 +18,15 @@ from redirector.answer.choose import draw as drawing
 from redirector.answer.choose.draw import draw, draw_plainly
 from redirector.answer.show import frames
 from redirector.answer.show.join import MARK, PREFERENCE, join, join_plainly
-from redirector.snapshot.draws import SLOTS
+from redirector.snapshot.draws import SLOTS, draws_of, keys_of
 from tests.rig import mirror, rig
 
 IS_BUILT = draw is not draw_plainly and join is not join_plainly
 
 needs_c = pytest.mark.skipif(not IS_BUILT and not os.environ.get("CI"), reason="there was no compiler")
+
+
+DRAWS = draws_of([f"m{n}" for n in range(901)])
 
 
 class Last:
@@ -71,7 +74,11 @@ def lists_of(draw_one: st.DrawFn) -> tuple[tuple[int, ...], str, tuple[drawing.S
     spans = []
     for start, stop in pairwise(cuts):
         strangers = "".join(map(chr, range(1_000, 1_000 + draw_one(st.sampled_from([0, 1, 30, 3_000])))))
-        spans.append((start, stop, heads_of(strangers + hosts[start:stop]), Last()))
+        table: str | bytes = heads_of(strangers + hosts[start:stop])
+        if draw_one(st.booleans()):
+            weights = draw_one(st.lists(st.floats(1e-9, 1e9), min_size=stop - start, max_size=stop - start))
+            table = keys_of(DRAWS, numbers[start:stop], weights, draw_one(st.integers(1, 12))).tobytes()
+        spans.append((start, stop, table, Last()))
     return tuple(range(len(hosts))), hosts, tuple(spans), draw_one(st.integers(0, 2**64 - 1))
 
 
@@ -104,6 +111,7 @@ def test_whoever_is_not_in_the_table_is_drawn_alone(function: Callable[..., Any]
 @pytest.mark.parametrize(
     "asked",
     [
+        (("A",), "a", ((0, 1, b"x" * 31, Last()),), 1),
         (),
         (("A",), "a", ()),
         (["A"], "a", (), 1),

@@ -1,4 +1,4 @@
-"""The real tree of 530 mirrors: right lists for a client in Germany, on a private network, in a monopoly network."""
+"""The real tree of 530 mirrors, by distance: right lists for clients in Germany, on private and monopoly networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TREE = "/mirrorlist/9/baseos"
 
 @pytest.fixture(scope="module")
 def real(real_tree: Path) -> Rig:
-    config = Config(source=str(real_tree), geoip=str(COUNTRIES), asn=str(ASNS))
+    config = Config(source=str(real_tree), geoip=str(COUNTRIES), asn=str(ASNS), choice="distance")
     return Rig(Responder(load_snapshot(config, NOW)))
 
 

@@ -10,6 +10,8 @@ same, takes 3.
 
 from __future__ import annotations
 
+import math
+from struct import Struct
 from typing import Protocol, TypeVar
 
 from redirector.model import HostId
@@ -25,8 +27,11 @@ class Alone(Protocol):
         """Who of those *present* comes first."""
 
 
-Span = tuple[int, int, str, Alone]
-"""Where its hosts stand, from and to; a host for each slot; who is asked when no try finds a host that is there."""
+Span = tuple[int, int, str | bytes, Alone]
+"""Where its hosts stand, from and to; a host for each slot; who is asked when no try finds a host that is there.
+
+In place of the slots, what the keys of its hosts are made of (`keys_of`), as bytes: then each client has a key for each
+of them, and those with the smallest ones are moved to the front in order."""
 
 _TRIES = (0, 10, 20, 30, 40, 5, 15, 25, 35, 45)
 """Where the ten bits begin that pick a slot, one try after the other."""
@@ -38,6 +43,12 @@ _MIXER = 0x9E3779B97F4A7C15
 """Makes other 64 bits of a seed, for a second round of tries."""
 
 _MASK = 2**64 - 1
+
+_RECORD = Struct("=Qd")
+"""See `redirector.snapshot.draws.KEY`."""
+
+_MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+"""As `redirector.snapshot.draws` mixes a host's bits with a seed."""
 
 
 def draw_plainly(
@@ -52,6 +63,14 @@ def draw_plainly(
     first = hosts[:1]
     for span in spans:
         start = span[0]
+        if isinstance(span[2], bytes):
+            chosen = _draw_by_keys(span[2], seed)
+            moved = [entries[start + n] for n in chosen]
+            left = [entry for n, entry in enumerate(entries[start : span[1]]) if n not in chosen]
+            entries[start : span[1]] = moved + left
+            if start == 0:
+                first = hosts[chosen[0]]
+            continue
         at = _find_head(hosts, span, seed)
         entries.insert(start, entries.pop(at))
         if start == 0:
@@ -64,9 +83,22 @@ def draw_plainly(
     return entries, HostId(ord(first)) if first else None
 
 
+def _draw_by_keys(keys: bytes, seed: int) -> list[int]:
+    """Which hosts come first, by what their keys are made of."""
+    (drawn, _), *records = _RECORD.iter_unpack(keys)
+    found = []
+    for n, (name, scale) in enumerate(records):
+        mixed = name ^ seed
+        for shift, factor in _MIXERS:
+            mixed = (mixed ^ mixed >> shift) * factor & _MASK
+        found.append((-math.log(((mixed >> 11) + 0.5) * 2.0**-53) * scale, n))
+    return [n for _, n in sorted(found)[:drawn]]
+
+
 def _find_slot(hosts: str, span: Span, bits: int) -> int:
     """Where the host of a slot stands; -1: nowhere."""
     start, stop, heads, _ = span
+    assert isinstance(heads, str)
     return hosts.find(heads[bits % SLOTS], start, stop)
 
 

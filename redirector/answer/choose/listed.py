@@ -44,7 +44,7 @@ def list_hosts(
 
     order  what was drawn for *ranking*
     """
-    tiers = {host: group.tier for group in ranking.groups for host in group.hosts}
+    tiers = {host: group.tier_of(host) for group in ranking.groups for host in group.hosts}
     sheet = Sheet([(HostId(n),) if n in shown else None for n in range(len(snapshot.hosts))])
     hosts, _ = Lineup(order, sheet).read(seed)
 

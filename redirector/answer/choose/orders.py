@@ -14,7 +14,8 @@ from itertools import islice
 from redirector.answer.answer import Form, Tier
 from redirector.answer.ask.wishes import NO_WISHES
 from redirector.answer.choose.groups import Group
-from redirector.answer.choose.lineup import LINE_BYTES, Heads, Line, Lineup, Order
+from redirector.answer.choose.lineup import LINE_BYTES, AnyLine, Heads, KeyedLine, Line, Lineup, Order
+from redirector.answer.choose.near import field_of
 from redirector.answer.choose.nearest import Field
 from redirector.answer.choose.pool import Pool
 from redirector.answer.choose.rank import (
@@ -44,8 +45,8 @@ GLOBAL_WORDS = "country = global "
 class _Places:
     """What all audiences of one country share, for all regular host sets; *reserve*: the rest of the world."""
 
-    lines: tuple[Line, ...]
-    reserve: Line | None
+    lines: tuple[AnyLine, ...]
+    reserve: AnyLine | None
 
 
 class Orders:
@@ -135,7 +136,7 @@ class Orders:
             return audience
         return self._numbers.get((location, override, 0, 0), audience)
 
-    def _near(self, audience: Audience, carriers: HostSet, family: int) -> tuple[list[Line], str]:
+    def _near(self, audience: Audience, carriers: HostSet, family: int) -> tuple[list[AnyLine], str]:
         """The lines of *carriers*, a regular set, on the networks of an audience, and what the comment says of them."""
         carrying = networks_of(audience, carriers.urls)
         if self._snapshot.health_known:
@@ -162,7 +163,7 @@ class Orders:
         snapshot, carriers = self._snapshot, self._snapshot.host_sets[host_set]
         who = snapshot.audiences.audience(audience)
         is_plain = host_set not in self._special
-        if snapshot.policy.by_distance and is_plain and not (who.netblocks or who.asn):
+        if snapshot.policy.by_distance and is_plain and not (who.netblocks or who.asn_hosts):
             return self._around(host_set, who, family)
         return self.of(rank(snapshot, carriers, who, NO_WISHES, family or None))
 
@@ -172,7 +173,7 @@ class Orders:
         field, origin = self._fields.get((host_set, family), (None, None))
         if field is None:
             hosts, origin = strangers_of(snapshot, snapshot.host_sets[host_set], family or None)
-            field = Field(snapshot, hosts)
+            field = field_of(snapshot, hosts)
             self._fields[host_set, family] = field, origin
         length = min(snapshot.list_length, snapshot.counts.hosts)
         groups, comment = field.rank(audience, field.measure(audience), length)
@@ -218,8 +219,10 @@ class Orders:
             lines += (places.reserve,) if places.reserve else ()
         return Order(lines, len(near), comment=comment, has_reserve=has_reserve)
 
-    def _line(self, group: Group) -> Line:
-        """The line of a group, shared by all audiences that have it."""
+    def _line(self, group: Group) -> AnyLine:
+        """The line of a group, shared by all audiences that have it; a keyed one is nobody else's."""
+        if group.is_keyed:
+            return KeyedLine(group, self._snapshot.draws, self._snapshot.list_length)
         return self._lines.find(group) or self._lines.keep(group, Line(group, self._snapshot.draws, self._find_heads))
 
     def _find_heads(self, hosts: tuple[HostId, ...], is_even: bool) -> Heads:

@@ -1,4 +1,4 @@
-"""Which hosts a client gets, in which groups, and why: MirrorManager's tiers, and AlmaLinux's rule of distance.
+"""Which hosts a client gets, in which groups, and why: by tiers, by distance, by nearness.
 
 A `Ranking` says everything but the luck of the draw: hosts in groups, nearest group first, and every other host of the
 set with the reason it was left out. `orders` then draws.
@@ -15,6 +15,7 @@ from math import inf
 from redirector.answer.answer import Tier
 from redirector.answer.ask.wishes import NO_WISHES, Wishes
 from redirector.answer.choose.groups import Group
+from redirector.answer.choose.near import field_of
 from redirector.answer.choose.nearest import Field
 from redirector.locate.places import country_distance_km, neighbours
 from redirector.model import Host, HostId, HostSet
@@ -96,7 +97,7 @@ def kept_hosts(groups: Sequence[Group], kept: Container[HostId]) -> Iterator[Gro
         elif places:
             weights = group.weights and tuple(group.weights[place] for place in places)
             hosts = tuple(group.hosts[place] for place in places)
-            yield Group(group.tier, hosts, weights, group.whole, group.is_even)
+            yield replace(group, hosts=hosts, weights=weights)
 
 
 @dataclass(slots=True)
@@ -431,11 +432,11 @@ def _of_protocol(draft: _Draft) -> tuple[Group, ...]:
     return tuple(kept_hosts(draft.groups, draft.taken))
 
 
-# --- AlmaLinux: the client's network, then by distance --------------------------------------------------------------
+# --- The client's network, then by where hosts are ------------------------------------------------------------------
 
 
 def _by_distance(draft: _Draft) -> Ranking:
-    """`docs/almalinux.md`, section 3."""
+    """The client's network, then what the field says: `docs/almalinux.md`, section 3, or nearness."""
     snapshot, host_set, limit = draft.snapshot, draft.host_set, draft.wishes.limit
     tiers = {host: tier for tier, hosts in reversed(draft.on_network()) for host in hosts}
     monopoly = [host for host in tiers if snapshot.hosts[host].monopoly and snapshot.hosts[host].up]
@@ -455,7 +456,7 @@ def _by_distance(draft: _Draft) -> Ranking:
     if host_set.twins:
         hosts = _without_twins(draft, hosts)
     length = min(max(snapshot.list_length, len(near)), limit or snapshot.counts.hosts)
-    field = Field(snapshot, hosts)
+    field = field_of(snapshot, hosts)
     km = field.measure(draft.audience)
     by_distance, words = field.rank(draft.audience, km, length - len(draft.taken), draft.taken)
     draft.comment.append(words)

@@ -188,7 +188,7 @@ class Lane:
         cells = self._cells  # counted before it is sent: whoever has the answer finds it in the metrics
         cells[request_cell] += 1
         cells[self._country_cells[audience]] += 1
-        cells[self._tier_cells[lineup.tier]] += 1
+        cells[self._tier_cells[lineup.tier_of(first)]] += 1
         if first is not None:
             cells[self._host_cell + first] += 1
         self._write(connection, head, body, shape.last, began, duration_cells)
@@ -199,7 +199,9 @@ class Lane:
         elif log is not None:
             kind = Kind.METALINK if form is Form.METALINK else Kind.MIRRORLIST
             country = self._countries[audience]
-            answer = Answer(200, kind, body, tier=lineup.tier, first=first, country=country, asked=frame.listing.asked)
+            answer = Answer(
+                200, kind, body, tier=lineup.tier_of(first), first=first, country=country, asked=frame.listing.asked
+            )
             self._log(answer, address, target, shape, began)
         return True
 

@@ -556,7 +556,7 @@ def _resolve(said: _Said, built: int) -> Catalog:
     _mend_redirects(said)
     return Catalog(
         dialect=Dialect.MIRRORMANAGER,
-        choice=Choice.TIERS,
+        choice=Choice.NEARNESS if any(host.place for host in hosts) else Choice.TIERS,
         dated=True,
         path=said.path,
         built=built,

@@ -147,7 +147,7 @@ def _load_catalog(
     primary = find_tree(report, "primary", config.primary) if config.primary else None
     return Catalog(
         dialect=Dialect.ALMALINUX,
-        choice=Choice.DISTANCE,
+        choice=Choice.NEARNESS,
         dated=False,
         path=path,
         hosts=hosts,
