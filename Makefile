@@ -67,3 +67,4 @@ bench bench-short:
 	$(MAKE) install
 	$(BIN)/python -m benchmarks $(if $(filter bench-short,$@),--quick)
 	$(BIN)/python -m benchmarks.stats_lines
+	$(BIN)/python -m benchmarks.scan_list

@@ -23,7 +23,6 @@ from redirector.settings.masters import Master, Masters, Reading
 from redirector.settings.network import Network, database_url
 from redirector.settings.scanning import Scanning
 from redirector.settings.serving import Config
-from redirector.sources.mirrors_d.load import find_primary
 from redirector.sources.mirrors_d.remembered import render_details
 from redirector.store.opening import open_store
 
@@ -84,6 +83,8 @@ def default_masters(source: str) -> tuple[Master, ...]:
     """
     if not os.path.isdir(source):
         return ()
+    from redirector.sources.mirrors_d.load import find_primary  # with it comes the gazetteer
+
     primary = find_primary(source)
     if primary is None:
         way_out = "the tree's config.yml names no primary: name one there, or say under masters what to read"

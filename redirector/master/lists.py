@@ -13,9 +13,10 @@ from redirector.master.formats import INDEX_LIMIT_BYTES
 from redirector.master.gathering import Gathering, ListedDirectory, compile_exclude, list_starts
 from redirector.master.merging import Content, join
 from redirector.master.reading import Progress, Read
-from redirector.master.web import BLOCK_BYTES, Web, join_url
 from redirector.settings.masters import Master
 from redirector.store.directories import Packed
+
+BLOCK_BYTES = 1 << 20
 
 
 class FileList:
@@ -31,6 +32,8 @@ class FileList:
             return False
         if not self._is_url:
             return self._stamp() == validator
+        from redirector.master.web import Web
+
         async with Web(self._master.place) as web, web.open(self._master.place, validator.decode()) as response:
             web.check_status(self._master.place, response.status)
             return response.status == 304 or _validator(response.headers) == validator
@@ -58,6 +61,8 @@ class FileList:
         return Read(directories, validator, sums if skip else reader.checksums)
 
     async def _read_url(self, reader: FileListReader, progress: Progress) -> bytes:
+        from redirector.master.web import Web
+
         async with Web(self._master.place) as web, web.open(self._master.place) as response:
             if response.status != 200:
                 raise MasterError(self._master.place, f"status {response.status}", "see that the list is there")
@@ -100,6 +105,8 @@ class FileList:
         return await asyncio.to_thread(self._fetch_files, place, paths)
 
     async def _fetch_urls(self, base: str, paths: Sequence[bytes]) -> dict[bytes, Content]:
+        from redirector.master.web import Web, join_url
+
         async with Web(self._master.place) as web:
             urls = (join_url(base, join(self._start, path)) for path in paths)
             bodies = await asyncio.gather(*map(web.find, urls))

@@ -11,12 +11,8 @@ from enum import StrEnum
 
 from redirector.errors import MasterError
 from redirector.master.gathering import ListedDirectory
-from redirector.master.lists import FileList
 from redirector.master.merging import Merged, Scan, check_plausible, find_wanted, merge
-from redirector.master.named import Named
 from redirector.master.reading import Reader
-from redirector.master.rsync import Rsync
-from redirector.master.walk import Walk
 from redirector.settings.masters import Master, Reading
 from redirector.store.contents import find_packed, keep_contents, note_unchanged
 from redirector.store.directories import Packed
@@ -128,15 +124,23 @@ def _drain(directories: list[ListedDirectory]) -> Iterator[ListedDirectory]:
 
 
 def make_reader(master: Master, now: int) -> Reader:
-    """The way to read *master*."""
+    """The way to read *master*, whose libraries are imported when they are needed."""
     match master.reading:
         case Reading.PATH:
+            from redirector.master.walk import Walk
+
             return Walk(master, now)
         case Reading.LIST:
+            from redirector.master.lists import FileList
+
             return FileList(master)
         case Reading.RSYNC:
+            from redirector.master.rsync import Rsync
+
             return Rsync(master)
         case Reading.HTTP:
+            from redirector.master.named import Named
+
             return Named(master, now)
 
 

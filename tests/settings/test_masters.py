@@ -63,13 +63,13 @@ def test_the_first_rule_that_matches_names_a_repository() -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("", "masters: None: a list of masters"),
+        ("", "masters: a list of masters"),
         ("[]", "a list of masters"),
         ("x", "a list of masters"),
         ("[x]", "masters.1: 'x': a master is needed"),
         ("[{category: A, top: t}]", "exactly one of path, list, rsync and http"),
         ("[{category: A, top: t, path: a, list: b}]", "exactly one of path, list, rsync and http"),
-        ("[{top: t, path: a}]", "masters.1.category: None: the category's name"),
+        ("[{top: t, path: a}]", "masters.1.category: the category's name"),
         ("[{category: A, path: a}]", "masters.1.top"),
         ("[{category: A, top: /, path: a}]", "masters.1.top"),
         ("[{category: A, top: a/../b, path: a}]", "masters.1.top"),

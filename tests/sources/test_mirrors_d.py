@@ -12,8 +12,9 @@ import pytest
 
 from redirector.errors import SnapshotError
 from redirector.locate.places import distance_km
-from redirector.model import Catalog, Dialect, HostId, Place
+from redirector.model import Catalog, Dialect, FileDetail, HostId, Place
 from redirector.sources.mirrors_d.load import load_tree
+from redirector.sources.mirrors_d.remembered import render_details
 from tests.sources.tree import (
     CONFIG,
     DAY_S,
@@ -299,6 +300,37 @@ def test_details_come_from_the_master_tree_and_alternates_from_its_history(tmp_p
     assert [detail.timestamp for detail in versions] == [newest, before]
     assert [problem.key for problem in catalog.problems] == ["file"]
     assert sum(path.endswith("repomd.xml") for path in catalog.inputs) == 5
+
+
+def test_details_come_from_a_scan_where_the_master_is_elsewhere(tmp_path: Path) -> None:
+    newest, before = (FileDetail(int(NOW - age * DAY_S), 5, sha256=digit * 64) for age, digit in ((1, "a"), (2, "b")))
+    files = mirror_files("a")
+    files["details.json"] = render_details({"9.8/BaseOS/x86_64/os": (newest, before), "9.8/unknown": (newest,)})
+    catalog = load(tmp_path, files, CONFIG + "details: details.json\n")
+    assert set(catalog.details) == {
+        ("9.8/BaseOS/x86_64/os/repodata", "repomd.xml"),
+        ("9/BaseOS/x86_64/os/repodata", "repomd.xml"),
+    }
+    assert catalog.details["9/BaseOS/x86_64/os/repodata", "repomd.xml"] == (newest, before)
+    assert any(path.endswith("details.json") for path in catalog.inputs) and not catalog.problems
+
+
+def test_where_a_scan_and_the_master_are_there_the_scan_adds_alternates(tmp_path: Path) -> None:
+    newest, before = int(NOW - DAY_S), FileDetail(int(NOW - 2 * DAY_S), 5, sha256="b" * 64)
+    files = mirror_files("a")
+    files["master/9.8/BaseOS/x86_64/os/repodata/repomd.xml"] = repomd(newest)
+    files["details.json"] = render_details({"9.8/BaseOS/x86_64/os": (before,)})
+    catalog = load(tmp_path, files, CONFIG + "primary: master\ndetails: details.json\n")
+    versions = catalog.details["9.8/BaseOS/x86_64/os/repodata", "repomd.xml"]
+    assert versions[0].timestamp == newest and versions[1] == before
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b'{"format":2,"directories":{}}', b"<html>"])
+def test_details_that_cannot_be_read_are_a_problem_and_no_more(tmp_path: Path, raw: bytes) -> None:
+    catalog = load(tmp_path, {**mirror_files("a"), "details.json": raw}, CONFIG + "details: details.json\n")
+    assert catalog.details == {}
+    (problem,) = problems_of(catalog)
+    assert problem.startswith("details.json: file: ") and problem.endswith(": metalinks do without it")
 
 
 def test_keys_of_the_config_say_how_long_alternates_stay(tmp_path: Path) -> None:

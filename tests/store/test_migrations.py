@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Table, inspect
+from sqlalchemy import Connection, Table, create_engine, inspect
 
 import redirector.store.tables  # noqa: F401  fills the metadata
 from redirector.store import migrating
-from redirector.store.opening import Store
+from redirector.store.opening import Store, open_store
 from redirector.store.schema import metadata
 
 
@@ -44,9 +46,22 @@ async def test_primary_keys_have_the_names_of_the_models(store: Store) -> None:
     assert "contents" in found
 
 
-def test_there_is_one_newest_migration() -> None:
-    script = ScriptDirectory(str(migrating._script().dir))
+def test_there_is_one_line_of_migrations_and_files_are_named_by_it() -> None:
+    script = ScriptDirectory(migrating.FOLDER)
     assert len(script.get_heads()) == 1 and len(script.get_bases()) == 1
+    assert [each.revision for each in script.walk_revisions()] == list(reversed(migrating.list_revisions()))
+
+
+@pytest.mark.parametrize("revision", migrating.list_revisions()[:-1])
+async def test_every_older_database_is_brought_up_to_date_after_a_copy(revision: str, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        migrating.migrate(connection, revision)
+    engine.dispose()
+    async with await open_store(f"sqlite:///{path}") as store, store.read() as opened:
+        assert await opened.run_sync(differences) == []
+    assert [each.name for each in tmp_path.glob("*.before-*")] == [f"store.db.before-{migrating.head()}"]
 
 
 @pytest.mark.parametrize("name", sorted(metadata.tables))

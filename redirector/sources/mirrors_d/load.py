@@ -16,7 +16,7 @@ from redirector.sources.inputs import NO_FILES, GoodFiles, Inputs
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.mirrors_d.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
 from redirector.sources.mirrors_d.primary_files import index_files
-from redirector.sources.mirrors_d.remembered import NOTHING, Remembered
+from redirector.sources.mirrors_d.remembered import DETAILS_LIMIT_BYTES, NOTHING, Remembered, parse_remembered
 from redirector.sources.mirrors_d.tree_config import TEXT_KEYS as TEXT_KEYS_OF_CONFIG
 from redirector.sources.mirrors_d.tree_config import TreeConfig, read_config
 from redirector.sources.mirrors_d.tree_hosts import HostSets, build_hosts, build_releases
@@ -154,7 +154,7 @@ def _load_catalog(
         host_sets=tuple(sets.members),
         directories=_build_directories(releases),
         releases=releases,
-        details=_load_details(inputs, config, primary, releases, remembered, now) if primary else {},
+        details=_load_details(inputs, config, primary, releases, remembered, now),
         files=index_files(report, primary, _list_places(releases, primary), inputs.good) if primary else None,
         list_length=config.list_length,
         near_km=config.near_km,
@@ -184,18 +184,33 @@ def _build_directories(releases: Releases) -> dict[str, Directory]:
     return directories
 
 
+def _load_scanned(inputs: Inputs, config: TreeConfig) -> Remembered:
+    """What `redirector scan` found at the master; nothing, and a problem, where its file cannot be used."""
+    if config.details is None:
+        return {}
+    raw = inputs.find(config.details, DETAILS_LIMIT_BYTES, "metalinks do without it")
+    try:
+        return {} if raw is None else parse_remembered(raw)
+    except ValueError as error:
+        inputs.report.of(config.details).error("file", f"{error}: metalinks do without it")
+        return {}
+
+
 def _load_details(
     inputs: Inputs,
     config: TreeConfig,
-    primary: MasterTree,
+    primary: MasterTree | None,
     releases: Releases,
     remembered: Remembered,
     now: float,
 ) -> dict[tuple[str, str], tuple[FileDetail, ...]]:
     """What the primary tree and earlier pushes hold, under every name that clients may write."""
+    scanned = _load_scanned(inputs, config)
+    if primary is None and not scanned:
+        return {}
     report = inputs.report.of(config.path)
     pushes = find_pushes(report, "primary_history", config.primary_history) if config.primary_history else ()
-    metadata = Metadata(primary, pushes, inputs, remembered)
+    metadata = Metadata(primary, pushes, inputs, remembered, scanned)
     found: dict[str, tuple[FileDetail, ...]] = {}
     details: dict[tuple[str, str], tuple[FileDetail, ...]] = {}
     for spot in list_spots(releases):

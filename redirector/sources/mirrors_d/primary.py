@@ -109,25 +109,29 @@ def find_pushes(report: Report, key: str, path: str) -> tuple[MasterTree, ...]:
 class Metadata:
     """The `repomd.xml` files of the newest push and of earlier ones.
 
+    primary     None where nothing of the newest push is on this machine but what *scanned* says
     remembered  what earlier loads found: the first of its names of a directory -> versions
+    scanned     what `redirector scan` found at the master, by any of the names, newest first
     """
 
-    primary: MasterTree
+    primary: MasterTree | None
     pushes: tuple[MasterTree, ...]
     inputs: Inputs
     remembered: Mapping[str, tuple[FileDetail, ...]] = field(default_factory=dict)
+    scanned: Mapping[str, tuple[FileDetail, ...]] = field(default_factory=dict)
 
     def find_versions(self, spots: tuple[str, ...]) -> list[FileDetail]:
         """What lies under the first of *spots* (directories, one place by several names) that is there, newest first.
 
         Empty when the newest push has no such file; one that cannot be read, now and before, leaves the earlier ones.
         """
+        scanned = next((self.scanned[spot] for spot in spots if spot in self.scanned), ())
         broken: list[str] = []
-        newest = self._read(self.primary, spots, broken)
+        newest = self._read(self.primary, spots, broken) if self.primary else next(iter(scanned), None)
         if newest is None and not broken:
             return []
         older = {detail for push in self.pushes if (detail := self._read(push, spots, []))}
-        older = older.union(self.remembered.get(spots[0], ())) - {newest}
+        older = older.union(self.remembered.get(spots[0], ()), scanned) - {newest}
         ordered = sorted(older, key=lambda detail: (-detail.timestamp, detail.sha512))
         return ordered if newest is None else [newest, *ordered]
 

@@ -19,7 +19,7 @@ NOTHING: Remembered = {}
 
 FILE = "remembered.json"
 
-_LIMIT_BYTES = 64 << 20
+DETAILS_LIMIT_BYTES = 64 << 20
 """AlmaLinux's has 100 kB."""
 
 _METADATA = "/repodata"
@@ -40,7 +40,7 @@ def load_remembered(state: str) -> Remembered:
     raises  OSError, or ValueError with one line of text, for a file that cannot be used
     """
     try:
-        return parse_remembered(read_bytes(os.path.join(state, FILE), _LIMIT_BYTES))
+        return parse_remembered(read_bytes(os.path.join(state, FILE), DETAILS_LIMIT_BYTES))
     except FileNotFoundError:
         return {}
 

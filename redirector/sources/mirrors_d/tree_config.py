@@ -36,6 +36,7 @@ _KEYS = (
     "repos",
     "primary",
     "primary_history",
+    "details",
     "primary_url",
     "alternates_second_days",
     "alternates_other_days",
@@ -58,6 +59,7 @@ TEXT_KEYS = frozenset(
         "path",
         "primary",
         "primary_history",
+        "details",
         "health",
         "places",
         "cloud_ranges",
@@ -92,6 +94,7 @@ class TreeConfig:
     repositories: Mapping[str, TreeRepository]
     primary: str | None
     primary_history: str | None
+    details: str | None
     primary_url: str | None
     alternates: AlternatesRule
     health: str | None
@@ -144,6 +147,7 @@ def read_config(report: Report, document: Value) -> TreeConfig | None:
         repositories=repositories,
         primary=path_of("primary"),
         primary_history=path_of("primary_history"),
+        details=path_of("details"),
         primary_url=_read_best_url(report, "primary_url", record.get("primary_url")),
         alternates=_read_alternates(report, record),
         health=path_of("health"),
