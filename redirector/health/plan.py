@@ -150,7 +150,6 @@ def plan_looks(
         without = []
     backlog = mine & columns.indexed & (columns.files > 0)
     backlog &= ((states & CONTENT) == Content.CURRENT) & ((states & VERIFIED) == 0)
-    backlog[taken] = False
     return Looks(
         indexes=tuple(n for n in taken if columns.indexed[n]),
         files=tuple(without),

@@ -33,7 +33,7 @@ from redirector.health.judge import (
 )
 from redirector.health.memory import (
     CONTENT,
-    VERIFIED,
+    PENDING,
     FamilyNote,
     Held,
     Memory,
@@ -362,8 +362,8 @@ class Visit:
         asking.findings[number] = found
         if seen.outcome is Outcome.OK and (seen.etag or seen.last_modified):
             asking.validators[number] = Validator(seen.etag, seen.last_modified, seen.sha256, seen.at)
-        unverified = not asking.held.states[number] & VERIFIED or trouble is not None
-        if found.content is Content.CURRENT and expected.files and unverified:
+        new = bool(asking.held.states[number] & PENDING) or trouble is not None
+        if found.content is Content.CURRENT and expected.files and new:
             fresh.append(number)
 
     def _verify(self, asking: _Asking, pair: Pair, number: int, lost: _Lost) -> Steps:
@@ -372,6 +372,8 @@ class Visit:
         found = asking.findings.get(number) or Finding(
             Content.CURRENT, int(self._begun), sha256=known.sha256 if known else ""
         )
+        if found.content is not Content.CURRENT:
+            return
         probes = [self._probe(asking, Ask.FILE, pair, file.path) for file in expected.files]
         seen: list[Evidence] = []
         for batch in _pairs(probes):
