@@ -66,5 +66,6 @@ bench bench-short:
 	.ci/install install benchmarks
 	$(MAKE) install
 	$(BIN)/python -m benchmarks $(if $(filter bench-short,$@),--quick)
+	$(BIN)/python -m benchmarks.network $(if $(filter bench-short,$@),--quick)
 	$(BIN)/python -m benchmarks.stats_lines
 	$(BIN)/python -m benchmarks.scan_list

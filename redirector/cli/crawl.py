@@ -199,6 +199,9 @@ async def _crawl_once(
     made = await crawler.round(Wanted(since=begun))
     assert made is not None
     path = _health_path(job, made.world)
+    if not made.results and not made.entries:
+        say(f"{job.source}: nobody to visit, nothing written")
+        return Exit.FAILED
     if made.void:
         say(f"nothing concluded, nothing written: {made.void}")
         return print_result(as_json(_json_of(made)), Exit.FAILED) if arguments.json else Exit.FAILED

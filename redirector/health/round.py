@@ -16,6 +16,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from redirector.errors import StoreError
 from redirector.health.evidence import ANSWERED, FAILED, Ask, Evidence, Outcome, Probe
 from redirector.health.hysteresis import Event, Overall, Standing, State, agree, combine, is_void, next_visit
 from redirector.health.judge import Content
@@ -35,7 +36,7 @@ from redirector.health.keeping import (
 )
 from redirector.health.memory import PENDING, Held, Memory, content_of, digest_of, renumber
 from redirector.health.report import Entry, entry_of
-from redirector.health.rules import DAY_S
+from redirector.health.rules import DAY_S, FUTURE_S
 from redirector.health.spread import Push, last_pushes
 from redirector.health.subjects import Subject
 from redirector.health.visit import Result, Visit
@@ -129,6 +130,7 @@ class Crawler:
         self._now = now
         self._tell = tell
         self._thinned = 0.0
+        self._writing = asyncio.Lock()
         self.counts: dict[tuple[str, str], int] = {}
 
     async def round(self, wanted: Wanted, *, wait: bool = True) -> Round | None:
@@ -175,7 +177,7 @@ class Crawler:
         if subject.unvisited or subject.off or not subject.categories:
             return False
         memory = memories.get(subject.key)
-        if memory is None:
+        if memory is None or memory.visited > now + FUTURE_S:
             return True
         return memory.visited < wanted.since if wanted.since is not None else memory.next_visit <= now
 
@@ -225,13 +227,15 @@ class Crawler:
             results.append(result)
             waiting.append(result)
             self._tell(result, len(due))
-            if held and len(waiting) >= WRITTEN_AFTER:
+            if held and len(waiting) >= WRITTEN_AFTER and not self._writing.locked():
                 await self._write_evidence(waiting)
 
         try:
             async with asyncio.TaskGroup() as group:
                 for subject in due:
                     group.create_task(one(subject))
+        except* StoreError as failed:
+            raise _first_of(failed) from failed
         finally:
             if held and waiting:
                 await asyncio.shield(self._write_evidence(waiting))
@@ -257,6 +261,11 @@ class Crawler:
         return visit.finish()
 
     async def _write_evidence(self, waiting: list[Result]) -> None:
+        """One at a time: SQLite has one writer, and who waits in a thread of its own for it may wait too long."""
+        async with self._writing:
+            await self._write_waiting(waiting)
+
+    async def _write_waiting(self, waiting: list[Result]) -> None:
         written, waiting[:] = list(waiting), []
         rows = [row for result in written for row in _evidence_rows(result, self._vantage)]
         visits = [_visit_row(result, self._vantage, counted=False) for result in written]
@@ -407,6 +416,11 @@ class Crawler:
             async with self._store.write() as connection:
                 await kept.put_pushes(connection, rows)
         return last_pushes(delays, world.subjects)
+
+
+def _first_of(group: BaseExceptionGroup[StoreError]) -> StoreError:
+    first = group.exceptions[0]
+    return first if isinstance(first, StoreError) else _first_of(first)
 
 
 def _has_all(held: Held, numbers: Iterable[int]) -> bool:
