@@ -84,7 +84,7 @@ def test_an_option_that_is_not_used_is_accepted_all_the_same(tree: Path) -> None
     ("arguments", "code", "says"),
     [
         pytest.param([], 2, "COMMAND", id="no command"),
-        pytest.param(["mirror"], 2, "invalid choice: 'mirror'", id="unknown command"),
+        pytest.param(["mirrors"], 2, "invalid choice: 'mirrors'", id="unknown command"),
         pytest.param(["serve"], 2, "data/redirector.yml", id="no source"),
         pytest.param(["check"], 2, "data/redirector.yml", id="check without source"),
         pytest.param(["check", "--sourc", "x"], 2, "--sourc", id="no abbreviations"),

@@ -50,6 +50,12 @@ VERBS = (
     Verb("crawl", "visit the mirrors, judge them, and write the health file", extra="network"),
     Verb("registry", "keep the mirror network: its sites, hosts, and what is published of them", "COMMAND ", "network"),
     Verb("health", "what is known of the mirrors, or of one: states, visits, evidence", "[NAME] ", "network"),
+    Verb(
+        "mirror",
+        "what people who run a mirror need: its files, a check from outside, reports",
+        "init|check|report ",
+        "network",
+    ),
     Verb("place", "look mirrors without a place up (DNS, then --geoip) and write the tree's places file"),
     Verb("stats", "count what access logs say, and give it out", "add|export|trim|show ", "network"),
 )

@@ -1,0 +1,20 @@
+"""`redirector mirror`: what people who run a mirror need."""
+
+from __future__ import annotations
+
+import argparse
+
+from redirector.cli.mirroring import init
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One parser a command below `mirror`."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for module in (init,):
+        module.add_command(commands)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    code: int = arguments.action(arguments)
+    return code
