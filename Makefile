@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check coverage sanitize clients soak countme bench bench-short dist
+.PHONY: install run test check coverage sanitize clients kit soak countme bench bench-short dist
 
 install: $(INSTALLED)
 
@@ -51,6 +51,12 @@ clients:
 	.ci/install install clients
 	$(MAKE) install
 	$(BIN)/python -m pytest tests/clients
+
+# What people who run mirrors get, with the servers that they use: readers while it synchronizes, and every finding.
+kit:
+	.ci/install install kit
+	$(MAKE) install
+	$(BIN)/python -m pytest tests/kit_servers
 
 # What a server goes through in years, in a quarter of an hour; prints a table.
 soak: install
