@@ -1,4 +1,4 @@
-"""Readers of a tree that is synchronized meanwhile, or whose synchronization is cut: nobody misses what was promised."""
+"""Readers of a tree that is synchronized meanwhile, or whose synchronization is cut: none misses anything."""
 
 from __future__ import annotations
 
