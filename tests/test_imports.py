@@ -44,6 +44,7 @@ EDGE = {
     "health.service",
     "stats.add",
     "web.application",
+    "web.pages.shown",
     "web.serving",
     "cli",
 }

@@ -25,6 +25,7 @@ from redirector.web.api.document import document
 from redirector.web.api.problems import CONTENT_TYPE, problem, problem_of
 from redirector.web.api.routes import ROUTES
 from redirector.web.limits import Limits, network_of
+from redirector.web.pages.shown import Shelf
 
 _log = logging.getLogger("redirector.web")
 
@@ -46,6 +47,7 @@ class Site:
     url   where people reach the pages; "" when the operator did not say
     now   epoch seconds, as a clock gives them
     used  token -> when its use was written down
+    shelf  what the public pages show
     """
 
     store: Store
@@ -55,6 +57,7 @@ class Site:
     url: str = ""
     now: Callable[[], float] = time.time
     used: dict[str, float] = field(default_factory=dict)
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 SITE = web.AppKey("site", Site)
@@ -144,7 +147,7 @@ def _handler(route: Route) -> Handler:
             secret = _bearer(request)
             body = await _read_body(request, route)
             version = read_version(request.headers.get("If-Match"))
-            numbers = {name: _number(text) for name, text in request.match_info.items()}
+            numbers = {name: _number(text) for name, text in request.match_info.items() if name != "name"}
             opened = site.store.write() if route.writes else site.store.read()
             async with opened as connection:
                 change = Change(connection, VISITOR, int(site.now()), site.house)
@@ -160,7 +163,9 @@ def _handler(route: Route) -> Handler:
                 change = Change(connection, actor, int(site.now()), site.house)
                 if route.change and "If-Match" not in request.headers:
                     raise ApiError("If-Match is needed: the ETag that the thing came with", status=428)
-                reply = await route.run(Call(change, numbers, body, version, dict(request.query)))
+                name = request.match_info.get("name", "")
+                call = Call(change, numbers, body, version, dict(request.query), name, site.shelf)
+                reply = await route.run(call)
             if secret is not None:
                 await _note_use(site, secret)
         except RegistryError as error:

@@ -11,6 +11,7 @@ from typing import Any
 from redirector.registry.edit.change import Change
 from redirector.registry.nouns import Noun
 from redirector.registry.refusals import FieldProblem, Invalid, RegistryError
+from redirector.web.pages.shown import Shelf
 
 BODY_LIMIT_BYTES = 64 << 10
 """The largest sensible body, a site with twenty contacts and a hundred sites that may pull from it, has 5 kB."""
@@ -41,6 +42,8 @@ class Call:
     body     parsed JSON; None when there is none
     version  from `If-Match`; None when there is none
     query    parameters of the target
+    name     of the path, where it has one
+    shelf    what the public pages show
     """
 
     change: Change
@@ -48,6 +51,8 @@ class Call:
     body: Any = None
     version: int | None = None
     query: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    shelf: Shelf = field(default_factory=Shelf)
 
     @property
     def page(self) -> tuple[int, int]:
@@ -77,7 +82,7 @@ Run = Callable[[Call], Awaitable[Reply]]
 class Route:
     """One operation.
 
-    path    below `/api/v1`, numbers in braces
+    path    below `/api/v1`, numbers in braces, and `{name}`, which may be any text
     body    what its body is; None: none
     change  the body holds only the fields that change, and `If-Match` is needed
     public  everybody may, pages of other sites too (CORS)

@@ -12,6 +12,7 @@ from redirector.registry.permits import Act
 from redirector.registry.refusals import Missing
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AclRow, AsnRow, CarriedRow, CountryRow, HostRow, NetworkRow
+from redirector.web.api import public
 from redirector.web.api.call import Call, Reply, Route
 
 
@@ -574,4 +575,5 @@ ROUTES: tuple[Route, ...] = (
     *_catalogue(
         "releases", nouns.Release, (list_releases, create_release, show_release, edit_release, delete_release), False
     ),
+    *public.ROUTES,
 )

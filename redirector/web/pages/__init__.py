@@ -1,0 +1,1 @@
+"""Pages for everybody: the mirrors, how each is, and what was counted."""
