@@ -25,6 +25,9 @@ from redirector.settings.option import default_text, options_of
 from redirector.settings.registry import Registry, RegistryAtTop, key_file_path, merge
 from redirector.store.opening import Store, open_store
 
+_KEYS = {"config", *(key for job in (Network, Registry) for key, _ in options_of(job))}
+"""Attributes of the arguments that are settings; words of a command may be called like settings of other jobs."""
+
 Commands = Any
 """What `add_subparsers` returns; argparse has no public name for it."""
 
@@ -84,7 +87,7 @@ def add_command(
 
 def desk_of(arguments: argparse.Namespace) -> Desk:
     """The settings. Raises ConfigError."""
-    flags = flags_of(arguments)
+    flags = {key: value for key, value in flags_of(arguments).items() if key in _KEYS}
     registry = merge(load_job(Registry, flags), load_job(RegistryAtTop, flags))
     return Desk(load_job(Network, flags), registry, load_job(Crawl, flags), getattr(arguments, "config", None))
 

@@ -218,15 +218,15 @@ def _add_children(commands: Commands) -> None:
     verbs = _child(commands, "url", "base URLs of hosts", _list_urls)
     adding = _of_host(add_command(verbs, "add", "add a base URL for a category", _add_url))
     adding.add_argument("category", metavar="CATEGORY")
-    adding.add_argument("url", metavar="URL")
+    adding.add_argument("base_url", metavar="URL")
     add_fields(adding, nouns.Url, {"category", "url"})
     adding.add_argument("--password-file", metavar="FILE", help="of an rsync URL for mirrors: its first line")
     changing = _of_host(add_command(verbs, "set", "change a base URL", _set_url))
-    changing.add_argument("url", metavar="URL", help="as it is, or its number")
+    changing.add_argument("base_url", metavar="URL", help="as it is, or its number")
     changing.add_argument("--to", metavar="URL", dest="field_url", default=argparse.SUPPRESS, help="as it shall be")
     add_fields(changing, nouns.Url, {"category", "url"})
     changing.add_argument("--password-file", metavar="FILE", help="of an rsync URL for mirrors: its first line")
-    _of_host(add_command(verbs, "remove", "remove a base URL", _remove_url)).add_argument("url", metavar="URL")
+    _of_host(add_command(verbs, "remove", "remove a base URL", _remove_url)).add_argument("base_url", metavar="URL")
     for name, text, metavar, kind in (
         ("network", "networks of hosts", "NETWORK", _NETWORKS),
         ("asn", "AS numbers of hosts", "ASN", _ASNS),
@@ -331,7 +331,7 @@ def _add_url(arguments: argparse.Namespace) -> int:
     def run(password: dict[str, str]) -> int:
         async def work(change: Change) -> object:
             row = await find_host(change, arguments.name)
-            named = {"category": arguments.category, "url": arguments.url, **password}
+            named = {"category": arguments.category, "url": arguments.base_url, **password}
             return _hidden((await carried.add_url(change, row.id, body_of(arguments, nouns.Url, **named))).view())
 
         return run_change(arguments, work, card)
@@ -354,7 +354,7 @@ def _set_url(arguments: argparse.Namespace) -> int:
     def run(password: dict[str, str]) -> int:
         async def work(change: Change) -> object:
             row = await find_host(change, arguments.name)
-            number = await _find_url(change, row, arguments.url)
+            number = await _find_url(change, row, arguments.base_url)
             patch = body_of(arguments, nouns.Url, **password)
             return _hidden((await carried.edit_url(change, row.id, number, None, patch)).view())
 
@@ -366,8 +366,8 @@ def _set_url(arguments: argparse.Namespace) -> int:
 def _remove_url(arguments: argparse.Namespace) -> int:
     async def work(change: Change) -> object:
         row = await find_host(change, arguments.name)
-        await carried.delete_url(change, row.id, await _find_url(change, row, arguments.url))
-        return {"removed": arguments.url}
+        await carried.delete_url(change, row.id, await _find_url(change, row, arguments.base_url))
+        return {"removed": arguments.base_url}
 
     return run_change(arguments, work, card)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from redirector.cli.options import flags_of
 from redirector.cli.output import Exit, as_json, one_line, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
+from redirector.cli.registering.reloading import ask_reload
 from redirector.errors import ConfigError
 from redirector.model import Network
 from redirector.registry.edit.change import Change
@@ -22,7 +24,9 @@ from redirector.registry.publish.output import SHRINK, publish_snapshot, publish
 from redirector.registry.publish.plan import Plan, plan_lines, plan_object
 from redirector.registry.publish.selection import select
 from redirector.registry.publish.tree import render_tree
-from redirector.settings.option import Given, parse_network
+from redirector.settings.file import load_key
+from redirector.settings.option import Address, Given, parse_network
+from redirector.settings.serving import Config
 from redirector.store.opening import Store, open_store
 
 NAMED = 20
@@ -75,7 +79,7 @@ class _Done:
     told: list[str] = field(default_factory=list)
 
 
-async def _run(desk: Desk, wanted: _Wanted, json: bool, reload: Callable[[], int] | None) -> int:
+async def _run(desk: Desk, wanted: _Wanted, json: bool, reload: Callable[[], Awaitable[int]] | None) -> int:
     now = int(time.time())
     async with await open_store(desk.database) as store:
         async with store.lock("publish", wait_s=60) as held:
@@ -85,7 +89,7 @@ async def _run(desk: Desk, wanted: _Wanted, json: bool, reload: Callable[[], int
             done = await _write(store, desk, wanted, now)
     outcome = print_result(as_json(_as_object(done, wanted)) if json else _as_text(done, wanted), Exit.DONE)
     if reload is not None and not wanted.dry:
-        outcome = outcome or reload()
+        outcome = outcome or await reload()
     return outcome
 
 
@@ -138,5 +142,18 @@ def _as_text(done: _Done, wanted: _Wanted) -> str:
     return "".join(f"{one_line(line)}\n" for line in lines)
 
 
-def _reloader(arguments: argparse.Namespace) -> Callable[[], int] | None:
-    return None
+def _reloader(arguments: argparse.Namespace) -> Callable[[], Awaitable[int]] | None:
+    """Asks the server at `--admin`; None when nobody wants that."""
+    if not arguments.reload:
+        return None
+    flags = flags_of(arguments)
+    address = load_key(Config, "admin", flags) if "admin" in flags or "config" in flags else None
+    admin = address if isinstance(address, Address) else Address("127.0.0.1", 9180)
+
+    async def reload() -> int:
+        answer = await ask_reload(admin, arguments.allow)
+        for line in answer.lines:
+            say(f"reload at {admin}: {line}")
+        return Exit.DONE if answer.served else Exit.FAILED
+
+    return reload

@@ -85,7 +85,12 @@ def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
     return Harvest(
         source="snapshot",
         built=catalog.built,
-        sites=[_site(number, host, carried[number]) for number, host in numbered.items()],
+        sites=list(
+            {
+                _site_key(number, host): _site(number, host, carried[number])
+                for number, host in reversed(numbered.items())
+            }.values()
+        )[::-1],
         hosts=[_host(number, host, tuple(carried[number])) for number, host in numbered.items()],
         categories=categories,
         repositories=_repositories(catalog),
@@ -103,18 +108,23 @@ def _contents(top: str, subpaths: Mapping[str, str], catalog: Catalog) -> Catego
     return CategoryContents(top=top, names=names, subpaths=odd, details=details, made=catalog.built)
 
 
+def _site_key(number: int, host: Host) -> str:
+    """A site a host; a file of ours names the site, which may have several."""
+    return f"sponsor {host.sponsor.casefold()}" if host.sponsor else str(number)
+
+
 def _site(number: int, host: Host, carried: list[HarvestedCarried]) -> HarvestedSite:
     urls = [url.url for each in carried for url in each.urls]
     web = next((url for url in urls if url.startswith("http")), None)
     page = f"{web.split('://')[0]}://{urlsplit(web).netloc}/" if web else ""
     name, url = host.sponsor or host.name, host.sponsor_url or page
-    return HarvestedSite(key=str(number), name=name, url=url, private=False)
+    return HarvestedSite(key=_site_key(number, host), name=name, url=url, private=False)
 
 
 def _host(number: int, host: Host, carried: tuple[HarvestedCarried, ...]) -> HarvestedHost:
     return HarvestedHost(
         key=str(number),
-        site=str(number),
+        site=_site_key(number, host),
         name=host.name,
         number=number,
         country=host.country,

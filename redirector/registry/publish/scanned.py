@@ -17,24 +17,24 @@ from redirector.registry.publish.contents import Bits, CategoryContents, Look
 from redirector.registry.world import read_world
 from redirector.sources.mirrors_d.primary import AlternatesRule
 from redirector.store import evidence
-from redirector.store.contents import find_categories, find_contents
-from redirector.store.directories import Contents, MasterRepository
+from redirector.store.contents import find_categories, find_packed
+from redirector.store.directories import MasterRepository, Packed
 from redirector.store.registry.rows import CarriedRow, CategoryRow, HostRow
 
 _RULE = AlternatesRule()
 
 
-async def read_scans(connection: AsyncConnection) -> dict[str, Contents]:
+async def read_scans(connection: AsyncConnection) -> dict[str, Packed]:
     """What was scanned, by the category's name without regard to case."""
     found = {}
     for name in await find_categories(connection):
-        contents = await find_contents(connection, name)
+        contents = await find_packed(connection, name)
         if contents is not None:
             found[name.casefold()] = contents
     return found
 
 
-def contents_of(scan: Contents) -> CategoryContents:
+def contents_of(scan: Packed) -> CategoryContents:
     """A scan's list of directories, with hashes: of the newest files, and of what may still be an alternate.
 
     Which of the older ones may is judged by the time of the scan: the same scan gives the same bytes.
@@ -43,7 +43,7 @@ def contents_of(scan: Contents) -> CategoryContents:
     names: list[str] = []
     secret: set[str] = set()
     details: dict[tuple[str, str], tuple[FileDetail, ...]] = {}
-    for directory in scan.directories:
+    for directory in scan.directories():
         name = _name(top, directory.path)
         if name is None:
             continue
@@ -60,7 +60,7 @@ def contents_of(scan: Contents) -> CategoryContents:
     )
 
 
-def repositories_of(scan: Contents) -> Iterator[tuple[MasterRepository, str]]:
+def repositories_of(scan: Packed) -> Iterator[tuple[MasterRepository, str]]:
     """Repositories that the rules of `masters` name, and their directories."""
     for repository in scan.repositories:
         name = _name(scan.top.strip("/"), repository.path)
