@@ -56,13 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 class Job:
     """What a crawl was told.
 
-    source  the tree or snapshot whose hosts are visited; None: the registry's, in the database
+    source    the tree or snapshot whose hosts are visited; None: the registry's, in the database
+    instead   what is visited while the registry has no hosts
     """
 
     crawl: Crawl
     network: Network
     source: str | None
     database: str
+    instead: str | None = None
 
     @property
     def subject(self) -> str:
@@ -75,14 +77,15 @@ def read_job(arguments: argparse.Namespace) -> Job:
     flags = flags_of(arguments)
     crawl, network = load_job(Crawl, flags), load_job(Network, flags)
     config = flags.get("config")
-    source = crawl.source or (common(flags, "source") if network.database is None else None)
+    usual = common(flags, "source")
+    source = crawl.source or (usual if network.database is None else None)
     if source is None and network.database is None:
         raise ConfigError("command line", "--source", None, "the tree or snapshot whose hosts are visited is needed")
     state = common(flags, "state")
     named = network.database
     if named is None and state is not None:
         named = f"sqlite:///{os.path.join(state, 'health.db')}"
-    return Job(crawl, network, source, named or database_url(network, str(config) if config else None))
+    return Job(crawl, network, source, named or database_url(network, str(config) if config else None), usual)
 
 
 def common(flags: Mapping[str, str | Sequence[str]], key: str) -> str | None:
@@ -167,7 +170,13 @@ def _loader(job: Job, store: Store) -> Callable[[Mapping[str, Known], float], Wo
         async with store.read() as connection:
             return await read_world(connection, rules, job.crawl.no_crawl, int(now))
 
-    return lambda known, now: asyncio.run_coroutine_threadsafe(read(now), loop).result()
+    def load(known: Mapping[str, Known], now: float) -> World:
+        world = asyncio.run_coroutine_threadsafe(read(now), loop).result()
+        if world.subjects or job.instead is None:
+            return world
+        return load_world(job.instead, known, now, rules, job.crawl.no_crawl)
+
+    return load
 
 
 def _health_path(job: Job, world: World | None) -> str | None:
