@@ -1,7 +1,7 @@
 """Nearness as a weight: how much more a client would rather have one host than another, for where both are.
 
 A host at *d* km weighs `home · bandwidth · (50 + d)^-4`: inside a city bandwidth decides. Hosts that are much farther
-than the nearest one have no weight at all. `docs/choice.md` says what else was tried.
+than the nearest one have no weight at all.
 """
 
 from __future__ import annotations
