@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import argparse
 
-from redirector.cli.registering import accounts, catalogue, events, hosts, house, importing, publishing, serving, sites
+from redirector.cli.registering import (
+    accounts,
+    catalogue,
+    events,
+    exporting,
+    hosts,
+    house,
+    importing,
+    publishing,
+    serving,
+    sites,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One parser a command below `registry`."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for module in (house, accounts, sites, hosts, catalogue, events, importing, publishing, serving):
+    for module in (house, accounts, sites, hosts, catalogue, events, importing, publishing, exporting, serving):
         module.add_commands(commands)
 
 

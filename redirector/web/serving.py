@@ -14,7 +14,8 @@ from redirector.locate.proxies import TrustedProxies
 from redirector.registry.edit.change import House
 from redirector.settings.option import Address
 from redirector.store.opening import open_store
-from redirector.web.application import Site, make_application
+from redirector.web.access import Site
+from redirector.web.application import make_application
 from redirector.web.limits import Limits
 
 _log = logging.getLogger("redirector.web")

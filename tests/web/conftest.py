@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from redirector.locate.proxies import trusted_proxies_of
 from redirector.registry.edit import accounts
 from redirector.registry.permits import OPERATOR, Actor
-from redirector.web.application import API, Site, make_application
+from redirector.web.access import API, Site
+from redirector.web.application import make_application
 from redirector.web.limits import Limits
 from tests.registry.conftest import empty_database, registry
 from tests.registry.rig import Registry

@@ -10,9 +10,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from redirector.locate.proxies import trusted_proxies_of
 from redirector.store.opening import Store
+from redirector.web.access import API, Site
 from redirector.web.api.call import BODY_LIMIT_BYTES, MAX_DEPTH
 from redirector.web.api.routes import ROUTES
-from redirector.web.application import API, Site, make_application
+from redirector.web.application import make_application
 from redirector.web.limits import Limits
 from tests.registry.rig import HOST, SITE, Registry
 from tests.web.conftest import Api

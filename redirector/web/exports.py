@@ -1,0 +1,52 @@
+"""The exports by URL: `/api/v1/export/NAME`, and `/rsyncFilter` as MirrorManager's mirrors ask for it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from redirector.registry.exporting import NAMES, TYPES, Wish, changed_filter, export
+from redirector.registry.exports import NOBODY
+from redirector.registry.refusals import Invalid, Missing
+from redirector.web.access import API, OPEN, asking
+
+PUBLIC = ("rsync-filter", "tiers", "mirmon")
+"""Exports that everybody may have; addresses are for those who let others in."""
+
+
+def add_exports(application: web.Application) -> None:
+    """The routes."""
+    application.router.add_get(f"{API}/export/{{name}}", _export)
+    application.router.add_get("/rsyncFilter", _filter)
+    application.router.add_get("/rsyncFilter/", _filter)
+
+
+def _wish_of(request: web.Request) -> Wish:
+    query = request.query
+    return Wish(
+        host=query.get("host"),
+        tier=query.get("tier"),
+        layout=query.get("format", "plain"),
+        categories=query.get("categories", ""),
+        since=query.get("since", "0"),
+        strip=query.get("stripprefix", ""),
+    )
+
+
+async def _export(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if name not in NAMES:
+        raise Missing(f"there is no such export: {', '.join(NAMES)} are there")
+    wish = _wish_of(request)
+    async with asking(request, write=False, public=name in PUBLIC) as change:
+        text = await export(change, name, wish)
+    content_type = TYPES.get(wish.layout, "text/plain") if name == "rsync-acl" else "text/plain"
+    return web.Response(text=text, content_type=content_type, headers=OPEN if name in PUBLIC else None)
+
+
+async def _filter(request: web.Request) -> web.Response:
+    """A wrong request transfers nothing, and says why in a comment."""
+    try:
+        async with asking(request, write=False, public=True) as change:
+            return web.Response(text=await changed_filter(change, _wish_of(request)))
+    except Invalid as error:
+        return web.Response(status=400, text=f"# {error}\n{NOBODY}\n")

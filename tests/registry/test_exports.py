@@ -1,0 +1,145 @@
+"""What others need to know of the network: who may pull, what changed, tiers, mirmon's list."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from redirector.registry.edit import networks, sites
+from redirector.registry.exporting import Wish, export
+from redirector.registry.exports import Changed, order_addresses, render_addresses, render_filter
+from redirector.registry.permits import VISITOR
+from redirector.registry.refusals import Forbidden, Invalid, RegistryError
+from tests.registry.rig import Registry
+
+ADDRESSES = ["2001:db8::1", "192.0.2.10", "192.0.2.9", "198.51.100.0/24", "nat.example.org", "192.0.2.9"]
+
+
+def test_addresses_stand_once_ipv4_first_by_number() -> None:
+    assert order_addresses(ADDRESSES) == [
+        "192.0.2.9",
+        "192.0.2.10",
+        "198.51.100.0/24",
+        "2001:db8::1",
+        "nat.example.org",
+    ]
+
+
+def test_an_empty_list_lets_nobody_in() -> None:
+    assert render_addresses([], "hosts") == "hosts allow =\nhosts deny = *\n"
+    assert render_addresses(["192.0.2.1", "2001:db8::1"], "hosts") == (
+        "hosts allow = 192.0.2.1 2001:db8::1\nhosts deny = *\n"
+    )
+    assert render_addresses([], "plain") == ""
+    assert json.loads(render_addresses([], "json")) == []
+
+
+CHANGED = Changed("pub/linux", {"": 5, "releases/42/os": 20, "releases/42/os/Packages": 10, "odd [x]*": 20, "a\nb": 20})
+
+
+def test_a_filter_leads_to_what_changed_and_to_nothing_else() -> None:
+    assert render_filter([CHANGED], 15, "").splitlines() == [
+        "# what changed since 15: 2 directories",
+        "+ /pub/",
+        "+ /pub/linux/",
+        "+ /pub/linux/odd \\[x]\\*/",
+        "+ /pub/linux/odd \\[x]\\*/*",
+        "+ /pub/linux/releases/",
+        "+ /pub/linux/releases/42/",
+        "+ /pub/linux/releases/42/os/",
+        "+ /pub/linux/releases/42/os/*",
+        "- *",
+    ]
+
+
+def test_a_filter_leaves_out_what_the_module_does() -> None:
+    assert render_filter([CHANGED], 4, "pub/linux").splitlines()[1:4] == [
+        "+ /*",
+        "+ /odd \\[x]\\*/",
+        "+ /odd \\[x]\\*/*",
+    ]
+    assert render_filter([CHANGED], 4, "elsewhere").splitlines()[1:] == ["- *"]
+
+
+async def furnish(registry: Registry) -> None:
+    """Two approved sites, one of which may pull from the other, a private host, and a draft."""
+    await registry.category()
+    first = await registry.site(name="First")
+    second = await registry.site(name="Second", pulled_by=[first.id])
+    draft = await registry.site(name="Draft", approved=False)
+    for site, name, address, more in (
+        (first, "one.example.org", "8.8.8.8", {"tier": 1, "pulls_from": "master"}),
+        (first, "inside.example.org", "8.8.4.4", {"private": True}),
+        (second, "two.example.org", "2001:4860::1", {"tier": 2, "pulls_from": "one.example.org"}),
+        (draft, "three.example.org", "9.9.9.9", {}),
+    ):
+        host = await registry.host(site, name=name, **more)
+        await registry.do(networks.add_acl, host.id, {"address": address})
+        await registry.carry(host, f"https://{name}/linux/", f"rsync://{name}/linux/")
+
+
+async def ask(registry: Registry, name: str, **wish: object) -> str:
+    async with registry.change() as change:
+        return await export(change, name, Wish(**wish))  # type: ignore[arg-type]
+
+
+async def test_masters_let_in_public_hosts_of_approved_sites(registry: Registry) -> None:
+    await furnish(registry)
+    assert await ask(registry, "rsync-acl") == "8.8.8.8\n2001:4860::1\n"
+    assert await ask(registry, "rsync-acl", tier="2") == "2001:4860::1\n"
+    assert await ask(registry, "rsync-acl", tier="0", layout="hosts") == "hosts allow =\nhosts deny = *\n"
+
+
+async def test_a_host_lets_in_the_sites_that_may_pull_from_it(registry: Registry) -> None:
+    await furnish(registry)
+    assert await ask(registry, "rsync-acl", host="two.example.org") == "8.8.4.4\n8.8.8.8\n"
+    assert await ask(registry, "rsync-acl", host="one.example.org") == ""
+
+
+async def test_what_is_suspended_is_let_in_no_more(registry: Registry) -> None:
+    await furnish(registry)
+    await registry.do(sites.decide_site, 1, None, {"action": "suspend"})
+    assert await ask(registry, "rsync-acl") == "2001:4860::1\n"
+    assert await ask(registry, "rsync-acl", host="two.example.org") == ""
+
+
+async def test_tiers_and_mirmon_s_list_name_public_hosts_alone(registry: Registry) -> None:
+    await furnish(registry)
+    assert await ask(registry, "tiers") == (
+        "1\tone.example.org\tDE\t1000\tmaster\trsync://one.example.org/linux/\n"
+        "2\ttwo.example.org\tDE\t1000\tone.example.org\trsync://two.example.org/linux/\n"
+    )
+    assert await ask(registry, "mirmon") == (
+        "de https://one.example.org/linux/\nde https://two.example.org/linux/\n"
+        "de rsync://one.example.org/linux/\nde rsync://two.example.org/linux/\n"
+    )
+    assert "ops@example.org" in await ask(registry, "mirmon", mail=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "wish"),
+    [
+        ("rsync-acl", {"layout": "xml"}),
+        ("rsync-acl", {"tier": "7"}),
+        ("rsync-filter", {}),
+        ("rsync-filter", {"categories": "None such"}),
+        ("rsync-filter", {"categories": "Example Linux", "since": "yesterday"}),
+        ("rsync-filter", {"categories": "Example Linux", "since": "-1"}),
+    ],
+)
+async def test_a_wrong_wish_is_said(registry: Registry, name: str, wish: dict[str, str]) -> None:
+    await furnish(registry)
+    with pytest.raises(Invalid):
+        await ask(registry, name, **wish)
+
+
+async def test_addresses_are_for_those_who_let_others_in(registry: Registry) -> None:
+    await furnish(registry)
+    somebody = await registry.account("somebody")
+    for actor in (VISITOR, somebody):
+        async with registry.change(actor) as change:
+            with pytest.raises(Forbidden):
+                await export(change, "rsync-acl", Wish())
+            with pytest.raises(RegistryError):
+                await export(change, "rsync-acl", Wish(host="two.example.org"))
