@@ -46,6 +46,7 @@ VERBS = (
     Verb("serve", "load, check, and answer until SIGTERM"),
     Verb("check", "load what serve would load, and print each problem"),
     Verb("explain", "print how the answer to a target comes about, step by step", "TARGET --client ADDRESS "),
+    Verb("diff", "print what a change does to clients, before it is served", "OLD [NEW] "),
     Verb("scan", "read the masters: what is there, and since which push", extra="network"),
     Verb("crawl", "visit the mirrors, judge them, and write the health file", extra="network"),
     Verb("registry", "keep the mirror network: its sites, hosts, and what is published of them", "COMMAND ", "network"),
