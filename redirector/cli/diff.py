@@ -47,13 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
     new = load_config({**flags, "source": arguments.new or arguments.old, **given})
     from redirector.answer.compare.compare import compare
     from redirector.answer.compare.telling import as_markdown, as_text
-    from redirector.snapshot.load import load_snapshot
+    from redirector.snapshot.load import KnownTables, load_snapshot
     from redirector.sources.clients import load_clients
 
     now = time.time()
     try:
         clients = load_clients(old.clients).weights if old.clients else {}
-        difference = compare(load_snapshot(old, now), load_snapshot(new, now), count, clients)
+        known = KnownTables()
+        before = load_snapshot(old, now, known=known, lint=False)
+        difference = compare(before, load_snapshot(new, now, known=known, lint=False), count, clients)
     except SnapshotError as error:
         say(str(error))
         return Exit.FAILED

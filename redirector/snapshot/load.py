@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from redirector.errors import ConfigError, SnapshotError
 from redirector.files import explain_failure
@@ -49,11 +49,29 @@ def load_source(
     return heed_health(catalog, health, now)
 
 
-def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> Snapshot:
+class KnownTables:
+    """Tables of addresses that were read before, for whoever loads several snapshots with the same ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, str], object] = {}
+
+    def load(self, load: Callable[[str], T], path: str) -> T:
+        """What *load* made of the file *path*."""
+        key = load, path
+        if key not in self._known:
+            self._known[key] = load(path)
+        return cast(T, self._known[key])
+
+
+def load_snapshot(
+    config: Config, now: float, earlier: GoodFiles = NO_FILES, known: KnownTables | None = None, lint: bool = True
+) -> Snapshot:
     """Load what *config* names.
 
+    now      epoch seconds: the age of health files and of alternates is judged by it
     earlier  what the last load read of files that may be broken now (`Snapshot.good`)
-    now     epoch seconds: the age of health files and of alternates is judged by it
+    known    tables that were read before
+    lint     look for what is odd about the catalog, and nobody but an operator wants to know
     raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
             and source do not go together
     """
@@ -64,6 +82,7 @@ def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> 
         way_out = "cannot be had with compatibility, which chooses by tiers as today's server does"
         raise ConfigError("options", "choice", config.choice, way_out)
     problems: list[Problem] = []
+    known = known or KnownTables()
 
     def attempt(load: Callable[[str], T], path: str) -> T | None:
         try:
@@ -76,8 +95,8 @@ def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> 
     catalog = attempt(
         lambda path: load_source(path, now, remembered, config.health, not config.compatibility, earlier), config.source
     )
-    geo = attempt(load_geoip, config.geoip) if config.geoip else None
-    asns = attempt(load_asns, config.asn) if config.asn else None
+    geo = attempt(lambda path: known.load(load_geoip, path), config.geoip) if config.geoip else None
+    asns = attempt(lambda path: known.load(load_asns, path), config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()
     clients = attempt(load_clients, config.clients) if config.clients else NO_CLIENTS
     if catalog is not None and asns is not None:
@@ -86,7 +105,7 @@ def load_snapshot(config: Config, now: float, earlier: GoodFiles = NO_FILES) -> 
         problems.extend(loaded.problems if loaded is not None else ())
     if catalog is not None:
         problems.extend(_missing_inputs(config, catalog))
-        problems.extend(check_catalog(catalog, config.trusted_proxies))
+        problems.extend(check_catalog(catalog, config.trusted_proxies) if lint else ())
     if catalog is None or continents is None or clients is None or any(problem.fatal for problem in problems):
         raise SnapshotError(problems)
     databases = {}

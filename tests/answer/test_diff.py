@@ -1,0 +1,168 @@
+"""What a change does to clients: the same clients ask before and after, and what is told of them is true."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from redirector.answer.compare.compare import compare
+from redirector.answer.compare.telling import as_markdown, as_text, tell
+from redirector.cli.main import main
+from redirector.locate.geoip import Location
+from redirector.model import Catalog, Choice
+from tests.answer.test_nearness import BERLIN, EDINBURGH, LONDON, MANCHESTER, PARIS, at
+from tests.answer.trees import tree_of
+from tests.real import COUNTRIES
+from tests.rig import Mirror, catalog_of, mirror, snapshot_of
+
+GEO = {
+    "10.0.0.0/9": Location("GB", LONDON.latitude, LONDON.longitude),
+    "10.128.0.0/10": Location("FR", PARIS.latitude, PARIS.longitude),
+    "10.192.0.0/10": Location("DE", BERLIN.latitude, BERLIN.longitude),
+}
+HOSTS = (
+    at("london-a", "GB", LONDON),
+    at("london-b", "GB", LONDON),
+    at("manchester", "GB", MANCHESTER),
+    at("paris", "FR", PARIS),
+    at("berlin", "DE", BERLIN),
+)
+COUNT = 4_000
+
+
+def near_tree(*mirrors: Mirror, **fields: object) -> Catalog:
+    return tree_of(*mirrors, choice=Choice.NEARNESS, **fields)
+
+
+def difference_of(old: Catalog, new: Catalog, clients: dict[str, float] | None = None):  # type: ignore[no-untyped-def]
+    return compare(snapshot_of(old, geo=GEO), snapshot_of(new, geo=GEO), COUNT, clients)
+
+
+def test_nothing_moves_where_nothing_changes() -> None:
+    found = difference_of(near_tree(*HOSTS), near_tree(*reversed(HOSTS)))
+    assert (found.moved, found.added, found.removed, found.changed, found.examples) == (0.0, (), (), (), ())
+    assert sum(share.before for share in found.shares) == pytest.approx(1.0)
+    assert all(share.before == share.after for share in found.shares)
+
+
+def test_clients_of_a_host_that_goes_move_and_nobody_else() -> None:
+    found = difference_of(near_tree(*HOSTS), near_tree(*HOSTS[1:]))
+    shares = {share.host: share for share in found.shares}
+    assert found.removed == ("london-a",)
+    assert found.moved == pytest.approx(shares["london-a"].before)
+    assert shares["london-a"].after == 0.0 and found.shares[0].host in ("london-a", "london-b")
+    by_country = {country.country: country for country in found.countries}
+    assert by_country["FR"].moved == by_country["DE"].moved == 0.0 < by_country["GB"].moved
+    assert by_country["GB"].km_before == pytest.approx(0.0, abs=1.0)
+    assert found.examples[0].why == "london-a is gone"
+
+
+def test_a_host_that_comes_goes_down_or_changes_is_named() -> None:
+    new = (at("london-a", "GB", LONDON, up=False, down_reason="stale"), *HOSTS[1:4], at("dover", "GB", PARIS))
+    found = difference_of(near_tree(*HOSTS), near_tree(*new))
+    assert (found.added, found.removed, found.changed) == (("dover",), ("berlin",), ("london-a",))
+    assert "up" in found.changes["london-a"]
+    whys = {example.why for example in found.examples}
+    assert {"london-a is down: stale", "berlin is gone"} <= whys
+
+
+def test_clients_come_from_where_they_are_said_to() -> None:
+    by_addresses = {
+        each.country: each.clients for each in difference_of(near_tree(*HOSTS), near_tree(*HOSTS)).countries
+    }
+    assert by_addresses == {"GB": COUNT // 2, "FR": COUNT // 4, "DE": COUNT // 4}
+    counted = difference_of(near_tree(*HOSTS), near_tree(*HOSTS), {"FR": 3.0, "DE": 1.0}).countries
+    assert {each.country: each.clients for each in counted} == {"FR": 3 * COUNT // 4, "DE": COUNT // 4}
+
+
+def test_capacity_is_the_share_of_the_bandwidth() -> None:
+    tree = near_tree(at("thin", "GB", LONDON, bandwidth_mbit=1000), at("wide", "GB", LONDON, bandwidth_mbit=3000))
+    assert {share.host: share.capacity for share in difference_of(tree, tree).shares} == {"thin": 0.25, "wide": 0.75}
+
+
+def test_rules_and_snapshots_are_compared_too() -> None:
+    by_distance = tree_of(*HOSTS, choice=Choice.DISTANCE)
+    found = difference_of(by_distance, near_tree(*HOSTS))
+    assert found.moved > 0 and found.changed == ()
+    assert found.examples[0].why == "by nearness in place of distance"
+    tiers = catalog_of([mirror("a", "GB"), mirror("b", "FR")])
+    found = difference_of(tiers, tiers)
+    assert found.moved == 0 and sum(share.after for share in found.shares) == pytest.approx(1.0)
+    assert found.countries[0].km_after is None
+    assert difference_of(tiers, near_tree(*HOSTS)).moved == 1.0
+
+
+def test_nobody_anywhere_is_no_error() -> None:
+    empty = near_tree()
+    assert difference_of(empty, near_tree(*HOSTS)).moved == 1.0
+    assert difference_of(empty, empty).moved == 0.0
+    assert compare(snapshot_of(near_tree(*HOSTS), geo={}), snapshot_of(near_tree(*HOSTS[1:]), geo={}), COUNT).moved > 0
+
+
+def test_it_is_told_in_words_tables_and_json() -> None:
+    found = difference_of(near_tree(*HOSTS), near_tree(*HOSTS[1:], at("oxford|x", "GB", EDINBURGH)))
+    text, comment = as_text(found), as_markdown(found)
+    assert "1 gone: london-a" in text and "█" in text and "░" in text and tell(found.examples[0]) in text
+    assert (
+        "| london-a |" in comment and "<details>" in comment and all(line.isprintable() for line in comment.split("\n"))
+    )
+    told = json.loads(json.dumps(found.as_json()))
+    assert told.keys() >= {"clients", "moved", "hosts", "shares", "countries"}
+    assert told["hosts"] == {"added": ["oxford|x"], "removed": ["london-a"], "changed": []}
+    assert told["shares"][0].keys() == {"host", "before", "after", "capacity"}
+    assert told["countries"][0].keys() >= {"country", "moved", "km_before", "km_after"}
+    assert len(found.examples) <= 10
+    assert max(Counter((each.country, each.before, each.after) for each in found.examples).values()) == 1
+
+
+TREE_CONFIG = """\
+mirrors_dir: mirrors.d
+versions: ["9"]
+arches: {"9": [x86_64]}
+repos: [{name: baseos, path: BaseOS/$basearch/os}]
+"""
+
+
+def write_tree(folder: Path, names: dict[str, str]) -> str:
+    (folder / "mirrors.d").mkdir(parents=True)
+    (folder / "config.yml").write_text(TREE_CONFIG)
+    for name, place in names.items():
+        (folder / "mirrors.d" / f"{name}.yml").write_text(
+            f"name: {name}\naddress: {{https: 'https://{name}/almalinux'}}\nupdate_frequency: 1h\n"
+            f"sponsor: S\nsponsor_url: https://{name}\ngeolocation: {place}\n"
+        )
+    return str(folder)
+
+
+PLACES = {"a.example.org": "{country: DE, city: Berlin}", "b.example.org": "{country: FR, city: Paris}"}
+
+
+def test_the_command_prints_it_and_its_exit_code_heeds_what_may_move(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write_tree(tmp_path / "old", PLACES)
+    new = write_tree(tmp_path / "new", {**PLACES, "c.example.org": "{country: US, city: Chicago}"})
+    common = ["--geoip", str(COUNTRIES), "--sample", "2000"]
+    assert main(["diff", old, new, *common, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["clients"] == 2000 and told["hosts"]["added"] == ["c.example.org"] and told["moved"] > 0.3
+    assert main(["diff", old, new, *common, "--max-moved", "0.1"]) == 1
+    assert "1 new: c.example.org" in capsys.readouterr().out
+    assert main(["diff", old, new, *common, "--max-moved", "1", "--markdown"]) == 0
+    assert "### What this does to clients" in capsys.readouterr().out
+    clients = tmp_path / "clients.csv"
+    clients.write_text("country,requests\nUS,9\nDE,1\n")
+    assert main(["diff", old, "--new-choice", "distance", *common, "--clients", str(clients), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {row["country"]: row["clients"] for row in told["countries"]} == {"US": 1800, "DE": 200}
+    health = tmp_path / "health.json"
+    health.write_text(json.dumps({"checked": 4_000_000_000, "mirrors": {"a.example.org": {"up": False}}}))
+    assert main(["diff", old, *common, "--new-health", str(health), "--new-share-limit", "2", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["diff", old, str(tmp_path / "nowhere"), *common]) == 1
+    for wrong in ([], ["--new-choice", "nearest"], ["--max-moved", "2"], ["--sample", "0"], ["--json", "--markdown"]):
+        assert main(["diff", old, *([new] if wrong[:1] != ["--new-choice"] and wrong else []), *wrong]) == 2, wrong
+    assert main(["diff", old]) == 2
