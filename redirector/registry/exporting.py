@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from redirector.registry.exports import (
     render_tiers,
 )
 from redirector.registry.permits import Act
+from redirector.registry.public import mirror_object, public_list
 from redirector.registry.publish.holdings import Holdings, read_holdings
 from redirector.registry.publish.selection import select
 from redirector.registry.refusals import FieldProblem, Forbidden, Invalid
@@ -25,7 +27,7 @@ from redirector.store.contents import find_contents
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AclRow, HostRow
 
-NAMES = ("rsync-acl", "rsync-filter", "tiers", "mirmon")
+NAMES = ("rsync-acl", "rsync-filter", "tiers", "public", "mirmon")
 
 TYPES = {"json": "application/json"}
 """Content types of formats; the others are plain text."""
@@ -62,8 +64,32 @@ async def export(change: Change, name: str, wish: Wish) -> str:
             return await changed_filter(change, wish)
         case "tiers":
             return render_tiers(await read_holdings(change.connection, change.now))
+        case "public":
+            return _public(await read_holdings(change.connection, change.now), change.now)
         case _:
             return render_mirmon(await read_holdings(change.connection, change.now), wish.mail)
+
+
+def _public(holdings: Holdings, now: int) -> str:
+    """The mirrors as `/api/v1/mirrors` tells them, all at once."""
+    mirrors = public_list(holdings, select(holdings, now), now).mirrors
+    return json.dumps({"items": [mirror_object(mirror) for mirror in mirrors]}, ensure_ascii=False, indent=1) + "\n"
+
+
+FILES = {
+    "rsync-acl": Wish(),
+    "rsync-acl.hosts": Wish(layout="hosts"),
+    "rsync-acl.json": Wish(layout="json"),
+    "tiers": Wish(),
+    "public.json": Wish(),
+    "mirmon": Wish(),
+}
+"""What `publish --exports` writes: file -> the export that its name begins with, and how."""
+
+
+async def export_files(change: Change) -> dict[str, str]:
+    """The content of each of `FILES`."""
+    return {file: await export(change, file.partition(".")[0], wish) for file, wish in FILES.items()}
 
 
 async def _addresses(change: Change, wish: Wish) -> str:

@@ -9,7 +9,7 @@ from redirector.registry.exports import NOBODY
 from redirector.registry.refusals import Invalid, Missing
 from redirector.web.access import API, OPEN, asking
 
-PUBLIC = ("rsync-filter", "tiers", "mirmon")
+PUBLIC = ("rsync-filter", "tiers", "public", "mirmon")
 """Exports that everybody may have; addresses are for those who let others in."""
 
 
@@ -39,7 +39,8 @@ async def _export(request: web.Request) -> web.Response:
     wish = _wish_of(request)
     async with asking(request, write=False, public=name in PUBLIC) as change:
         text = await export(change, name, wish)
-    content_type = TYPES.get(wish.layout, "text/plain") if name == "rsync-acl" else "text/plain"
+    layout = {"rsync-acl": wish.layout, "public": "json"}.get(name, "plain")
+    content_type = TYPES.get(layout, "text/plain")
     return web.Response(text=text, content_type=content_type, headers=OPEN if name in PUBLIC else None)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
+from redirector.cli.main import main
 from redirector.registry.edit import networks, sites
-from redirector.registry.exporting import Wish, export
+from redirector.registry.exporting import FILES, Wish, export
 from redirector.registry.exports import Changed, order_addresses, render_addresses, render_filter
 from redirector.registry.permits import VISITOR
 from redirector.registry.refusals import Forbidden, Invalid, RegistryError
@@ -143,3 +146,16 @@ async def test_addresses_are_for_those_who_let_others_in(registry: Registry) -> 
                 await export(change, "rsync-acl", Wish())
             with pytest.raises(RegistryError):
                 await export(change, "rsync-acl", Wish(host="two.example.org"))
+
+
+async def test_a_publication_writes_them_as_files(registry: Registry, tmp_path: Path) -> None:
+    await furnish(registry)
+    database = str(registry.store.url)
+    code = await asyncio.to_thread(
+        main, ["registry", "publish", "--exports", str(tmp_path / "out"), "--database", database]
+    )
+    assert code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILES)
+    assert (tmp_path / "out/rsync-acl.hosts").read_text().endswith("hosts deny = *\n")
+    listed = json.loads((tmp_path / "out/public.json").read_text())["items"]
+    assert {each["host"] for each in listed} == {"one.example.org", "two.example.org"}

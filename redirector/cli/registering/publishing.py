@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,10 +14,12 @@ from redirector.cli.output import Exit, as_json, one_line, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
 from redirector.cli.registering.reloading import ask_reload
 from redirector.errors import ConfigError
+from redirector.files import replace_file
 from redirector.model import Network
 from redirector.registry.edit.change import Change
 from redirector.registry.edit.scanned import adopt_scans
 from redirector.registry.edit.sites import sweep
+from redirector.registry.exporting import export_files
 from redirector.registry.permits import OPERATOR
 from redirector.registry.publish.holdings import Holdings, read_holdings
 from redirector.registry.publish.names import gateway_names, keep_addresses, look_up
@@ -38,6 +41,7 @@ def add_commands(commands: Commands) -> None:
     parser = add_command(commands, "publish", "write what servers answer from", _publish)
     parser.add_argument("--snapshot", metavar="FILE", help="a snapshot file")
     parser.add_argument("--tree", metavar="DIR", help="a tree of YAML files")
+    parser.add_argument("--exports", metavar="DIR", help="what `registry export` prints, a file each")
     parser.add_argument("--dry-run", action="store_true", help="print what would change, and write nothing")
     parser.add_argument("--allow", metavar="shrink", default="", help="publish though half of it would be gone")
     parser.add_argument("--mail", action="store_true", help="with the contacts' mail addresses in the tree's files")
@@ -50,6 +54,7 @@ def add_commands(commands: Commands) -> None:
 class _Wanted:
     snapshot: str | None
     tree: str | None
+    exports: str | None
     dry: bool
     allowed: frozenset[str]
     mail: bool
@@ -60,11 +65,13 @@ def _publish(arguments: argparse.Namespace) -> int:
     allowed = frozenset(filter(None, arguments.allow.split(",")))
     if allowed - {SHRINK}:
         raise ConfigError("command line", "--allow", arguments.allow, f"{SHRINK} is all that can be allowed")
-    if not (arguments.snapshot or arguments.tree):
-        raise ConfigError("command line", "--snapshot", None, "say what to write: --snapshot FILE or --tree DIR")
+    if not (arguments.snapshot or arguments.tree or arguments.exports):
+        way_out = "say what to write: --snapshot FILE, --tree DIR or --exports DIR"
+        raise ConfigError("command line", "--snapshot", None, way_out)
     wanted = _Wanted(
         arguments.snapshot,
         arguments.tree,
+        arguments.exports,
         arguments.dry_run,
         allowed,
         arguments.mail,
@@ -108,7 +115,13 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
         done.told += [f"{name}: left 30 days ago, and is deleted" for name in gone]
     async with store.read() as connection:
         holdings = await read_holdings(connection, now, desk.rules())
+        files = await export_files(Change(connection, OPERATOR, now, desk.house())) if wanted.exports else {}
     _put(holdings, wanted, now, done)
+    if wanted.exports and not wanted.dry:
+        os.makedirs(wanted.exports, exist_ok=True)
+        for name, text in files.items():
+            replace_file(os.path.join(wanted.exports, name), text.encode())
+        done.told.append(f"{wanted.exports}: {', '.join(files)}")
     return done
 
 
