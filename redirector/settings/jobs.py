@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redirector.settings.crawl import Crawl
+from redirector.settings.joining import Joining
 from redirector.settings.mail import Telling
 from redirector.settings.masters import Masters
 from redirector.settings.network import Network
@@ -12,7 +13,19 @@ from redirector.settings.serving import Config
 from redirector.settings.statistics import Statistics
 from redirector.settings.web import Web
 
-JOBS: tuple[type, ...] = (Config, Network, Telling, Masters, Scanning, Crawl, Statistics, Registry, RegistryAtTop, Web)
+JOBS: tuple[type, ...] = (
+    Config,
+    Network,
+    Telling,
+    Masters,
+    Scanning,
+    Crawl,
+    Statistics,
+    Registry,
+    RegistryAtTop,
+    Web,
+    Joining,
+)
 
 
 def section_of(job: type) -> str:

@@ -16,6 +16,7 @@ from redirector.registry.edit.change import Change, House
 from redirector.registry.permits import VISITOR, Actor
 from redirector.registry.refusals import Forbidden, RegistryError
 from redirector.server.between.listeners import peer_of
+from redirector.settings.joining import Join
 from redirector.store.opening import Store
 from redirector.web.api.call import ApiError
 from redirector.web.limits import Limits, network_of
@@ -40,6 +41,7 @@ class Site:
     now   epoch seconds, as a clock gives them
     used  token -> when its use was written down
     shelf  what the public pages show
+    join   what whoever wants to become a mirror is told
     """
 
     store: Store
@@ -50,6 +52,7 @@ class Site:
     now: Callable[[], float] = time.time
     used: dict[str, float] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
+    join: Join = field(default_factory=Join)
 
 
 SITE = web.AppKey("site", Site)

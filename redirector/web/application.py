@@ -17,6 +17,7 @@ from redirector.web.api.document import document
 from redirector.web.api.problems import CONTENT_TYPE, problem, problem_of
 from redirector.web.api.routes import ROUTES
 from redirector.web.exports import add_exports
+from redirector.web.people import add_people, refusal_page
 
 _log = logging.getLogger("redirector.web")
 
@@ -40,6 +41,7 @@ def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Appl
     application.router.add_get(f"{API}/openapi.json", openapi)
     application.router.add_get("/healthz", _healthz)
     add_exports(application)
+    add_people(application)
     return application
 
 
@@ -94,13 +96,13 @@ def _refused(request: web.Request, error: RegistryError) -> web.Response:
         headers["Retry-After"] = str(int(error.wait_s) + 1)
     if request.path.startswith(API):
         return web.Response(status=status, body=text, content_type=CONTENT_TYPE, headers=headers)
-    return web.Response(status=status, text=f"{error.text}\n", headers=headers)
+    return refusal_page(request, status, str(error), headers)
 
 
 def _refusal(request: web.Request, status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
     if request.path.startswith(API):
         return web.Response(status=status, body=problem(status, text), content_type=CONTENT_TYPE, headers=headers)
-    return web.Response(status=status, text=f"{text}\n", headers=headers)
+    return refusal_page(request, status, text, headers)
 
 
 def _handler(route: Route) -> Handler:

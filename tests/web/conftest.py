@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +17,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from redirector.locate.proxies import trusted_proxies_of
 from redirector.registry.edit import accounts
 from redirector.registry.permits import OPERATOR, Actor
+from redirector.store.opening import open_store
 from redirector.web.access import API, Site
 from redirector.web.application import make_application
 from redirector.web.limits import Limits
 from tests.registry.conftest import empty_database, registry
 from tests.registry.rig import Registry
+from tests.web.network import make_network
 
 __all__ = ["empty_database", "registry"]
 
@@ -52,13 +58,45 @@ class Api:
         return response
 
 
-@pytest.fixture
-async def api(registry: Registry) -> AsyncIterator[Api]:
-    """The API over an empty registry on SQLite."""
+@asynccontextmanager
+async def serving(registry: Registry) -> AsyncIterator[Api]:
+    """The application over *registry*."""
     site = Site(
         registry.store, registry.house, trusted_proxies_of(()), Limits(1000, 1000), now=lambda: float(registry.now)
     )
     client = TestClient(TestServer(make_application(site)))
     await client.start_server()
-    yield Api(client, registry)
-    await client.close()
+    try:
+        yield Api(client, registry)
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+async def api(registry: Registry) -> AsyncIterator[Api]:
+    """The application over an empty registry on SQLite."""
+    async with serving(registry) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def network_database(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the made-up network in it."""
+    path = tmp_path_factory.mktemp("network") / "store.db"
+    shutil.copy(empty_database, path)
+
+    async def make() -> None:
+        async with await open_store(f"sqlite:///{path}") as opened:
+            await make_network(Registry(opened))
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+async def network(network_database: Path, tmp_path: Path) -> AsyncIterator[Api]:
+    """The application over the made-up network."""
+    path = tmp_path / "network.db"
+    shutil.copy(network_database, path)
+    async with await open_store(f"sqlite:///{path}") as opened, serving(Registry(opened)) as made:
+        yield made

@@ -41,6 +41,16 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class CategoryShown:
+    """What hosts can sign up for, and how many directories it has."""
+
+    name: str
+    product: str
+    top: str
+    directories: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What all public pages are made of.
 
@@ -57,6 +67,7 @@ class Shown:
     systems: Sequence[SystemRow] = ()
     propagation: Sequence[PropagationRow] = ()
     pushes: Sequence[Push] = ()
+    categories: Sequence[CategoryShown] = ()
 
     def find(self, host: str) -> PublicMirror | None:
         """The mirror of that name, in any case; None when there is none."""
@@ -79,6 +90,11 @@ async def read_shown(connection: AsyncConnection, now: int) -> Shown:
         systems=await statistics.list_countme(connection, (now - 345_600) // 604_800 - SYSTEM_WEEKS),
         propagation=await statistics.list_propagation(connection, now - PROPAGATION_DAYS * DAY_S),
         pushes=last_pushes(await evidence.find_pushes(connection, now - PROPAGATION_DAYS * DAY_S), listed.mirrors),
+        categories=[
+            CategoryShown(row.name, row.product, row.top, len(holdings.contents[number].names))
+            for number, row in sorted(holdings.categories.items(), key=lambda pair: pair[1].name_key)
+            if row.joinable and row.for_people
+        ],
     )
 
 

@@ -1,0 +1,248 @@
+"""What each public page shows: from the value that all share to a template's names. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from statistics import fmean
+from typing import Any
+from urllib.parse import urlencode
+
+from redirector import __version__
+from redirector.registry.public import PublicMirror
+from redirector.settings.joining import Join
+from redirector.stats.overview import Overview, overview_of
+from redirector.stats.pictures import Layer, draw_areas, draw_bars, draw_lines
+from redirector.stats.propagation import COLUMNS
+from redirector.store.evidence import DAY_S
+from redirector.store.statistics import PropagationRow
+from redirector.web.pages import draw
+from redirector.web.pages.filters import ORDERS, Choice, choose, values_of
+from redirector.web.pages.render import name_of_country
+from redirector.web.pages.shown import HISTORY_DAYS, Past, Shown
+from redirector.web.words import STATES
+
+REPOSITORIES_SHOWN = 6
+"""Repositories whose propagation is drawn on one page."""
+
+LABELS = ("up to a day", "one day", "two days", "older", "not known")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A template, and the names that it uses."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+# -- The list of mirrors -----------------------------------------------------------------------------------------------
+
+
+def mirrors_page(shown: Shown, choice: Choice, *, forms: bool = True) -> Page:
+    """The mirrors that were asked for, by country or in another order.
+
+    forms  with fields to choose by, which need somebody who answers
+    """
+    found = choose(shown, choice)
+    countries = {mirror.country for mirror in shown.listed.mirrors if mirror.country}
+    asked = {name: value for name, value in asdict(choice).items() if value and (name, value) != ("sort", "country")}
+    asked.pop("sort", None)
+    json = f"/api/v1/mirrors?{urlencode({**asked, 'limit': 200})}" if forms else "/mirrors.json"
+    return Page(
+        "mirrors.html",
+        {
+            "total": len(shown.listed.mirrors),
+            "counts": {"ok": sum(mirror.ok for mirror in shown.listed.mirrors)},
+            "countries": len(countries),
+            "shown": len(found),
+            "narrowed": choice.narrows,
+            "groups": _groups(found) if choice.sort == "country" else [(None, found)] if found else [],
+            "choices": list(_choices(shown)) if forms else [],
+            "chosen": asdict(choice),
+            "json": json,
+            "now": shown.now,
+        },
+    )
+
+
+def _groups(mirrors: Sequence[PublicMirror]) -> list[tuple[str, list[PublicMirror]]]:
+    groups: dict[str, list[PublicMirror]] = {}
+    for mirror in mirrors:
+        groups.setdefault(name_of_country(mirror.country), []).append(mirror)
+    return list(groups.items())
+
+
+def _choices(shown: Shown) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+    """(name, label, values with their texts) of each field."""
+    labels = {
+        "country": "Country",
+        "product": "Product",
+        "version": "Version",
+        "arch": "Architecture",
+        "protocol": "Protocol",
+        "tier": "Tier",
+        "state": "State",
+    }
+    for name, label in labels.items():
+        pairs = [(value, _text_of(name, value)) for value in values_of(shown, name)]
+        if name == "country":
+            pairs.sort(key=lambda pair: pair[1])
+        yield name, label, [("", "all"), *pairs]
+        if name == "protocol":
+            yield "family", "Answers on", [("", "all"), ("ipv4", "IPv4"), ("ipv6", "IPv6")]
+    yield "sort", "Sorted by", [(name, name) for name in ORDERS]
+
+
+def _text_of(name: str, value: str) -> str:
+    if name == "country":
+        return name_of_country(value)
+    return STATES.get(value, value) if name == "state" else value
+
+
+# -- One mirror --------------------------------------------------------------------------------------------------------
+
+
+def mirror_page(shown: Shown, mirror: PublicMirror, past: Past) -> Page:
+    """All that is told of one mirror."""
+    labels = [_day((shown.now // DAY_S - HISTORY_DAYS + 1 + number) * DAY_S) for number in range(HISTORY_DAYS)]
+    states = draw.days_of(past.history, shown.now, HISTORY_DAYS)
+    return Page(
+        "mirror.html",
+        {
+            "mirror": mirror,
+            "score": shown.scores.get(mirror.host),
+            "days": HISTORY_DAYS,
+            "strip": draw.draw_strip(f"{mirror.host}, the last {HISTORY_DAYS} days", states, labels),
+            "incidents": draw.incidents_of(past.history, shown.now - HISTORY_DAYS * DAY_S)[:50],
+            "curves": list(_curves(past)),
+            "now": shown.now,
+        },
+    )
+
+
+Curve = tuple[str, str, Sequence[str], Sequence[Sequence[str]]]
+"""Heading, picture, and the same as a table."""
+
+
+def _curves(past: Past) -> Iterator[Curve]:
+    good = [visit for visit in past.visits if visit.event == "good"]
+    for heading, name, unit, values in (
+        ("How far behind", "hours", " h", [(v.at, v.lag_s / 3600) for v in good if v.lag_s is not None]),
+        ("Time to answer", "seconds", " s", [(v.at, v.duration_s) for v in good if v.duration_s is not None]),
+    ):
+        days = _by_day(values)
+        if days:
+            rows = [(day, f"{value:.2f}") for day, value in days.items()]
+            layer = Layer(name, list(days.values()))
+            yield heading, draw_lines(f"{heading}, {name}", list(days), [layer], unit), ("Day", name), rows
+    if past.traffic:
+        days = {row.day: row.bytes / 1e9 for row in past.traffic}
+        layer = Layer("GB", list(days.values()))
+        rows = [(day, f"{value:,.1f}") for day, value in days.items()]
+        yield "Traffic", draw_lines("Traffic, GB a day", list(days), [layer], " GB"), ("Day", "GB"), rows
+
+
+def _by_day(values: Sequence[tuple[int, float]]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for at, value in values:
+        found.setdefault(_day(at), []).append(value)
+    return {day: fmean(each) for day, each in found.items()}
+
+
+def _day(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
+# -- Map, propagation, statistics, join --------------------------------------------------------------------------------
+
+
+def map_page(shown: Shown) -> Page:
+    """The world, and where mirrors are."""
+    towns = draw.towns_of(shown.listed.mirrors, shown.places)
+    title = f"{len(shown.places)} mirrors in {len(towns)} towns"
+    return Page("map.html", {"picture": draw.draw_map(title, towns), "towns": towns, "now": shown.now})
+
+
+def propagation_page(shown: Shown, repository: str = "", *, forms: bool = True) -> Page:
+    """How fast pushes spread, and how old the copies of repositories are."""
+    rows: dict[str, list[PropagationRow]] = {}
+    for row in shown.propagation:
+        rows.setdefault(row.repository, []).append(row)
+    names = [repository] if repository in rows else _most_telling(rows)
+    pictures = [(name, _draw_propagation(name, rows[name]), rows[name][-30:][::-1]) for name in names]
+    return Page(
+        "propagation.html",
+        {
+            "pushes": shown.pushes,
+            "repositories": pictures,
+            "choice": sorted(rows) if forms and len(rows) > REPOSITORIES_SHOWN else [],
+            "repository": repository,
+            "now": shown.now,
+        },
+    )
+
+
+def _most_telling(rows: Mapping[str, Sequence[PropagationRow]]) -> list[str]:
+    """Those that most mirrors carry."""
+
+    def known(name: str) -> int:
+        last = rows[name][-1]
+        return last.same_day + last.one_day + last.two_day + last.older
+
+    return sorted(sorted(rows), key=lambda name: -known(name))[:REPOSITORIES_SHOWN]
+
+
+def _draw_propagation(name: str, rows: Sequence[PropagationRow]) -> str:
+    labels = [f"{datetime.fromtimestamp(row.run, UTC):%d %b %H:%M}" for row in rows]
+    layers = [
+        Layer(label, [float(getattr(row, column)) for row in rows])
+        for column, label in zip(COLUMNS, LABELS, strict=True)
+    ]
+    return draw_areas(f"Mirrors by how far behind their copy of {name} was", labels, layers)
+
+
+def statistics_page(shown: Shown) -> Page:
+    """What was asked for, and which systems there are."""
+    overview = overview_of(shown.margins, shown.systems)
+    daily: Counter[str] = Counter()
+    for margin in shown.margins:
+        if margin.category == "archs":
+            daily[margin.day] += margin.requests
+    days = sorted(daily.items())
+    return Page(
+        "statistics.html",
+        {
+            "overview": overview,
+            "bars": _bars(overview),
+            "daily": draw_lines("Requests a day", [day for day, _ in days], [Layer("requests", [n for _, n in days])]),
+            "days": days[::-1],
+            "systems": draw_bars(
+                "Systems by release",
+                [(f"{each.name} {each.version}".strip() or "unnamed", each.systems) for each in overview.releases],
+            ),
+            "now": shown.now,
+        },
+    )
+
+
+def _bars(overview: Overview) -> dict[str, str]:
+    return {
+        category: draw_bars(
+            f"Requests by {category}",
+            [(name_of_country(part.name) if category == "countries" else part.name, part.requests) for part in parts],
+        )
+        for category, parts in overview.parts.items()
+    }
+
+
+def join_page(shown: Shown, join: Join, url: str, key: str = "") -> Page:
+    """What whoever wants to become a mirror must know.
+
+    key  by which signed notices are verified, as `ssh-keygen` writes it; "": none are signed
+    """
+    agent = f"redirector-crawler/{__version__}" + (f" (+{url})" if url else "")
+    values = {"join": join, "agent": agent, "key": key, "categories": shown.categories, "now": shown.now}
+    return Page("join.html", values)

@@ -1,0 +1,84 @@
+"""The pages for everybody: valid, without script, and what they say is what is served."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from lxml import etree  # type: ignore[import-untyped] # no stubs are needed for one call
+
+from tests.web.conftest import Api
+from tests.web.html import check_html
+
+PAGES = ("/mirrors", "/map", "/propagation", "/statistics", "/join")
+
+
+async def read(api: Api, path: str, status: int = 200) -> str:
+    """The page at *path*, checked."""
+    answer = await api.client.get(path, allow_redirects=False)
+    text = await answer.text()
+    assert answer.status == status, text
+    check_html(text)
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    return text
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_is_valid_while_nothing_is_there(api: Api, path: str) -> None:
+    assert "<h1>" in await read(api, path)
+
+
+async def test_every_page_is_valid_with_a_network(network: Api) -> None:
+    publication = await network.registry.publication()
+    names = [host.row.name for host in publication.hosts]
+    for path in (*PAGES, *(f"/mirrors/{name}" for name in names[:6]), "/propagation?repository=pub-linux-1"):
+        text = await read(network, path)
+        assert len(text) < 300_000
+    assert "&lt;three&gt;" in "".join([await read(network, f"/mirrors/{name}") for name in names])
+
+
+async def test_the_list_says_ok_exactly_of_those_that_are_given(network: Api) -> None:
+    publication = await network.registry.publication()
+    names = {host.id: host.row.name for host in publication.hosts}
+    given = {names[number] for c in publication.categories for each in c.sets for number in each.public}
+    rows = re.findall(
+        r'href="/mirrors/([^"?]+)">[^<]+</a></td><td><span class="state t-(\w+)', await read(network, "/mirrors")
+    )
+    assert {host for host, state in rows if state == "ok"} == given
+    assert len(rows) == 12
+
+
+async def test_the_list_is_narrowed_and_sorted(network: Api) -> None:
+    german = await read(network, "/mirrors?country=DE")
+    assert "frankfurt" in german and "tokyo" not in german
+    for sort in ("lag", "score", "name", "nonsense"):
+        await read(network, f"/mirrors?sort={sort}&protocol=https")
+    assert "No mirror fits." in await read(network, "/mirrors?country=%22%3E%3Cscript%3E")
+
+
+async def test_the_map_has_a_mark_a_town(network: Api) -> None:
+    text = await read(network, "/map")
+    picture = text[text.index("<svg") : text.index("</svg>") + 6]
+    root = etree.fromstring(picture)
+    assert len(root.findall("{*}g")) == 12
+    assert "Natural Earth" in text and "GeoNames" in text
+
+
+async def test_the_style_sheet_is_there(api: Api) -> None:
+    answer = await api.client.get("/style.css")
+    assert answer.content_type == "text/css" and "prefers-color-scheme: dark" in await answer.text()
+
+
+async def test_two_hundred_visitors_at_once_are_answered(network: Api) -> None:
+    answers = await asyncio.gather(*(network.client.get("/mirrors") for _ in range(200)))
+    assert {answer.status for answer in answers} == {200}
+
+
+async def test_what_is_not_there_is_said_on_a_page_to_browsers_and_in_a_line_to_others(api: Api) -> None:
+    answer = await api.client.get("/mirrors/nobody", headers={"Accept": "text/html"})
+    text = await answer.text()
+    assert answer.status == 404 and "There is no such page" in text
+    check_html(text)
+    answer = await api.client.get("/mirrors/nobody")
+    assert (answer.status, await answer.text()) == (404, "Not Found\n")
