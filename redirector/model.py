@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network
@@ -97,6 +98,24 @@ class Condition:
     lag_s: float | None = None
 
 
+def utc(seconds: float) -> str:
+    """A time, epoch seconds, as people read it; one that no calendar has as the number that it is."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return repr(seconds)[:100]
+
+
+class Standing(Enum):
+    """How a host stands, for operators: given to clients, known to be down, switched off by an operator, or withheld
+    because of what its own entry says."""
+
+    UP = "up"
+    DOWN = "down"
+    OFF = "off"
+    WITHHELD = "withheld"
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """One machine that carries content.
@@ -119,6 +138,9 @@ class Host:
     addresses       its own addresses, where the AS table may find that AS
     guessed         those of its base URLs that were repaired from a slip: they come after its others
     withheld        why it is given to nobody, as a private one without networks; "": it is not withheld
+    switched_off    an operator has withheld it, for a while: it is private too then
+    public_again    strangers may have it once it is switched on: pages and metrics name it all the same
+    file            the file that its entry stands in; "": that of the whole catalog
     up              False: known to be down, given only where nothing else remains
     down_reason     for people; "" when it is up
     condition       None: no checker said anything
@@ -144,6 +166,9 @@ class Host:
     addresses: tuple[str, ...] = ()
     guessed: frozenset[str] = frozenset()
     withheld: str = ""
+    switched_off: bool = False
+    public_again: bool = False
+    file: str = ""
     up: bool = True
     down_reason: str = ""
     condition: Condition | None = None
@@ -157,6 +182,15 @@ class Host:
     def for_strangers(self) -> bool:
         """Whether clients on none of its networks may have it: the one question that decides what a stranger sees."""
         return not (self.private or self.local)
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands."""
+        if self.switched_off:
+            return Standing.OFF
+        if self.withheld:
+            return Standing.WITHHELD
+        return Standing.UP if self.up else Standing.DOWN
 
 
 @dataclass(frozen=True, slots=True)

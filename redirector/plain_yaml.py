@@ -39,12 +39,14 @@ class Parsed:
     repeated_keys    those that stand twice in one of its mappings (the later one counts)
     contradictions   those of them whose values differ
     empty_documents  lines where a document begins that holds nothing, beside the one that holds something
+    raw              what it was read from
     """
 
     value: Value
     repeated_keys: tuple[str, ...]
     contradictions: frozenset[str] = frozenset()
     empty_documents: tuple[int, ...] = ()
+    raw: bytes = b""
 
 
 def parse_yaml(raw: bytes, texts: Collection[str] = ()) -> Parsed:
@@ -71,6 +73,7 @@ def parse_yaml(raw: bytes, texts: Collection[str] = ()) -> Parsed:
         tuple(builder.repeated_keys),
         frozenset(builder.contradictions),
         tuple(builder.starts) if len(builder.starts) > 1 else (),
+        raw,
     )
 
 

@@ -136,6 +136,7 @@ def compile_snapshot(
         inputs=catalog.inputs,
         problems=tuple(problems),
         good=catalog.good,
+        broken=catalog.broken,
     )
 
 

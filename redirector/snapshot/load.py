@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,6 +26,7 @@ from redirector.sources.inputs import NO_FILES, GoodFiles
 from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 from redirector.sources.mirrors_d.load import load_tree
 from redirector.sources.mirrors_d.remembered import FILE, NOTHING, Remembered, load_remembered
+from redirector.sources.switched_off import SwitchedOff, switch_off
 
 T = TypeVar("T")
 
@@ -64,7 +65,12 @@ class KnownTables:
 
 
 def load_snapshot(
-    config: Config, now: float, earlier: GoodFiles = NO_FILES, known: KnownTables | None = None, lint: bool = True
+    config: Config,
+    now: float,
+    earlier: GoodFiles = NO_FILES,
+    known: KnownTables | None = None,
+    lint: bool = True,
+    off: Collection[SwitchedOff] = (),
 ) -> Snapshot:
     """Load what *config* names.
 
@@ -72,6 +78,7 @@ def load_snapshot(
     earlier  what the last load read of files that may be broken now (`Snapshot.good`)
     known    tables that were read before
     lint     look for what is odd about the catalog, and nobody but an operator wants to know
+    off      hosts that an operator has switched off
     raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
             and source do not go together
     """
@@ -95,6 +102,8 @@ def load_snapshot(
     catalog = attempt(
         lambda path: load_source(path, now, remembered, config.health, not config.compatibility, earlier), config.source
     )
+    if catalog is not None:
+        catalog = switch_off(catalog, off)
     geo = attempt(lambda path: known.load(load_geoip, path), config.geoip) if config.geoip else None
     asns = attempt(lambda path: known.load(load_asns, path), config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()

@@ -68,7 +68,7 @@ class Snapshot:
     health          the health file; None: none was named
     health_checked  when the mirrors were checked whose health is in this; None: nobody's is
     databases       base name of each MMDB -> when it was built, epoch seconds
-    good            see `Catalog`
+    good, broken    see `Catalog`
     pool_bytes      limit of the line-ups, and what they are made of, that a worker keeps
     """
 
@@ -118,3 +118,4 @@ class Snapshot:
     inputs: tuple[str, ...]
     problems: tuple[Problem, ...]
     good: Mapping[str, tuple[bytes, float]]
+    broken: tuple[str, ...]

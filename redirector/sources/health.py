@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import msgspec
 
-from redirector.model import Catalog, Condition, Host, HostId, HostSet
+from redirector.model import Catalog, Condition, Host, HostId, HostSet, utc
 from redirector.sources.inputs import Inputs
 from redirector.sources.lacking import leave_out
 from redirector.sources.problems import Report, list_some, show
@@ -114,7 +113,7 @@ def parse_health(
         return None
     if now - checked > OLD_S or checked - now > AHEAD_S:
         what = "more than a day ago" if checked < now else "in the future"
-        report.warning("checked", f"{_utc(checked)} is {what}: health is ignored")
+        report.warning("checked", f"{utc(checked)} is {what}: health is ignored")
         return None
     strangers = sorted(name for name in entries if name not in names)
     if strangers:
@@ -209,13 +208,6 @@ def _one_line(text: str) -> str:
     return "".join(mark for mark in " ".join(text.split())[:_MAX_REASON] if mark.isprintable())
 
 
-def _utc(seconds: float) -> str:
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-    except (ValueError, OverflowError, OSError):
-        return show(seconds)
-
-
 def plain_base(url: str) -> str:
     """*url* as two spellings of one base URL are compared: scheme and host in lower case, no slash at the end."""
     try:
@@ -285,7 +277,7 @@ def _heed(host: Host, health: Health, is_lost: bool) -> Host:
 
 def _down_reason(condition: Condition, is_lost: bool) -> str:
     words = condition.reason or ("none of its URLs works" if is_lost else condition.state)
-    when = f"since {_utc(condition.since)}" if condition.since is not None else ""
+    when = f"since {utc(condition.since)}" if condition.since is not None else ""
     return ", ".join(filter(None, (words, when)))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from redirector.files import explain_failure, read_bytes
 from redirector.plain_yaml import YAML_LIMIT_BYTES, Parsed, parse_yaml
 from redirector.sources.problems import Report, list_some
+
+KEPT_LIMIT_BYTES = 64 << 20
+"""Of a copy that is read in place of a broken file: the largest limit of any file is below."""
 
 
 class Good(NamedTuple):
@@ -19,10 +22,38 @@ class Good(NamedTuple):
     written: float
 
 
-GoodFiles = Mapping[str, Good]
-"""By path: what earlier loads read of files that something other than a mirror's own entry hangs on."""
+def copy_path(folder: str, path: str) -> str:
+    """Where the copy of the file with the absolute *path* lies below *folder*."""
+    return os.path.join(folder, path.lstrip("/"))
 
-NO_FILES: GoodFiles = {}
+
+@dataclass(frozen=True, slots=True)
+class EarlierFiles:
+    """What earlier loads read of files: those of the last one, else the copies in the folder *kept*, if any."""
+
+    good: Mapping[str, tuple[bytes, float]] = field(default_factory=dict)
+    kept: str | None = None
+
+    def get(self, path: str) -> Good | None:
+        """What was read of *path*; None when nothing was, or it cannot be read any more."""
+        if path in self.good:
+            return Good(*self.good[path])
+        if self.kept is None:
+            return None
+        copy = copy_path(self.kept, os.path.abspath(path))
+        try:
+            return Good(read_bytes(copy, KEPT_LIMIT_BYTES), os.stat(copy).st_mtime)
+        except (OSError, ValueError):
+            return None
+
+
+class GoodFiles(Protocol):
+    """By path: what earlier loads read of files that something other than a mirror's own entry hangs on."""
+
+    def get(self, path: str) -> Good | None: ...
+
+
+NO_FILES: GoodFiles = EarlierFiles()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +68,7 @@ class Inputs:
 
     report: Report
     mtimes: dict[str, float] = field(default_factory=dict)
-    earlier: GoodFiles = field(default_factory=dict)
+    earlier: GoodFiles = NO_FILES
     good: dict[str, Good] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
@@ -66,7 +97,7 @@ class Inputs:
             found = Good(self.read(path, limit_bytes), self.mtimes[path])
             check(found.raw)
         except (OSError, ValueError) as error:
-            if earlier := self.take_earlier(path, error):
+            if earlier := self.take_earlier(path, error, check):
                 return earlier
             if found is not None:
                 return found
@@ -75,13 +106,23 @@ class Inputs:
         self.good[path] = found
         return found
 
-    def take_earlier(self, path: str, error: OSError | ValueError) -> Good | None:
-        """What was read of *path* before it was broken, and an error that says so; None when nothing was."""
+    def take_earlier(
+        self, path: str, error: OSError | ValueError, check: Callable[[bytes], object], key: str = "file"
+    ) -> Good | None:
+        """What was read of *path* before it was broken, and an error under *key* that says so.
+
+        returns  None when nothing was, or when that does not stand the *check*, which raises ValueError then
+        """
         earlier = self.earlier.get(path)
-        if earlier is not None:
-            self.report.of(path).error("file", f"{explain_failure(error)}: what was read of it before is used")
-            self.good[path] = earlier
-            self.broken.append(path)
+        if earlier is None:
+            return None
+        try:
+            check(earlier.raw)
+        except ValueError:
+            return None
+        self.report.of(path).error(key, f"{explain_failure(error)}: what was read of it before is used")
+        self.good[path] = earlier
+        self.broken.append(path)
         return earlier
 
     def find_yaml(

@@ -48,7 +48,7 @@ def test_every_series_has_one_cell_of_its_own() -> None:
     layout = Layout(HOSTS, COUNTRIES)
     assert len(set(layout.series)) == len(layout.series)
     cells = [layout.request_cell(kind, status) for kind in Kind for status in (200, 404, 799)]
-    cells += [layout.tier_cell(tier) for tier in Tier] + [layout.host_cell(0), layout.host_cell(1)]
+    cells += [layout.tier_cell(tier) for tier in Tier] + [layout.host_cell(n, tier) for n in (0, 1) for tier in Tier]
     cells += [layout.country_cell("DE"), layout.country_cell("FR"), layout.country_cell(None)]
     cells += [layout.wish_cell("country"), layout.wish_cell("protocol"), layout.open, layout.lost, layout.beat]
     assert len(set(cells)) == len(cells)
@@ -62,7 +62,7 @@ def test_every_series_has_one_cell_of_its_own() -> None:
             {
                 (REQUESTS, "metalink", "200"),
                 (FIRST_TIER, "country"),
-                (FIRST_HOST, "b.example"),
+                (FIRST_HOST, "b.example", "country"),
                 (COUNTRY, "FR"),
                 (RELAXED, "protocol"),
             },
@@ -116,7 +116,7 @@ def test_totals_go_on_when_an_age_ends_and_gauges_do_not() -> None:
     totals.fold(first, ("b.example", "c.example"))
     after = totals.sum([second])
     assert after[(REQUESTS, "mirrorlist", "200")] == 2
-    assert (after[(FIRST_HOST, "a.example")], after[(FIRST_HOST, "b.example")]) == (1, 1)
+    assert (after[(FIRST_HOST, "a.example", "none")], after[(FIRST_HOST, "b.example", "none")]) == (1, 1)
     assert after[(OPEN,)] == 0
 
 
@@ -132,4 +132,4 @@ def test_hosts_that_left_are_kept_up_to_a_bound_and_none_is_lost() -> None:
     counted = {series: value for series, value in totals.sum([]).items() if series[0] == FIRST_HOST}
     assert sum(counted.values()) == 800
     assert len(counted) == 200 + MAX_LEFT_HOSTS + 1
-    assert counted[(FIRST_HOST, OTHER)] == 300
+    assert counted[(FIRST_HOST, OTHER, "none")] == 300

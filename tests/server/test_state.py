@@ -121,13 +121,14 @@ def test_what_was_kept_from_elsewhere_is_no_measure(config: Config, tmp_path: Pa
     assert other is not None and not other.same
 
 
-def test_the_same_is_not_copied_twice_and_the_last_alone_is_kept(config: Config, source: Path) -> None:
+def test_the_same_is_not_copied_twice_and_what_was_before_is_kept_too(config: Config, source: Path) -> None:
     assert config.state is not None
     assert keep_now(config)
     assert not keep_now(config)
     write_snapshot(source, hosts=5)
     assert keep_now(config)
-    assert sorted(os.listdir(config.state)) == sorted(["last", os.readlink(os.path.join(config.state, "last"))])
+    links = {name: os.readlink(os.path.join(config.state, name)) for name in ("last", "before")}
+    assert sorted(os.listdir(config.state)) == sorted([*links, *links.values()])
 
 
 def test_a_file_that_changed_since_it_was_loaded_is_not_kept(config: Config, source: Path) -> None:

@@ -11,7 +11,7 @@ from redirector.answer.answer import Answer, Kind
 from redirector.answer.show.samples import SITE, Sample, pick_sample, snippets
 from redirector.answer.show.urls import plain_url
 from redirector.locate.places import countries
-from redirector.model import Host, HostId
+from redirector.model import Host, HostId, utc
 from redirector.snapshot.snapshot import Snapshot
 from redirector.tree.resolve import plain_names
 
@@ -38,9 +38,9 @@ _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2126; --soft: #5a6570; --paper: #fff; --box: #f3f5f7; --line: #d9dee3;
-  --link: #0b57a4 }
+  --link: #0b57a4; --ill: #a4260b }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9ba7b3; --paper: #14181c; --box: #1f252b;
-  --line: #343c44; --link: #7db8f5 } }
+  --line: #343c44; --link: #7db8f5; --ill: #f5a07d } }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.55 system-ui, sans-serif }
@@ -64,6 +64,7 @@ thead th:nth-child(1) { width: 47% }
 tbody th { padding-top: 1.1rem; font-size: 1.05rem }
 .schemes { overflow-wrap: normal; color: var(--soft) }
 .soft { color: var(--soft) }
+.ill { color: var(--ill); font-size: .9rem }
 """
 
 
@@ -133,12 +134,13 @@ def _with_code(text: str) -> str:
 
 
 def _public_hosts(snapshot: Snapshot) -> dict[HostId, tuple[str, ...]]:
-    """Every host that strangers may have, with its base URLs there."""
+    """Every host that strangers may have, also one that is switched off for a while, with its base URLs there."""
     found: dict[HostId, dict[str, None]] = {}
+    resting = [HostId(n) for n, host in enumerate(snapshot.hosts) if host.public_again]
     for carriers in snapshot.host_sets:
-        for host in carriers.public:
+        for host in (*carriers.public, *resting):
             facts = snapshot.hosts[host]
-            if facts.for_strangers and not facts.origin:
+            if (facts.for_strangers or facts.public_again) and not facts.origin:
                 found.setdefault(host, {}).update(dict.fromkeys(carriers.urls.get(host, ())))
     return {host: tuple(urls) for host, urls in found.items() if urls}
 
@@ -176,7 +178,19 @@ def _row(host: Host, urls: Sequence[str]) -> str:
     schemes = dict.fromkeys(url.partition(":")[0] for url in urls)
     address = next((url for url in urls if url.startswith(("https:", "http:"))), None)
     name = _link(host.name, f"{address}/") if address else escape(host.name)
+    if said := _standing(host):
+        name += f'<br>\n<span class="ill">{escape(said)}</span>'
     return f'<tr><td>{name}</td><td class="schemes">{escape(" ".join(schemes))}</td><td>{_sponsor(host)}</td></tr>\n'
+
+
+def _standing(host: Host) -> str:
+    """That *host* is down or switched off, and since when; "" when it is neither."""
+    if host.switched_off:
+        return host.withheld
+    if host.up:
+        return ""
+    since = host.condition.since if host.condition is not None else None
+    return "down" if since is None else f"down since {utc(since)}"
 
 
 def _sponsor(host: Host) -> str:

@@ -76,7 +76,8 @@ class Layout:
         self._countries = {code: len(series) + position for position, code in enumerate(codes)}
         series += [(COUNTRY, code) for code in codes]
         self._first_host = len(series)
-        series += [(FIRST_HOST, name) for name in hosts]
+        series += [(FIRST_HOST, name, tier.value) for name in hosts for tier in Tier]
+        self._tier_positions = {tier: position for position, tier in enumerate(Tier)}
         self.series: tuple[Series, ...] = tuple(series)
 
     @property
@@ -94,8 +95,8 @@ class Layout:
     def tier_cell(self, tier: Tier) -> int:
         return self._tiers[tier]
 
-    def host_cell(self, host: int) -> int:
-        return self._first_host + host
+    def host_cell(self, host: int, tier: Tier) -> int:
+        return self._first_host + host * len(self._tier_positions) + self._tier_positions[tier]
 
     def country_cell(self, code: str | None) -> int:
         return self._unknown if code is None else self._countries.get(code, self._unknown)
@@ -164,7 +165,7 @@ class Counters:
             cells[layout.country_cell(answer.country)] += 1
             cells[layout.tier_cell(answer.tier)] += 1
             if answer.first is not None:
-                cells[layout.host_cell(answer.first)] += 1
+                cells[layout.host_cell(answer.first, answer.tier)] += 1
             for wish in answer.relaxed:
                 cells[layout.wish_cell(wish)] += 1
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from redirector.model import Problem
+from redirector.model import Problem, Standing
 from redirector.settings.serving import Config
+from redirector.snapshot.changes import Changes
+from redirector.sources.switched_off import SwitchedOff
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,15 @@ class Extent:
 class Report:
     """What the supervisor knows about a snapshot that a nursery holds.
 
-    hosts           names, by host id
+    hosts           what metrics call each host, by host id
+    names           names, by host id
     countries       codes that a client can come from
     databases       base name of each MMDB -> when it was built, epoch seconds
     health          the health file; None: none was named
     health_checked  when the mirrors were checked whose health is gone by, epoch seconds; None: nobody's is
+    broken          input files in place of which what was read of them before is used
+    standings       `Standing` -> how many hosts stand so
+    changes         since the snapshot before; None: there was none
     """
 
     path: str
@@ -45,6 +51,10 @@ class Report:
     health_checked: float | None
     inputs: tuple[str, ...]
     problems: tuple[Problem, ...]
+    names: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    standings: Mapping[str, int] = field(default_factory=dict)
+    changes: Changes | None = None
 
     @property
     def began(self) -> float:
@@ -53,22 +63,34 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Supervisor to nursery, with the access log's socket and the listening sockets: load.
+class Before:
+    """What a load is told of what was loaded before.
 
-    earlier  what the last load read of files that may be broken now: path -> content, and when it was written
+    good     what the last load read of files that may be broken now: path -> content, and when it was written
+    kept     a folder with copies of files, below their absolute paths, for those that are not in *good*; None: none
+    outline  the packed outline of the snapshot that serves; b"": there is none
     """
 
+    good: Mapping[str, tuple[bytes, float]] = field(default_factory=dict)
+    kept: str | None = None
+    outline: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Supervisor to nursery, with the access log's socket and the listening sockets: load, without the hosts *off*."""
+
     config: Config
-    earlier: Mapping[str, tuple[bytes, float]] = field(default_factory=dict)
+    before: Before = field(default_factory=Before)
+    off: tuple[SwitchedOff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Nursery to supervisor: ready to fork. *good*: the `earlier` of the next load."""
+    """Nursery to supervisor: ready to fork. *before*: what the next load is told."""
 
     report: Report
-    good: Mapping[str, tuple[bytes, float]] = field(default_factory=dict)
+    before: Before = field(default_factory=Before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +149,59 @@ class Explain:
     number: int
     target: str
     client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Supervisor to nursery: which hosts are there?"""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host as operators see it; what nobody knows is None or empty.
+
+    visibility   `public`, `private`, or `local`: for the clients on its own networks
+    reason       why it does not stand `up`
+    condition    what a checker says: `stale`, `unreachable`, ...
+    since        of the condition, epoch seconds
+    checked      the last visit, epoch seconds
+    directories  how many it carries
+    """
+
+    name: str
+    key: str
+    standing: Standing
+    visibility: str
+    country: str
+    city: str
+    latitude: float | None
+    longitude: float | None
+    bandwidth_mbit: int
+    sponsor: str
+    own_asn: int | None
+    asns: tuple[int, ...]
+    netblocks: tuple[str, ...]
+    urls: tuple[str, ...]
+    directories: int
+    reason: str
+    condition: str
+    since: float | None
+    checked: float | None
+    lag_s: float | None
+    ipv4: bool | None
+    ipv6: bool | None
+    file: str
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Nursery to supervisor, by host id."""
+
+    number: int
+    hosts: tuple[HostRow, ...]
 
 
 @dataclass(frozen=True, slots=True)

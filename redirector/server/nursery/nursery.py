@@ -15,7 +15,8 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -23,11 +24,15 @@ from redirector.answer.choose.draw import draw, draw_plainly
 from redirector.answer.explain import explain
 from redirector.answer.serve import Responder
 from redirector.errors import ConfigError, QueryError, SnapshotError
+from redirector.model import Standing
 from redirector.server.between.channel import Channel
 from redirector.server.between.counters import PRIVATE, CounterMemory, Counters, Layout
 from redirector.server.between.logs import configure_logging
 from redirector.server.between.messages import (
+    Before,
     Count,
+    Describe,
+    Described,
     Ended,
     Explain,
     Explained,
@@ -42,11 +47,13 @@ from redirector.server.between.messages import (
 )
 from redirector.server.between.processes import SIGNALS, die_with_parent, name_process
 from redirector.server.nursery.canaries import check_canaries
+from redirector.server.nursery.describing import describe_hosts
 from redirector.server.worker.worker import run_worker
 from redirector.settings.serving import Config
+from redirector.snapshot.changes import Changes, compare, outline_of, pack_outline, unpack_outline
 from redirector.snapshot.load import load_snapshot
 from redirector.snapshot.snapshot import Snapshot
-from redirector.sources.inputs import Good
+from redirector.sources.inputs import EarlierFiles
 from redirector.sources.mirrors_d.remembered import keep_remembered, render_remembered
 
 _log = logging.getLogger("redirector.server")
@@ -79,7 +86,9 @@ def main() -> None:
         log_sink.setblocking(False)
         began = time.monotonic()
         try:
-            responder = Responder(load_snapshot(config, time.time(), _good_files(received.message.earlier)))
+            before = received.message.before
+            earlier = EarlierFiles(before.good, before.kept)
+            responder = Responder(load_snapshot(config, time.time(), earlier, off=received.message.off))
             if problems := check_canaries(responder, config.canaries, time.time()):
                 raise SnapshotError(problems)
         except SnapshotError as error:
@@ -92,12 +101,13 @@ def main() -> None:
             _log.warning("%s", NOT_COMPILED)
         responder.warm()
         _freeze()
-        control.send(Loaded(_report(responder.snapshot, time.monotonic() - began), responder.snapshot.good))
+        outline = outline_of(responder.snapshot)
+        changes = compare(unpack_outline(before.outline), outline) if before.outline else None
+        report = _report(responder.snapshot, time.monotonic() - began, changes)
+        told = Before(responder.snapshot.good, before.kept, pack_outline(outline))
+        control.send(Loaded(report, told))
+        del outline, told, before, earlier, received
         Nursery(config, responder, control, log_sink, listeners).run()
-
-
-def _good_files(earlier: Mapping[str, tuple[bytes, float]]) -> dict[str, Good]:
-    return {path: Good(*content) for path, content in earlier.items()}
 
 
 def _freeze() -> None:
@@ -108,20 +118,28 @@ def _freeze() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _report(snapshot: Snapshot, duration_s: float) -> Report:
+def _report(snapshot: Snapshot, duration_s: float, changes: Changes | None) -> Report:
     return Report(
         path=snapshot.path,
         extent=Extent(asdict(snapshot.counts), snapshot.built, snapshot.dated),
         loaded=time.time(),
         duration_s=duration_s,
-        hosts=tuple(PRIVATE if host.private else host.name for host in snapshot.hosts),
+        hosts=tuple(PRIVATE if host.private and not host.public_again else host.name for host in snapshot.hosts),
         countries=tuple(snapshot.countries),
         databases=dict(snapshot.databases),
         health=snapshot.health,
         health_checked=snapshot.health_checked,
         inputs=tuple(snapshot.inputs),
         problems=tuple(snapshot.problems),
+        names=tuple(host.name for host in snapshot.hosts),
+        broken=tuple(snapshot.broken),
+        standings={**dict.fromkeys((each.value for each in Standing), 0), **_count_standings(snapshot)},
+        changes=changes,
     )
+
+
+def _count_standings(snapshot: Snapshot) -> Counter[str]:
+    return Counter(host.standing.value for host in snapshot.hosts if not host.origin)
 
 
 class Nursery:
@@ -170,6 +188,8 @@ class Nursery:
                             poll.register(process, select.POLLIN)
                     case Explain() as question:
                         self._control.send(self._explain(question))
+                    case Describe(number):
+                        self._control.send(Described(number, describe_hosts(self._responder.snapshot)))
                     case _:
                         raise AssertionError(received.message)
 

@@ -10,11 +10,11 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
+from redirector.answer.answer import Tier
 from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Problem, Severity
 from redirector.server.between.channel import Channel, make_pair
@@ -22,7 +22,10 @@ from redirector.server.between.counters import CounterMemory, Layout, make_count
 from redirector.server.between.messages import (
     Accepting,
     Adopt,
+    Before,
     Count,
+    Describe,
+    Described,
     Drain,
     Ended,
     Explain,
@@ -31,6 +34,7 @@ from redirector.server.between.messages import (
     Finish,
     Fork,
     Forked,
+    HostRow,
     Loaded,
     NotForked,
     Report,
@@ -40,8 +44,11 @@ from redirector.server.between.messages import (
 )
 from redirector.server.between.processes import Children, name_exit, start_nursery
 from redirector.settings.serving import Config
+from redirector.sources.switched_off import SwitchedOff
 
 _log = logging.getLogger("redirector.server")
+
+NOTHING_BEFORE = Before()
 
 START_TIMEOUT_S = 30.0
 """How long new workers may take until they accept; they take milliseconds."""
@@ -98,7 +105,8 @@ class Age:
     """A nursery and its workers.
 
     report    None until `load` has succeeded
-    good      files as the load found them, for the next load, see `Loaded`
+    before    what the next load is told of this one, see `Loaded`
+    off       the hosts that are switched off in it
     restarts  called whenever a worker is replaced
     """
 
@@ -112,7 +120,8 @@ class Age:
     ) -> None:
         self.config = config
         self.report: Report | None = None
-        self.good: Mapping[str, tuple[bytes, float]] = {}
+        self.before = Before()
+        self.off: tuple[SwitchedOff, ...] = ()
         self.memory: CounterMemory | None = None
         self.nursery_ended = asyncio.Event()
         self.draining = False
@@ -128,13 +137,14 @@ class Age:
         self._forking: list[Worker] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._reader: asyncio.Task[None] | None = None
-        self._questions: dict[int, asyncio.Future[Explained]] = {}
+        self._questions: dict[int, asyncio.Future[Explained | Described]] = {}
         self._numbers = itertools.count()
 
-    async def load(self, earlier: Mapping[str, tuple[bytes, float]] = MappingProxyType({})) -> Report:
+    async def load(self, before: Before = NOTHING_BEFORE, off: tuple[SwitchedOff, ...] = ()) -> Report:
         """Have a nursery load and check what the configuration names. Raises SnapshotError or ConfigError.
 
-        earlier  the `good` of the age before
+        before  that of the age before
+        off     hosts that are given to nobody
         """
         try:
             kept, given = make_pair()
@@ -143,7 +153,8 @@ class Age:
             exit_code = self._children.ending(self._pid)
             self._control = Channel(kept)
             descriptors = [self._log_sink.fileno(), *(each.fileno() for each in self._listeners)]
-            self._control.send(Start(self.config, dict(earlier)), descriptors)
+            self.off = off
+            self._control.send(Start(self.config, before, off), descriptors)
         except OSError as error:
             raise SnapshotError([_complaint("nursery", f"it cannot be started: {error.strerror}")]) from None
         self._reader = asyncio.create_task(self._follow_nursery(self._pid, self._control, exit_code))
@@ -205,7 +216,7 @@ class Age:
             case Ended(pid, code):
                 if code and not self.draining:
                     _log.warning("worker %d ended: %s", pid, name_exit(code))
-            case Explained(number):
+            case Explained(number) | Described(number):
                 question = self._questions.get(number)
                 if question is not None and not question.done():
                     question.set_result(message)
@@ -217,8 +228,8 @@ class Age:
         if self._outcome.done():
             return
         match outcome:
-            case Loaded(report, good):
-                self.good = good
+            case Loaded(report, before):
+                self.before = before
                 self._outcome.set_result(report)
             case Failed(problems, option):
                 self._outcome.set_exception(ConfigError(*option) if option else SnapshotError(problems))
@@ -284,17 +295,34 @@ class Age:
 
     async def explain(self, target: str, client: str) -> Explained | None:
         """What the nursery says about an answer; None when it does not say it in time."""
+        found = await self._ask(lambda number: Explain(number, target, client))
+        return found if isinstance(found, Explained) else None
+
+    async def describe(self) -> tuple[HostRow, ...] | None:
+        """The hosts, as the nursery tells them; None when it does not in time."""
+        found = await self._ask(Describe)
+        return found.hosts if isinstance(found, Described) else None
+
+    async def _ask(self, ask: Callable[[int], Explain | Describe]) -> Explained | Described | None:
         if self._control is None or self.nursery_ended.is_set():
             return None
         number = next(self._numbers)
         self._questions[number] = asyncio.get_running_loop().create_future()
         try:
-            self._control.send(Explain(number, target, client))
+            self._control.send(ask(number))
             return await asyncio.wait_for(self._questions[number], EXPLAIN_TIMEOUT_S)
         except (OSError, TimeoutError):
             return None
         finally:
             self._questions.pop(number, None)
+
+    def firsts(self) -> list[int]:
+        """How often each host was given first in each tier: a row of tiers for each host id, all workers together."""
+        if self.memory is None or self.report is None:
+            return []
+        begin = self.memory.layout.host_cell(0, next(iter(Tier)))
+        cells = [self.memory.cells(slot)[begin:].tolist() for slot in range(self.config.workers)]
+        return [sum(column) for column in zip(*cells, strict=True)]
 
     async def drain(self, successor: Age | None, timeout_s: float, more: bool = False) -> None:
         """Have the workers stop accepting, hand over to *successor* if there is one, finish, and end.

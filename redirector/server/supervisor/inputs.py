@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from redirector.settings.serving import Config
+from redirector.sources.inputs import copy_path
 
 KEYS = ("source", "health", "geoip", "asn", "continents")
 """Keys of the configuration that name input files."""
@@ -69,8 +70,3 @@ def with_copies(config: Config, names: Mapping[str, str | None], folder: str) ->
     """*config* with the copies below *folder* of the inputs that *names* tells, in place of its own."""
     moved = {key: None if path is None else copy_path(folder, path) for key, path in names.items()}
     return replace(config, **moved)  # type: ignore[arg-type]  # the keys are those of `KEYS`
-
-
-def copy_path(folder: str, path: str) -> str:
-    """Where the copy of the file with the absolute *path* lies below *folder*."""
-    return os.path.join(folder, path.lstrip("/"))

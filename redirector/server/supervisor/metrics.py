@@ -54,10 +54,13 @@ class Totals:
             if value and series[0] not in GAUGES:
                 self._ended[series] += value
         kept = {*hosts, OTHER}
-        left = [series for series in self._ended if series[0] == FIRST_HOST and series[1] not in kept]
-        left.sort(key=lambda series: -self._ended[series])
-        for series in left[MAX_LEFT_HOSTS:]:
-            self._ended[(FIRST_HOST, OTHER)] += self._ended.pop(series)
+        left: Counter[str] = Counter()
+        for series, value in self._ended.items():
+            if series[0] == FIRST_HOST and series[1] not in kept:
+                left[series[1]] += value
+        summed = {name for name, _ in left.most_common()[MAX_LEFT_HOSTS:]}
+        for series in [each for each in self._ended if each[0] == FIRST_HOST and each[1] in summed]:
+            self._ended[(FIRST_HOST, OTHER, series[2])] += self._ended.pop(series)
 
     def sum(self, memories: Iterable[CounterMemory]) -> Counter[Series]:
         """All that was counted, in *memories* of living ages and before."""
@@ -153,14 +156,18 @@ def _collect_requests(state: State) -> Iterator[Metric]:
     hosts = _counter("first_host", "How often each host was given first.", ["host"])
     countries = _counter("client_country", "Lists given, by the country of the client.", ["country"])
     present = set(state.report.hosts) if state.report is not None else set()
+    firsts: Counter[str] = Counter()
     for series, value in sorted(counts.items()):
         match series:
             case (name, asked, status) if name == REQUESTS and (value or status == "200"):
                 requests.add_metric([asked, status], value)
-            case (name, host) if name == FIRST_HOST and (value or host in present):
-                hosts.add_metric([host], value)
+            case (name, host, _) if name == FIRST_HOST:
+                firsts[host] += value
             case (name, country) if name == COUNTRY and (value or country == UNKNOWN):
                 countries.add_metric([country], value)
+    for host, value in sorted(firsts.items()):
+        if value or host in present:
+            hosts.add_metric([host], value)
     yield from (requests, durations, tiers, relaxed, hosts, countries)
 
 
@@ -172,6 +179,14 @@ def _collect_snapshot(report: Report) -> Iterator[Metric]:
     for visibility in ("public", "private"):
         hosts.add_metric([visibility], extent.counts[f"{visibility}_hosts"])
     yield hosts
+    standings = GaugeMetricFamily(
+        "redirector_snapshot_host_states",
+        "Hosts by state: up, down, off (by an operator), withheld (by their own entry).",
+        labels=["state"],
+    )
+    for standing, count in report.standings.items():
+        standings.add_metric([standing], count)
+    yield standings
     for name, text in (
         ("directories", "Directories in the snapshot."),
         ("repositories", "Repositories in the snapshot."),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from redirector.model import Problem, Severity
 from redirector.server.between.messages import Extent, Report
+from redirector.snapshot.changes import Changes
 
 SHRINK = "shrink"
 OLDER = "older"
@@ -27,18 +28,40 @@ _PARTS = {
 """Counts that must not fall below half, and how people call them."""
 
 
+SHOWN_BROKEN = 10
+"""How many broken files a log line names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a reload ended.
 
     began     epoch seconds
-    problems  of the snapshot that serves now, or why it was refused
+    problems  those of the snapshot that serves now which are new, or why it was refused
+    changes   since the snapshot before; None: it was refused
+    gone      how many problems of the one before there are no more
+    same      how many problems it shares with the one before
+    broken    input files in place of which what was read of them before is used
     """
 
     served: bool
     began: float
     duration_s: float
     problems: tuple[Problem, ...]
+    changes: Changes | None = None
+    gone: int = 0
+    same: int = 0
+    broken: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """One line for logs and people: what changed, and what is wrong."""
+        words = [self.changes.describe() if self.changes is not None else "nothing to compare with"]
+        words += [f"{len(self.problems)} new problems"] if self.problems else []
+        words += [f"{self.gone} problems gone"] if self.gone else []
+        if self.broken:
+            names = ", ".join(sorted(os.path.basename(path) for path in self.broken)[:SHOWN_BROKEN])
+            words.append(f"{len(self.broken)} broken, with what was read of them before: {names}")
+        return "; ".join(words)
 
     @property
     def name(self) -> str:

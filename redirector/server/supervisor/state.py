@@ -1,7 +1,8 @@
 """Copies of the input files that were served last, for a start whose inputs cannot be served.
 
 `STATE/last` links to a folder with a `manifest.json` and, below `files`, the copies under their absolute paths, so that
-what a tree says relative to itself stays true. A new folder is complete before the link moves.
+what a tree says relative to itself stays true. A new folder is complete before the link moves. `STATE/before` links to
+what was served before that, for `rollback`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
-from redirector.files import open_regular
+from redirector.files import open_regular, replace_file
 from redirector.server.between.messages import Extent, Report
-from redirector.server.supervisor.inputs import copy_path, identify, input_names, with_copies
+from redirector.server.supervisor.inputs import Identity, identify, input_names, with_copies
 from redirector.settings.serving import Config
+from redirector.sources.inputs import copy_path
 
 LAST = "last"
+BEFORE = "before"
+ROLLED_BACK = "rolled-back.json"
+"""What inputs a rollback has left: as long as they are still the same, a start serves `last` in their place."""
+
 MANIFEST = "manifest.json"
 FILES = "files"
 FORMAT = 1
@@ -34,52 +42,120 @@ class Kept:
 
     config  the configuration with its inputs replaced by the copies
     same    the inputs were copied from where the configuration still looks for them
+    files   the folder with the copies
+    served  what says whether the inputs have changed: path, inode, size and time of each file but health
     """
 
     config: Config
     extent: Extent
     same: bool
+    files: str
+    served: Sequence[Sequence[object]]
 
 
-def find_kept(config: Config) -> Kept | None:
-    """The copies in `config.state`; None when there are none that can be read."""
+def find_kept(config: Config, which: str = LAST) -> Kept | None:
+    """The copies in `config.state`: those of `LAST`, or of `BEFORE`; None when there are none that can be read."""
     if config.state is None:
         return None
-    folder = os.path.realpath(os.path.join(config.state, LAST))
+    folder = os.path.realpath(os.path.join(config.state, which))
     manifest = _read_manifest(folder)
     if manifest is None:
         return None
-    names = manifest["names"]
+    names, files = manifest["names"], os.path.join(folder, FILES)
+    extent = Extent(**manifest["extent"])
     return Kept(
-        with_copies(config, names, os.path.join(folder, FILES)),
-        Extent(**manifest["extent"]),
-        names == input_names(config),
+        with_copies(config, names, files), extent, names == input_names(config), files, _without_health(manifest)
     )
 
 
-def keep(config: Config, report: Report) -> bool:
+def served_now(config: Config, report: Report) -> list[list[object]]:
+    """`Kept.served` of the inputs that *report* is about, as they are on disk."""
+    return _without_health({"identities": _identities(config, report), "health": _health_of(report)})
+
+
+def swap_kept(state: str) -> None:
+    """Let what was `BEFORE` be `LAST`, and the other way round. Raises OSError."""
+    last, before = (os.path.realpath(os.path.join(state, which)) for which in (LAST, BEFORE))
+    _move_link(os.path.join(state, LAST), before)
+    _move_link(os.path.join(state, BEFORE), last)
+
+
+def keep_rolled_back(state: str, left: Sequence[Sequence[object]] | None) -> None:
+    """Remember the inputs that a rollback has *left*, see `served_now`; None: it is over. Raises OSError."""
+    path = os.path.join(state, ROLLED_BACK)
+    if left is not None:
+        replace_file(path, json.dumps(left).encode())
+        return
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def is_rolled_back(config: Config) -> bool:
+    """Whether a rollback has left inputs that are still the same."""
+    if config.state is None:
+        return False
+    try:
+        with open(os.path.join(config.state, ROLLED_BACK), "rb") as file:
+            left = json.load(file)
+        return bool(left) and left == [_identity(each) for each in identify([each[0] for each in left])]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _identity(found: Identity) -> list[object]:
+    return [found.path, found.inode, found.size_bytes, found.written_ns]
+
+
+def _identities(config: Config, report: Report) -> list[list[object]]:
+    return [_identity(each) for each in identify(_paths_of(config, report))]
+
+
+def _paths_of(config: Config, report: Report) -> list[str]:
+    """What was read, and what is named, as absolute paths."""
+    named = {path for path in input_names(config).values() if path is not None and not os.path.isdir(path)}
+    return sorted({os.path.abspath(path) for path in (*named, *report.inputs)})
+
+
+def _health_of(report: Report) -> str | None:
+    return None if report.health is None else os.path.abspath(report.health)
+
+
+def _without_health(manifest: Mapping[str, Any]) -> list[list[object]]:
+    """Of what was kept, what an operator has written: health changes by itself every few minutes."""
+    return [each for each in manifest["identities"] if each[0] != manifest.get("health")]
+
+
+def keep(config: Config, report: Report, good: Mapping[str, tuple[bytes, float]] = MappingProxyType({})) -> bool:
     """Copy the inputs of the snapshot that *report* is about into `config.state`; False when they are there already.
 
-    What was read is copied, and nothing else: not what else lies in its folders, nor what a link leads to meanwhile.
+    What was read is copied, and nothing else: not what else lies in its folders, nor what a link leads to meanwhile;
+    and in place of a broken file what was used instead.
+
+    good    path -> content and time, for broken files
 
     raises  OSError, also when a file changed after the load began: the copy would be of something else
     """
     assert config.state is not None
-    named = {path for path in input_names(config).values() if path is not None and not os.path.isdir(path)}
-    paths = sorted({os.path.abspath(path) for path in (*named, *report.inputs)})
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "names": input_names(config),
         "extent": asdict(report.extent),
-        "identities": [[each.path, each.inode, each.size_bytes, each.written_ns] for each in identify(paths)],
+        "identities": _identities(config, report),
+        "health": _health_of(report),
     }
-    last = os.path.join(config.state, LAST)
-    if _read_manifest(last) == manifest:
+    last, before = (os.path.join(config.state, which) for which in (LAST, BEFORE))
+    known = _read_manifest(last)
+    if known == manifest:
         return False
+    instead = {os.path.abspath(path): good[path] for path in report.broken if path in good}
     fresh = os.path.join(config.state, f"copies-{time.time_ns()}")
     try:
-        for path in paths:
-            _copy(path, copy_path(os.path.join(fresh, FILES), path), not_after=report.began)
+        for path in _paths_of(config, report):
+            copy = copy_path(os.path.join(fresh, FILES), path)
+            if path in instead:
+                _write(copy, *instead[path])
+            else:
+                _copy(path, copy, not_after=report.began)
         with open(os.path.join(fresh, MANIFEST), "w", encoding="utf-8") as file:
             json.dump(manifest, file)
             file.flush()
@@ -87,8 +163,10 @@ def keep(config: Config, report: Report) -> bool:
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+    if known is not None and _without_health(known) != _without_health(manifest):
+        _move_link(before, os.path.realpath(last))
     _move_link(last, fresh)
-    _remove_others(config.state, fresh)
+    _remove_others(config.state, {os.path.basename(os.path.realpath(each)) for each in (last, before)})
     return True
 
 
@@ -120,6 +198,16 @@ def _copy(path: str, target: str, not_after: float) -> None:
         os.fsync(copy.fileno())
 
 
+def _write(target: str, content: bytes, written: float) -> None:
+    """The copy of a file that is broken now: what was read of it before, with its time."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "xb") as copy:
+        copy.write(content)
+        copy.flush()
+        os.utime(copy.fileno(), (written, written))
+        os.fsync(copy.fileno())
+
+
 def _move_link(link: str, target: str) -> None:
     fresh = f"{link}.new"
     with suppress(FileNotFoundError):
@@ -128,7 +216,7 @@ def _move_link(link: str, target: str) -> None:
     os.replace(fresh, link)
 
 
-def _remove_others(state: str, kept: str) -> None:
+def _remove_others(state: str, kept: Collection[str]) -> None:
     for name in os.listdir(state):
-        if name.startswith("copies-") and name != os.path.basename(kept):
+        if name.startswith("copies-") and name not in kept:
             shutil.rmtree(os.path.join(state, name), ignore_errors=True)

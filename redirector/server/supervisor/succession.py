@@ -10,21 +10,32 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Problem, Severity
 from redirector.server.between.counters import Series
-from redirector.server.between.messages import Extent, Report
+from redirector.server.between.messages import Before, Extent, Report
 from redirector.server.supervisor.age import Age, Backoff
 from redirector.server.supervisor.inputs import Identity, find_inputs, identify
 from redirector.server.supervisor.metrics import RELOAD_BOUNDS_S, Durations, Totals
-from redirector.server.supervisor.replacement import Outcome, check_health, check_replacement
-from redirector.server.supervisor.state import find_kept, keep
+from redirector.server.supervisor.pulse import Pulse
+from redirector.server.supervisor.replacement import ALLOWANCES, Outcome, check_health, check_replacement
+from redirector.server.supervisor.state import (
+    BEFORE,
+    Kept,
+    find_kept,
+    is_rolled_back,
+    keep,
+    keep_rolled_back,
+    served_now,
+    swap_kept,
+)
 from redirector.server.supervisor.systemd import Notifier
 from redirector.settings.serving import Config, restart_keys
 from redirector.sources.health import OLD_S
+from redirector.sources.switched_off import SwitchedOff, keep_switched_off, load_switched_off, without_ended
 
 _log = logging.getLogger("redirector.server")
 
@@ -42,6 +53,33 @@ HEALTH_LOOK_S = 4.0
 10 s that the largest snapshot takes to load, health is heeded well within 30."""
 
 
+PULSE_S = 5.0
+"""How often it is looked how often hosts are given first, and whether the time of one that is switched off is over."""
+
+
+class Take(Enum):
+    """Which inputs a reload takes.
+
+    FRESH   those that the configuration names, as they are now
+    SAME    those too, unless a rollback has left them: then those that it went back to
+    BEFORE  those that were served before the last ones: a rollback
+    """
+
+    FRESH = "fresh"
+    SAME = "same"
+    BEFORE = "before"
+
+
+@dataclass(slots=True)
+class _Wish:
+    """What was asked for since the last reload began."""
+
+    asked: asyncio.Future[Outcome]
+    take: Take
+    needs_health: bool
+    allowed: set[str] = field(default_factory=set)
+
+
 class ReloadState(Enum):
     """What is being done about a successor."""
 
@@ -56,6 +94,9 @@ class Succession:
 
     current    the age that serves; None before the first one does
     fallback   it serves copies of earlier inputs
+    returned   a rollback has led back to these, and holds
+    off        hosts that operators have switched off
+    pulse      how often hosts are given first
     restarts   of workers that died
     last       how the last reload ended
     durations  of reloads, by outcome
@@ -77,6 +118,9 @@ class Succession:
         self.config = config
         self.current: Age | None = None
         self.fallback = False
+        self.returned = False
+        self.off: tuple[SwitchedOff, ...] = ()
+        self.pulse = Pulse()
         self.restarts = 0
         self.state = ReloadState.IDLE
         self.last: Outcome | None = None
@@ -93,9 +137,8 @@ class Succession:
         self._tried: tuple[Identity, ...] = ()
         self._health_tried: tuple[Identity, ...] = ()
         self._read: tuple[str, ...] = ()
-        self._next: asyncio.Future[Outcome] | None = None
-        self._allowed: set[str] = set()
-        self._needs_health = False
+        self._next: _Wish | None = None
+        self._swaps = False
         self._wanted = asyncio.Event()
 
     def counts(self) -> Counter[Series]:
@@ -108,6 +151,17 @@ class Succession:
         raises  SnapshotError when nothing can be served; ConfigError when the options are wrong
         """
         kept = find_kept(self.config)
+        self.off = self._load_off()
+        if kept is not None and is_rolled_back(self.config):
+            _log.warning("a rollback holds: what was served before, from %s, is; a reload ends it", self.config.state)
+            try:
+                await self._begin_with(kept.config, None)
+            except SnapshotError as error:
+                log_problems(error.problems)
+                _log.error("what the rollback led back to cannot be served any more: the inputs are tried")
+            else:
+                self.fallback = self.returned = True
+                return
         try:
             await self._begin_with(self.config, kept.extent if kept is not None and kept.same else None)
         except SnapshotError as error:
@@ -117,6 +171,27 @@ class Succession:
             _log.error("THE INPUTS CANNOT BE SERVED: copies of earlier ones, from %s, are", self.config.state)
             await self._begin_with(kept.config, None)
             self.fallback = True
+
+    def _load_off(self) -> tuple[SwitchedOff, ...]:
+        """The hosts that were switched off before this start."""
+        try:
+            return load_switched_off(self.config.state, time.time())
+        except (OSError, ValueError) as error:
+            _log.error("which hosts are switched off cannot be read in %s: %s", self.config.state, error)
+            return ()
+
+    def set_off(self, off: Iterable[SwitchedOff]) -> str:
+        """Let *off* be the hosts that are switched off, from the next reload on; what keeps that from outliving a
+        restart, or ""."""
+        self.off = tuple(off)
+        if self.config.state is None:
+            return "there is no state directory (--state), so a restart forgets it"
+        try:
+            keep_switched_off(self.config.state, self.off)
+        except OSError as error:
+            _log.error("which hosts are switched off cannot be kept in %s: %s", self.config.state, error)
+            return f"it cannot be kept in {self.config.state} ({error.strerror}), so a restart forgets it"
+        return ""
 
     async def _begin_with(self, config: Config, before: Extent | None) -> None:
         age = self._add_age(config)
@@ -132,20 +207,24 @@ class Succession:
         self._promote(age)
         await self._look(config, report)
 
-    def reload(self, allowed: Iterable[str] = (), needs_health: bool = False) -> asyncio.Future[Outcome]:
+    def reload(
+        self, allowed: Iterable[str] = (), needs_health: bool = False, take: Take = Take.FRESH
+    ) -> asyncio.Future[Outcome]:
         """Ask for a reload. All that is asked for while one runs becomes the one that follows it.
 
         allowed       refusals that are overridden, see `ALLOWANCES`
         needs_health  it is of no use without a health file that is believed
+        take          the last one who does not ask for the `SAME` decides
         returns       cancelled when the server ends before the reload does
         """
         if self._next is None:
-            self._next = asyncio.get_running_loop().create_future()
-            self._needs_health = needs_health
-        self._needs_health &= needs_health
-        self._allowed.update(allowed)
+            self._next = _Wish(asyncio.get_running_loop().create_future(), take, needs_health)
+        self._next.needs_health &= needs_health
+        self._next.allowed.update(allowed)
+        if take is not Take.SAME:
+            self._next.take = take
         self._wanted.set()
-        return self._next
+        return self._next.asked
 
     async def reload_forever(self) -> None:
         """Do what `reload` asks for, one after the other."""
@@ -153,42 +232,88 @@ class Succession:
             await self._wanted.wait()
             self._wanted.clear()
             assert self._next is not None
-            asked, self._next = self._next, None
-            allowed, self._allowed = self._allowed, set()
+            wish, self._next = self._next, None
             try:
-                self.last = await self._reload(allowed, self._needs_health)
+                self.last = await self._reload(wish)
                 self.durations[self.last.name].add(self.last.duration_s)
-                asked.set_result(self.last)
+                wish.asked.set_result(self.last)
             finally:
-                asked.cancel()
+                wish.asked.cancel()
                 self.state = ReloadState.IDLE
 
-    async def _reload(self, allowed: set[str], needs_health: bool) -> Outcome:
+    async def _reload(self, wish: _Wish) -> Outcome:
         began = time.time()
         self._notifier.reloading()
+        assert self.current is not None and self.current.report is not None
+        known = Counter(self.current.report.problems)
+        problems: tuple[Problem, ...] = ()
         try:
-            report = await self._succeed(allowed, needs_health)
+            report = await self._succeed(wish)
         except Exception as error:
-            outcome = Outcome(False, began, time.time() - began, _problems_of(error))
-            log_problems(outcome.problems)
+            report, problems = None, _problems_of(error)
+            log_problems(problems)
+            if self.current.off != self.off and isinstance(error, SnapshotError):
+                report = await self._switch_without_inputs(wish)
+        if report is None:
+            outcome = Outcome(False, began, time.time() - began, problems)
             _log.error("reload refused after %.1f s: the old snapshot goes on", outcome.duration_s)
         else:
-            outcome = Outcome(True, began, time.time() - began, report.problems)
-            _log.info("reloaded in %.1f s: %d mirrors", outcome.duration_s, report.extent.counts["hosts"])
+            fresh = Counter(report.problems)
+            news, gone = tuple((fresh - known).elements()), (known - fresh).total()
+            outcome = Outcome(
+                True,
+                began,
+                time.time() - began,
+                news,
+                changes=report.changes,
+                gone=gone,
+                same=len(report.problems) - len(news),
+                broken=report.broken,
+            )
+            log_problems(news)
+            _log.info(
+                "reloaded in %.1f s: %d mirrors; %s",
+                outcome.duration_s,
+                report.extent.counts["hosts"],
+                outcome.describe(),
+            )
         self._notifier.ready(f"last reload: {outcome.name}")
         return outcome
 
-    async def _succeed(self, allowed: set[str], needs_health: bool) -> Report:
-        """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then."""
+    async def _switch_without_inputs(self, wish: _Wish) -> Report | None:
+        """Switch hosts off or on where the inputs cannot be served: over the copies of those that are."""
+        kept = find_kept(self.config)
+        if kept is None:
+            return None
+        _log.error(
+            "the inputs cannot be served: copies of earlier ones, from %s, are, for the hosts switched", kept.files
+        )
+        try:
+            return await self._succeed(_Wish(wish.asked, Take.SAME, False), kept)
+        except Exception as error:
+            log_problems(_problems_of(error))
+            return None
+
+    async def _succeed(self, wish: _Wish, kept: Kept | None = None) -> Report:
+        """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then.
+
+        kept  the copies that are taken in place of the inputs
+        """
         assert self.current is not None and self.current.report is not None
         self.state = ReloadState.LOADING
         config = await self._read_config()
-        age = self._add_age(config)
+        allowed = wish.allowed
+        returns = wish.take is Take.BEFORE or (wish.take is Take.SAME and self.returned)
+        if wish.take is Take.BEFORE:
+            kept, allowed = await self._find_earlier(config), set(ALLOWANCES)
+        elif returns and kept is None:
+            kept = find_kept(config)
+        age = self._add_age(config if kept is None else self._over_copies(config, kept))
         try:
             report = await self._load(age)
             self.state = ReloadState.CHECKING
             _refuse(check_replacement(self.current.report.extent, report, allowed))
-            if needs_health:
+            if wish.needs_health:
                 _refuse(check_health(report))
             self.state = ReloadState.STARTING
             if self._retiring is not None:
@@ -198,10 +323,13 @@ class Succession:
             await self._discard(age)
             raise
         old = self.current
-        known = set(self.current.report.problems)
-        log_problems(problem for problem in report.problems if problem not in known)
         self.config = config
-        self.fallback = False
+        self.fallback = kept is not None
+        if wish.take is Take.BEFORE:
+            await self._note_return(config)
+        elif self.returned and not returns:
+            self._end_return(config)
+        self.returned = returns
         self._promote(age)
         await self._look(config, report)
         with suppress(TimeoutError):  # whoever connects once a reload is said to be done gets the new data
@@ -209,13 +337,63 @@ class Succession:
                 await old.stopped()
         return report
 
+    async def _find_earlier(self, config: Config) -> Kept:
+        """The copies that a rollback takes. Raises SnapshotError where there are none."""
+        assert self.current is not None and self.current.report is not None
+        if config.state is None:
+            raise SnapshotError(
+                [_refusal("rollback", "needs a state directory (--state), where earlier inputs are kept")]
+            )
+        async with self._keeping:
+            last, before = find_kept(config), find_kept(config, BEFORE)
+            if last is not None and not self.fallback:
+                served = await asyncio.to_thread(served_now, self.current.config, self.current.report)
+                if last.served != served:  # what is served now was never copied
+                    self._swaps = False
+                    return last
+            self._swaps = True
+            if before is None:
+                text = f"nothing is kept in {config.state} of what was served before"
+                raise SnapshotError([_refusal("rollback", text)])
+            return before
+
+    async def _note_return(self, config: Config) -> None:
+        """Remember a rollback, so that it holds until somebody reloads or mends the inputs."""
+        assert config.state is not None and self.current is not None and self.current.report is not None
+        left = None
+        if not self.returned:
+            left = await asyncio.to_thread(served_now, self.current.config, self.current.report)
+        try:
+            async with self._keeping:
+                if self._swaps:
+                    swap_kept(config.state)
+                if left is not None:
+                    keep_rolled_back(config.state, left)
+        except OSError as error:
+            _log.warning("the rollback does not outlive a restart: %s: %s", config.state, error)
+
+    def _end_return(self, config: Config) -> None:
+        assert config.state is not None
+        try:
+            keep_rolled_back(config.state, None)
+        except OSError as error:
+            _log.warning("%s: %s", config.state, error)
+
+    def _over_copies(self, config: Config, kept: Kept) -> Config:
+        """*config* over the copies *kept*, but for health, which is of now whatever the rest is of."""
+        report = self.current.report if self.current is not None else None
+        live = config.health or (report.health if report is not None and not self.fallback else None)
+        return kept.config if live is None else replace(kept.config, health=live)
+
     async def _load(self, age: Age) -> Report:
         """Have *age* load, within its time. Raises SnapshotError or ConfigError."""
         limit_s = age.config.load_timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 await self._look(age.config)
-                return await age.load(self.current.good if self.current is not None else {})
+                kept = find_kept(self.config)
+                before = self.current.before if self.current is not None else Before()
+                return await age.load(replace(before, kept=None if kept is None else kept.files), self.off)
         except TimeoutError:
             text = f"not done within {limit_s:g} s (load_timeout_s): a file may lie on a mount that does not answer"
             raise SnapshotError([Problem(Severity.ERROR, "redirector", "load", text, fatal=True)]) from None
@@ -278,14 +456,14 @@ class Succession:
         while self.current is age:
             await asyncio.sleep(backoff.after(time.monotonic() - began))
             began = time.monotonic()
-            await asyncio.wait([self.reload()])
+            await asyncio.wait([self.reload(take=Take.SAME)])
 
     async def _keep(self, age: Age) -> None:
         """Copy what *age* serves to the state directory."""
         assert age.report is not None
         async with self._keeping:
             try:
-                if await asyncio.to_thread(keep, age.config, age.report):
+                if await asyncio.to_thread(keep, age.config, age.report, age.before.good):
                     _log.info("copies of the inputs are in %s", age.config.state)
             except OSError as error:
                 _log.warning("copies of the inputs are not renewed in %s: %s", age.config.state, error)
@@ -301,6 +479,18 @@ class Succession:
                     self._tried = now
                     await asyncio.wait([self.reload()])
                 seen = now
+
+    async def watch_off(self) -> None:
+        """Switch hosts on when their time is over, and look how often hosts are given first."""
+        while True:
+            ages = [(age, age.report.names, age.firsts()) for age in self._ages if age.report and age.memory]
+            self.pulse.look(time.monotonic(), ages)
+            left = without_ended(self.off, time.time())
+            if left != self.off:
+                _log.info("switched on again, as their time is over: %s", ", ".join(_names(set(self.off) - set(left))))
+                self.set_off(left)
+                await asyncio.wait([self.reload(take=Take.SAME)])
+            await asyncio.sleep(PULSE_S)
 
     async def watch_health(self) -> None:
         """Reload when the health file has changed, and when the last one has become too old to go by.
@@ -319,7 +509,7 @@ class Succession:
             is_over = report.health_checked is not None and time.time() - report.health_checked > OLD_S
             if is_new or (is_over and report is not ended):
                 self._health_tried, ended = found, report
-                await asyncio.wait([self.reload(needs_health=not is_over)])
+                await asyncio.wait([self.reload(needs_health=not is_over, take=Take.SAME)])
             seen = found
 
     async def _look(self, config: Config, report: Report | None = None) -> None:
@@ -349,7 +539,7 @@ class Succession:
         for task in self._tasks:
             task.cancel()
         if self._next is not None:
-            self._next.cancel()
+            self._next.asked.cancel()
         current = self.current
         if current is None:
             return
@@ -367,6 +557,14 @@ class Succession:
         """End all ages at once."""
         for age in list(self._ages):
             await age.kill()
+
+
+def _names(off: Iterable[SwitchedOff]) -> list[str]:
+    return sorted(each.name for each in off)
+
+
+def _refusal(key: str, text: str) -> Problem:
+    return Problem(Severity.ERROR, "redirector", key, text, fatal=True)
 
 
 def _refuse(problems: tuple[Problem, ...]) -> None:

@@ -26,7 +26,7 @@ from redirector.server.supervisor.admin import open_admin
 from redirector.server.supervisor.age import Age
 from redirector.server.supervisor.metrics import State
 from redirector.server.supervisor.replacement import Outcome
-from redirector.server.supervisor.succession import ReloadState, Succession, log_problems
+from redirector.server.supervisor.succession import ReloadState, Succession, Take, log_problems
 from redirector.server.supervisor.systemd import Notifier
 from redirector.settings.serving import Config
 
@@ -163,9 +163,9 @@ class Supervisor:
         """Drain and end; the second time, end at once."""
         (self._hurried if self._ending.is_set() else self._ending).set()
 
-    def reload(self, allowed: Iterable[str] = ()) -> asyncio.Future[Outcome]:
+    def reload(self, allowed: Iterable[str] = (), take: Take = Take.FRESH) -> asyncio.Future[Outcome]:
         """Ask for a reload, see `Succession.reload`."""
-        return self.succession.reload(allowed)
+        return self.succession.reload(allowed, take=take)
 
     async def _work(self) -> int:
         """Serve until cancelled, or return an exit code."""
@@ -183,6 +183,7 @@ class Supervisor:
             asyncio.create_task(self.succession.reload_forever()),
             asyncio.create_task(self.succession.watch()),
             asyncio.create_task(self.succession.watch_health()),
+            asyncio.create_task(self.succession.watch_off()),
         ]
         try:
             await self._guard()

@@ -105,6 +105,9 @@ class LaneConnection(Connection):
         super().data_received(data)
 
 
+_TIERS = len(Tier)
+
+
 class Lane:
     """What the connections of one worker share in the lane."""
 
@@ -122,7 +125,7 @@ class Lane:
         self._countries = [countries[number] for number in country_of]
         self._country_cells = array("H", (codes[number] for number in country_of))
         self._tier_cells = {tier: layout.tier_cell(tier) for tier in Tier}
-        self._host_cell = layout.host_cell(0)
+        self._host_cells = {tier: layout.host_cell(0, tier) for tier in Tier}
         self._kinds = {
             form: (
                 layout.request_cell(kind, 200),
@@ -190,7 +193,7 @@ class Lane:
         cells[self._country_cells[audience]] += 1
         cells[self._tier_cells[lineup.tier_of(first)]] += 1
         if first is not None:
-            cells[self._host_cell + first] += 1
+            cells[self._host_cells[lineup.tier] + first * _TIERS] += 1
         self._write(connection, head, body, shape.last, began, duration_cells)
         log = self._service.access_log
         if log is not None and log.is_mirrormanager:

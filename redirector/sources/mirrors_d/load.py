@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from redirector.errors import SnapshotError
-from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, HostSetId, Releases
-from redirector.sources.inputs import NO_FILES, GoodFiles, Inputs
+from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, HostSetId, Releases, Severity
+from redirector.plain_yaml import parse_yaml
+from redirector.sources.inputs import NO_FILES, Good, GoodFiles, Inputs
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.mirrors_d.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
 from redirector.sources.mirrors_d.primary_files import index_files
@@ -99,10 +100,7 @@ def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
         if not _is_yaml(path):
             inputs.report.of(path).warning("file", "its name does not end in .yml: left out")
             continue
-        parsed = inputs.find_yaml(path, "mirror left out", texts=TEXT_KEYS)
-        if parsed is None:
-            continue
-        mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules, parsed.contradictions)
+        mirror = _load_mirror(inputs, path, config)
         if mirror is None:
             continue
         first = mirrors.setdefault(mirror.name.casefold(), mirror)
@@ -111,6 +109,40 @@ def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
     if not mirrors:
         report.error("mirrors_dir", f"no usable mirror in {show(config.mirrors_dir)}", fatal=True)
     return tuple(mirrors.values())
+
+
+def _load_mirror(inputs: Inputs, path: str, config: TreeConfig) -> Mirror | None:
+    """The mirror in the file *path*; in place of a broken one, what was read of it before."""
+    known = len(inputs.report.problems)
+    mirror = _read_mirror(inputs, path, config)
+    if mirror is not None:
+        return mirror
+    said = next(each for each in inputs.report.problems[known:] if each.severity is Severity.ERROR)
+    text = said.text.removesuffix(": left out").removesuffix(": mirror left out")
+    found: list[Mirror] = []
+
+    def check(raw: bytes) -> None:
+        parsed = parse_yaml(raw, TEXT_KEYS)
+        earlier = read_mirror(Report(path), parsed.value, config.modules, parsed.contradictions)
+        if earlier is None:
+            raise ValueError("no mirror either")
+        found.append(earlier)
+
+    if inputs.take_earlier(path, ValueError(text), check, said.key) is None:
+        return None
+    del inputs.report.problems[known:-1]  # the last one says what is done about them
+    return found[0]
+
+
+def _read_mirror(inputs: Inputs, path: str, config: TreeConfig) -> Mirror | None:
+    """The mirror that the file *path* describes now; None, and an error, when it is none."""
+    parsed = inputs.find_yaml(path, "mirror left out", texts=TEXT_KEYS)
+    if parsed is None:
+        return None
+    mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules, parsed.contradictions)
+    if mirror is not None:
+        inputs.good[path] = Good(parsed.raw, inputs.mtimes[path])
+    return mirror
 
 
 def _list_files(folder: str) -> list[str]:

@@ -147,7 +147,7 @@ class Metadata:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
-                if earlier := self.inputs.take_earlier(path, error):
+                if earlier := self.inputs.take_earlier(path, error, parse_repomd):
                     return parse_repomd(earlier.raw)
                 self.inputs.report.of(path).error("file", f"{explain_failure(error)}: not used")
                 broken.append(path)

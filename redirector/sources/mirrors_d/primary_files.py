@@ -118,7 +118,8 @@ def _named(folder: bytes, good: GoodFiles) -> Iterator[bytes]:
     """The files beside a `repomd.xml` that it names: they are part of the push, even where metadata alone is copied."""
     path = os.path.join(os.fsdecode(folder), REPOMD)
     try:
-        raw = good[path].raw if path in good else read_bytes(path, REPOMD_LIMIT_BYTES)
+        known = good.get(path)
+        raw = read_bytes(path, REPOMD_LIMIT_BYTES) if known is None else known.raw
         for name in parse_names(raw):
             yield name.encode()
     except (OSError, ValueError):

@@ -70,6 +70,7 @@ def _build_host(report: Report, mirror: Mirror, usual_mbit: int, located: Locate
         addresses=located.addresses,
         guessed=mirror.guessed,
         withheld=mirror.withheld,
+        file=mirror.path,
         sponsor=mirror.sponsor,
         sponsor_url=mirror.sponsor_url,
     )
