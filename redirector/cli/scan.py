@@ -18,6 +18,9 @@ from redirector.errors import ConfigError, MasterError, SnapshotError, StoreErro
 from redirector.files import replace_file
 from redirector.master.details import metadata_of
 from redirector.master.scanning import Outcome, Scanned, scan_all
+from redirector.registry.edit.change import Change
+from redirector.registry.edit.scanned import adopt_scans
+from redirector.registry.permits import OPERATOR
 from redirector.settings.file import Flags, load_config, load_job, load_key
 from redirector.settings.masters import Master, Masters, Reading
 from redirector.settings.network import Network, database_url
@@ -96,7 +99,10 @@ async def _scan(masters: Sequence[Master], database: str, settings: Scanning) ->
     progress = _Progress()
     async with await open_store(database) as store:
         try:
-            return await scan_all(masters, store, progress.show, allow_shrink=settings.allow == "shrink")
+            scanned = await scan_all(masters, store, progress.show, allow_shrink=settings.allow == "shrink")
+            async with store.write() as connection:
+                await adopt_scans(Change(connection, OPERATOR, int(time.time())))
+            return scanned
         finally:
             progress.end()
 

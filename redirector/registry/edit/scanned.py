@@ -16,7 +16,7 @@ SCAN = "scan"
 async def adopt_scans(change: Change) -> int:
     """Make categories and repositories that are not there yet, mend those that scans made; how many changed.
 
-    What people made or edited stays as it is.
+    What people made or edited stays as it is. A tree's own scan has no name or no top, and is no category.
     """
     change.require(Act.ADMINISTER)
     changed = 0
@@ -24,8 +24,9 @@ async def adopt_scans(change: Change) -> int:
     categories = {row.name_key: row for row in await queries.list_rows(connection, CategoryRow)}
     repositories = {(row.prefix, row.arch): row for row in await queries.list_rows(connection, RepositoryRow)}
     for key, scan in (await read_scans(connection)).items():
-        row = categories.get(key)
-        top = scan.top.strip("/")
+        row, top = categories.get(key), scan.top.strip("/")
+        if not key or not top:
+            continue
         products = sorted({each.product for each in scan.repositories if each.product})
         if row is None:
             row = await queries.add(

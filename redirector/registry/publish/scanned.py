@@ -102,7 +102,7 @@ async def read_health(
     out: dict[int, frozenset[str]] = {}
     for key, entry in entries.items():
         number = numbers.get(key)
-        if number is None or entry.checked <= hosts[number].unchecked_since:
+        if number is None or entry.checked < hosts[number].unchecked_since:
             continue
         looks[number] = Look(
             state=entry.state.value,
