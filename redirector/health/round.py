@@ -169,7 +169,7 @@ class Crawler:
     async def _remembered(self) -> tuple[dict[str, Memory], dict[str, State]]:
         async with self._store.read() as connection:
             rows = [row for row in await kept.find_hosts(connection) if row.vantage == self._vantage]
-        return {row.host: unpack_memory(row.memory) for row in rows}, {row.host: State(row.state) for row in rows}
+        return {row.host: _with_next_visit(row) for row in rows}, {row.host: State(row.state) for row in rows}
 
     def _is_due(self, subject: Subject, memories: Mapping[str, Memory], wanted: Wanted, now: float) -> bool:
         if wanted.host:
@@ -421,6 +421,13 @@ class Crawler:
 def _first_of(group: BaseExceptionGroup[StoreError]) -> StoreError:
     first = group.exceptions[0]
     return first if isinstance(first, StoreError) else _first_of(first)
+
+
+def _with_next_visit(row: kept.HostRow) -> Memory:
+    """What is remembered of a host. Its check-in may have brought the next visit forward, but no busy host's."""
+    memory = unpack_memory(row.memory)
+    soon = max(float(row.next_visit), memory.busy_until)
+    return replace(memory, next_visit=min(memory.next_visit, soon))
 
 
 def _has_all(held: Held, numbers: Iterable[int]) -> bool:

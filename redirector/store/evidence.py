@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Table, and_, delete, func, insert, not_, select
+from sqlalchemy import Table, and_, case, delete, func, insert, not_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -182,6 +182,14 @@ async def put_memories(
     """What is remembered from now on."""
     await _upsert(connection, hosts, [asdict(row) for row in host_rows])
     await _upsert(connection, contents, [asdict(row) for row in content_rows])
+
+
+async def bring_forward(connection: AsyncConnection, host: str, at: int, apart_s: int) -> None:
+    """Let the next visit to *host* be due at *at*, *apart_s* after the last at the soonest; never later than it was."""
+    soon = case((hosts.c.visited + apart_s > at, hosts.c.visited + apart_s), else_=at)
+    await connection.execute(
+        update(hosts).where(hosts.c.host == host, hosts.c.next_visit > soon).values(next_visit=soon)
+    )
 
 
 async def add_visits(connection: AsyncConnection, rows: Sequence[VisitRow]) -> None:

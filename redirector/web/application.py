@@ -16,8 +16,12 @@ from redirector.web.api.call import BODY_LIMIT_BYTES, ApiError, Call, Reply, Rou
 from redirector.web.api.document import document
 from redirector.web.api.problems import CONTENT_TYPE, problem, problem_of
 from redirector.web.api.routes import ROUTES
+from redirector.web.checkins import ROUTE as CHECK_IN
+from redirector.web.checkins import add_check_ins
 from redirector.web.exports import add_exports
+from redirector.web.metrics import answer_metrics
 from redirector.web.people import add_people, refusal_page
+from redirector.web.questions import add_old_questions
 
 _log = logging.getLogger("redirector.web")
 
@@ -33,7 +37,7 @@ def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Appl
         application.router.add_route(route.method, API + route.path, _handler(route), name=None)
         if route.public and route.method == "GET":
             application.router.add_route("OPTIONS", API + route.path, _preflight)
-    described = json.dumps(document(routes, API)).encode()
+    described = json.dumps(document((*routes, CHECK_IN), API)).encode()
 
     async def openapi(_: web.Request) -> web.Response:
         return web.Response(body=described, content_type="application/json", headers=OPEN)
@@ -42,6 +46,9 @@ def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Appl
     application.router.add_get("/healthz", _healthz)
     add_exports(application)
     add_people(application)
+    add_check_ins(application)
+    add_old_questions(application)
+    application.router.add_get("/metrics", answer_metrics)
     return application
 
 

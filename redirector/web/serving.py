@@ -31,7 +31,9 @@ async def serve(
     logging.basicConfig(stream=sys.stderr, format="redirector: %(levelname)s: %(message)s", level=logging.INFO)
     async with await open_store(database) as store:
         site = Site(store, house, trusted, Limits(per_minute / 60, per_minute), url)
-        runner = web.AppRunner(make_application(site), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        runner = web.AppRunner(
+            make_application(site), access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False
+        )
         await runner.setup()
         try:
             name = await _listen(runner, address)

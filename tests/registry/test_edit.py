@@ -509,14 +509,20 @@ async def test_tokens_of_hosts_and_sites_check_in_for_them_alone(registry: Regis
     assert actor is not None and actor.only == ("host", host.id)
     with pytest.raises(Forbidden):
         await registry.do(hosts.edit_host, host.id, None, {"city": "x"}, actor=actor)
-    found = await registry.do(accounts.find_check_in_site, "example site", second)
-    assert found is not None and found.id == site.id
-    assert await registry.do(accounts.find_check_in_site, "Other", second) is None
+    async with registry.store.read() as connection:
+        named, tokens = await accounts.find_check_in_tokens(connection, "example site")
+        _, others = await accounts.find_check_in_tokens(connection, "Other")
+    assert named is not None and named.id == site.id
+    found = accounts.match_token(tokens, second, registry.now)
+    assert found is not None and found.site == site.id
+    found = accounts.match_token(tokens, secret, registry.now)
+    assert found is not None and found.host == host.id
+    assert accounts.match_token(others, second, registry.now) is None
     assert other.id != site.id
     await registry.do(accounts.revoke_token, row.id, host=host.id)
     assert await registry.do(accounts.find_actor, secret) is None
     registry.now += 86_400
-    assert await registry.do(accounts.find_check_in_site, "Example Site", second) is None
+    assert accounts.match_token(tokens, second, registry.now) is None
 
 
 async def test_the_name_of_a_deleted_account_is_in_no_event(any_registry: Registry) -> None:

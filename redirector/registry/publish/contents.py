@@ -93,13 +93,12 @@ def renumber(bits: Bits, old: Sequence[str], new: Sequence[str]) -> Bits:
 
 def pack_names(names: Iterable[str]) -> bytes:
     """Names, one a line."""
-    return zlib.compress("\n".join(names).encode(), 6)
+    return zlib.compress("".join(f"{name}\n" for name in names).encode(), 6)
 
 
 def unpack_names(packed: bytes) -> tuple[str, ...]:
     """The names of `pack_names`."""
-    text = zlib.decompress(packed).decode()
-    return tuple(text.split("\n")) if text else ()
+    return tuple(zlib.decompress(packed).decode().split("\n")[:-1])
 
 
 def pack_bits(bits: Bits) -> bytes:

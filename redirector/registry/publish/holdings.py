@@ -96,6 +96,7 @@ async def read_holdings(connection: AsyncConnection, now: int, rules: Rules | No
     async def rows(kind: type[R]) -> list[R]:
         return await queries.list_rows(connection, kind)
 
+    sites = {row.id: row for row in await rows(SiteRow)}
     hosts = {row.id: row for row in await rows(HostRow)}
     categories = {row.id: row for row in await rows(CategoryRow)}
     carried = await rows(CarriedRow)
@@ -106,19 +107,19 @@ async def read_holdings(connection: AsyncConnection, now: int, rules: Rules | No
     kept_names: dict[int, tuple[str, ...]] = {}
     for number, row in categories.items():
         if number in imported:
-            contents[number] = _imported(row, imported[number])
+            contents[number] = imported_contents(row, imported[number])
             kept_names[number] = contents[number].names
         if row.name_key in scans:
             contents[number] = contents_of(scans[row.name_key])
-        contents.setdefault(number, _bare(row, repositories))
+        contents.setdefault(number, bare_contents(row, repositories))
     looks, current = _imported_looks(hosts, carried, contents, kept_names, await rows(ImportedContentRow))
-    _add_claims(hosts, carried, contents, looks, current, await rows(CheckedInRow))
+    _add_claims(sites, hosts, carried, contents, looks, current, await rows(CheckedInRow))
     seen, found = await read_health(connection, rules or Rules(), now, hosts, categories, carried, contents)
     looks |= seen
     current |= found
     facts = {name: await queries.find_fact(connection, name) for name in FACTS}
     return Holdings(
-        sites={row.id: row for row in await rows(SiteRow)},
+        sites=sites,
         contacts=_by(await rows(ContactRow), "site"),
         hosts=hosts,
         categories=categories,
@@ -153,7 +154,7 @@ def _by_name(rows: Iterable[GatewayRow]) -> dict[str, list[GatewayRow]]:
     return dict(found)
 
 
-def _imported(row: CategoryRow, kept: ImportedCategoryRow) -> CategoryContents:
+def imported_contents(row: CategoryRow, kept: ImportedCategoryRow) -> CategoryContents:
     return CategoryContents(
         top=row.top,
         names=unpack_names(kept.paths),
@@ -163,7 +164,7 @@ def _imported(row: CategoryRow, kept: ImportedCategoryRow) -> CategoryContents:
     )
 
 
-def _bare(row: CategoryRow, repositories: Iterable[RepositoryRow]) -> CategoryContents:
+def bare_contents(row: CategoryRow, repositories: Iterable[RepositoryRow]) -> CategoryContents:
     """Before anybody scanned it: its top, and the directories that repositories name."""
     below = f"{row.top}/" if row.top else ""
     named = {each.directory for each in repositories if each.directory.startswith(below)}
@@ -191,6 +192,7 @@ def _imported_looks(
 
 
 def _add_claims(
+    sites: Mapping[int, SiteRow],
     hosts: Mapping[int, HostRow],
     carried: Iterable[CarriedRow],
     contents: Mapping[int, CategoryContents],
@@ -198,10 +200,13 @@ def _add_claims(
     current: dict[int, Bits],
     claims: Iterable[CheckedInRow],
 ) -> None:
-    """What private hosts say of themselves: nobody else can."""
+    """What private hosts say of themselves: nobody else can. What they said before an edit took it back is over."""
     by_number = {row.id: row for row in carried}
     for claim in claims:
         part = by_number[claim.carried]
+        host = hosts[part.host]
+        if not (host.private or sites[host.site].private) or claim.at < host.unchecked_since:
+            continue
         has = frozenset(unpack_names(claim.paths))
         listed = contents[part.category]
         current[part.id] = np.fromiter((listed.subpath_of(name) in has for name in listed.names), np.bool_)

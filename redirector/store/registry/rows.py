@@ -393,9 +393,19 @@ class ImportedThingRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedInRow(Row):
-    """What a private host said last that it has of a category."""
+    """What a host said last that it has of a category."""
 
     TABLE: ClassVar[Table] = tables.checked_in
+    carried: int
+    paths: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtedRow(Row):
+    """What it said that lost most of that."""
+
+    TABLE: ClassVar[Table] = tables.doubted
     carried: int
     paths: bytes
     at: int

@@ -401,7 +401,16 @@ checked_in = Table(
     Column("paths", LargeBinary, nullable=False, comment="deflated lines: directories below the category's top"),
     Column("at", BigInteger, nullable=False),
 )
-"""What private hosts said last that they have: their word counts, for nobody else can look."""
+"""What hosts said last that they have. The word of private ones counts, for nobody else can look."""
+
+doubted = Table(
+    "doubted_check_in",
+    metadata,
+    Column("carried", Integer, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
+    Column("paths", LargeBinary, nullable=False, comment="deflated lines, as in checked_in"),
+    Column("at", BigInteger, nullable=False, comment="when it came first"),
+)
+"""What a host said that lost most of what it had: it counts once it comes again, or a visit agrees."""
 
 imported_thing = Table(
     "imported_thing",

@@ -1,0 +1,352 @@
+"""Check-ins by HTTP: `POST /api/v1/check-in` with a token, and `/xmlrpc` as MirrorManager's clients send them.
+
+What is slow, or could be made so, runs in threads, few at once, and before any transaction that writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from aiohttp import web
+
+from redirector.registry.checkin import (
+    BODY_BYTES,
+    METHOD,
+    UNPACKED_BYTES,
+    UPDATE_CLIENT,
+    WRONG_HOST,
+    WRONG_SITE,
+    CheckIn,
+    TooLarge,
+    Unreadable,
+    Wrong,
+    good_text,
+    parse_call,
+    parse_new,
+    parse_old,
+    render_answer,
+    render_fault,
+    wrong_text,
+)
+from redirector.registry.edit import accounts
+from redirector.registry.edit.change import Change
+from redirector.registry.edit.check_in import (
+    Receipt,
+    categories_of,
+    find_checked_host,
+    find_named_host,
+    take_check_in,
+)
+from redirector.registry.known import Known, Stamp, find_source
+from redirector.registry.permits import VISITOR, Actor
+from redirector.registry.refusals import FieldProblem, Forbidden, Missing, RegistryError
+from redirector.store.registry import queries
+from redirector.store.registry.rows import HostRow, SiteRow
+from redirector.web.access import API, SITE, Site, address_of
+from redirector.web.api.call import Call, Reply, Route
+from redirector.web.api.problems import CONTENT_TYPE, problem, problem_of
+from redirector.web.limits import Limits, network_of
+
+_log = logging.getLogger("redirector.web")
+
+AT_ONCE = 2
+"""Check-ins that are unpacked, and passwords that are compared, at the same time: each may take 300 MB, or 20 ms."""
+
+OUTCOMES = ("good", "doubted", "refused", "unreadable", "too-large", "too-often")
+"""What may come of a check-in. `doubted`: it lost most of what it had, and changes nothing yet."""
+
+NETWORK_RATE, NETWORK_BURST = 1.0, 100.0
+"""Check-ins a second from one network before anybody knows whose they are: who guesses passwords gets no further."""
+
+HOST_RATE, HOST_BURST = 1 / 60, 30.0
+"""Of one host: more than once a minute nothing new can be told."""
+
+KNOWN_CATEGORIES = 50
+"""Whose directories are kept at hand: a large one has some 10 MB."""
+
+FAULT_UNREADABLE, FAULT_METHOD = 1, 2
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class _Ended(Exception):
+    """A check-in ends here, with this answer."""
+
+    outcome: str
+    answer: web.Response
+
+
+@dataclass(slots=True)
+class CheckIns:
+    """Takes check-ins. *counts*: outcome -> how many."""
+
+    site: Site
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    _networks: Limits = field(default_factory=lambda: Limits(NETWORK_RATE, NETWORK_BURST))
+    _hosts: Limits = field(default_factory=lambda: Limits(HOST_RATE, HOST_BURST))
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _known: OrderedDict[int, tuple[Stamp, Known]] = field(default_factory=OrderedDict)
+
+    async def answer_new(self, request: web.Request) -> web.Response:
+        """`POST /api/v1/check-in`."""
+        try:
+            receipt, unheard = await self._take_new(request)
+        except _Ended as ended:
+            self._count(ended.outcome)
+            return ended.answer
+        except RegistryError as error:
+            self._count("refused")
+            status, text = problem_of(error, known=not isinstance(error, _Unknown))
+            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+            return web.Response(status=status, body=text, content_type=CONTENT_TYPE, headers=headers)
+        self._count("doubted" if receipt.doubted else "good")
+        parts = [
+            {
+                "category": part.counted.category,
+                "updated": part.counted.updated,
+                "added": part.counted.added,
+                "deleted": part.counted.deleted,
+                "unknown": part.unknown,
+                "doubted": part.doubted,
+            }
+            for part in receipt.parts
+        ]
+        body = {"host": receipt.host, "believed": receipt.claims, "categories": parts, "not_carried": unheard}
+        return web.Response(body=json.dumps(body, ensure_ascii=False).encode(), content_type="application/json")
+
+    async def answer_old(self, request: web.Request) -> web.Response:
+        """`POST /xmlrpc`."""
+        try:
+            receipt = await self._take_old(request)
+        except _Ended as ended:
+            self._count(ended.outcome)
+            return ended.answer
+        self._count("doubted" if receipt.doubted else "good")
+        return _xml(render_answer(good_text(tuple(part.counted for part in receipt.parts))))
+
+    def _count(self, outcome: str) -> None:
+        self.counts[outcome] += 1
+
+    # The new form
+
+    async def _take_new(self, request: web.Request) -> tuple[Receipt, list[str]]:
+        self._limit(self._networks, f"network {network_of(address_of(request))}", request)
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        async with self.site.store.read() as connection:
+            visitor = Change(connection, VISITOR, int(self.site.now()), self.site.house)
+            actor = await accounts.find_actor(visitor, secret.strip()) if scheme.lower() == "bearer" else None
+        if actor is None:
+            raise _Unknown("a token is needed, and this one is unknown, or works no more")
+        if request.content_type != "application/json":
+            raise _Ended("unreadable", _problem(415, "the body must be application/json"))
+        body = await self._read(request, packed=True)
+        told = await self._parse(parse_new, body, api=True)
+        async with self.site.store.read() as connection:
+            change = Change(connection, actor, int(self.site.now()), self.site.house)
+            host, site = await find_checked_host(change, told.host)
+        self._limit(self._hosts, f"host {host.id}", request)
+        receipt = await self._write(actor, host, site, told)
+        await self._note_use(secret.strip())
+        heard = {part.counted.category.casefold() for part in receipt.parts}
+        return receipt, sorted(name[:255] for name in told.parts if name.casefold() not in heard)
+
+    # The old form
+
+    async def _take_old(self, request: web.Request) -> Receipt:
+        self._limit(self._networks, f"network {network_of(address_of(request))}", request)
+        body = await self._read(request)
+        told = await self._parse(_parse_old_call, body, api=False)
+        async with self.site.store.read() as connection:
+            site, tokens = await accounts.find_check_in_tokens(connection, told.site)
+        async with self._gate:
+            token = await asyncio.to_thread(accounts.match_token, tokens, told.password, int(self.site.now()))
+        if site is None or token is None:
+            raise _Ended("refused", _xml(render_answer(wrong_text(WRONG_SITE))))
+        async with self.site.store.read() as connection:
+            change = Change(connection, VISITOR, int(self.site.now()), self.site.house)
+            host = await find_named_host(change, site, told.host, token.host)
+        if host is None:
+            raise _Ended("refused", _xml(render_answer(wrong_text(WRONG_HOST))))
+        self._limit(self._hosts, f"host {host.id}", request)
+        actor = Actor(None, f"check-in of {host.name}", only=("host", host.id))
+        receipt = await self._write(actor, host, site, told)
+        async with self.site.store.write() as connection:
+            await accounts.note_token_use(connection, token.id, int(self.site.now()))
+        return receipt
+
+    # What both share
+
+    def _limit(self, limits: Limits, who: str, request: web.Request) -> None:
+        wait_s = limits.take(who, self.site.now())
+        if wait_s:
+            text = f"too many check-ins; again in {wait_s:.0f} s"
+            headers = {"Retry-After": str(int(wait_s) + 1)}
+            api = request.path.startswith(API)
+            answer = (
+                _problem(429, text, headers) if api else web.Response(status=429, text=f"{text}\n", headers=headers)
+            )
+            raise _Ended("too-often", answer)
+
+    async def _read(self, request: web.Request, *, packed: bool = False) -> bytes:
+        """The body. *packed*: it may be compressed by gzip."""
+        api = packed
+        encoding = request.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity" and not (packed and encoding == "gzip"):
+            raise _Ended("unreadable", _plain(415, f"a body in {encoding[:40]} is not read", api=api))
+        bound = BODY_BYTES if encoding == "identity" else UNPACKED_BYTES
+        try:
+            if (request.content_length or 0) > BODY_BYTES:
+                raise TooLarge(f"the body is larger than {BODY_BYTES >> 20} MiB")
+            body = await _read_bounded(request, bound)
+            if encoding == "gzip" and body[:2] == b"\x1f\x8b":
+                body = await asyncio.to_thread(_unzip, body)
+        except TooLarge as error:
+            raise _Ended("too-large", _plain(413, error.text, api=api)) from None
+        except (zlib.error, web.HTTPException, ValueError):
+            raise _Ended("unreadable", _plain(400, "the body cannot be read", api=api)) from None
+        return body
+
+    async def _parse(self, parse: Callable[[bytes], CheckIn], body: bytes, *, api: bool) -> CheckIn:
+        try:
+            async with self._gate:
+                return await asyncio.to_thread(parse, body)
+        except TooLarge as error:
+            raise _Ended("too-large", _plain(413, error.text, api=api)) from None
+        except Unreadable as error:
+            fault = _xml(render_fault(FAULT_UNREADABLE, error.text))
+            raise _Ended("unreadable", _problem(400, error.text) if api else fault) from None
+        except _OtherMethod:
+            raise _Ended("unreadable", _xml(render_fault(FAULT_METHOD, f"the one method is {METHOD}"))) from None
+        except Wrong as error:
+            if not api:
+                raise _Ended("refused", _xml(render_answer(wrong_text(error.text)))) from None
+            errors = (FieldProblem(error.field, error.text),)
+            raise _Ended("refused", _problem(422, "some fields are not right", errors=errors)) from None
+
+    async def _write(self, actor: Actor, host: HostRow, site: SiteRow, told: CheckIn) -> Receipt:
+        known = await self._find_known(actor, host, told)
+        async with self.site.store.write() as connection:
+            change = Change(connection, actor, int(self.site.now()), self.site.house)
+            fresh = await queries.find(connection, HostRow, id=host.id)
+            if fresh is None:
+                raise Missing("there is no such host")
+            receipt = await take_check_in(change, fresh, site, told, known)
+        for part in receipt.parts:
+            if part.doubted:
+                _log.warning("%s: %s lost most of what it had: doubted", host.name, part.counted.category)
+        return receipt
+
+    async def _find_known(self, actor: Actor, host: HostRow, told: CheckIn) -> dict[int, Known]:
+        """The directories of the categories that it speaks of."""
+        found: dict[int, Known] = {}
+        async with self.site.store.read() as connection:
+            change = Change(connection, actor, int(self.site.now()), self.site.house)
+            sources = [
+                (category.id, await find_source(connection, category, self._known.get(category.id, ((),))[0]))
+                for _, category in await categories_of(change, host, told.parts)
+            ]
+        for number, source in sources:
+            if source is not None:
+                async with self._gate:
+                    self._known[number] = (source.stamp, await asyncio.to_thread(source.work_out))
+                if len(self._known) > KNOWN_CATEGORIES:
+                    self._known.popitem(last=False)
+            found[number] = self._known[number][1]
+        return found
+
+    async def _note_use(self, secret: str) -> None:
+        async with self.site.store.write() as connection:
+            await accounts.note_use(Change(connection, VISITOR, int(self.site.now()), self.site.house), secret)
+
+
+class _Unknown(Forbidden):
+    """Nobody knows who asks: 401."""
+
+    status = 401
+
+
+class _OtherMethod(Exception):
+    """An XML-RPC call of something else."""
+
+
+def _parse_old_call(body: bytes) -> CheckIn:
+    method, values = parse_call(body)
+    if method != METHOD:
+        raise _OtherMethod
+    if len(values) != 1:
+        raise Unreadable(UPDATE_CLIENT)
+    return parse_old(values[0])
+
+
+async def _read_bounded(request: web.Request, bound: int) -> bytes:
+    chunks: list[bytes] = []
+    left = bound
+    async for chunk in request.content.iter_any():
+        left -= len(chunk)
+        if left < 0:
+            raise TooLarge(f"the body is larger than {bound >> 20} MiB")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _unzip(body: bytes) -> bytes:
+    if len(body) > BODY_BYTES:
+        raise TooLarge(f"the body is larger than {BODY_BYTES >> 20} MiB")
+    stream = zlib.decompressobj(31)
+    out = stream.decompress(body, UNPACKED_BYTES + 1)
+    if len(out) > UNPACKED_BYTES:
+        raise TooLarge(f"more than {UNPACKED_BYTES >> 20} MiB when it is unpacked")
+    if not stream.eof:
+        raise ValueError("it is cut short")
+    return out
+
+
+def _xml(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="text/xml")
+
+
+def _problem(
+    status: int, text: str, headers: Mapping[str, str] | None = None, errors: Sequence[FieldProblem] = ()
+) -> web.Response:
+    body = problem(status, text, errors)
+    return web.Response(status=status, body=body, content_type=CONTENT_TYPE, headers=headers)
+
+
+def _plain(status: int, text: str, *, api: bool) -> web.Response:
+    """Too large or unreadable: the rest of the body is not waited for."""
+    answer = _problem(status, text) if api else web.Response(status=status, text=f"{text}\n")
+    answer.force_close()
+    return answer
+
+
+async def _documented(call: Call) -> Reply:
+    raise AssertionError(f"{call}: the body is read elsewhere")
+
+
+ROUTE = Route(
+    "POST",
+    "/check-in",
+    "What a host has, when it finished and what it sent: with a token of scope check-in, of the host or its site",
+    _documented,
+    tag="check-in",
+)
+"""For the document: its body may be larger than those of the other operations, and has a reader of its own."""
+
+CHECK_INS = web.AppKey("check_ins", CheckIns)
+
+
+def add_check_ins(application: web.Application) -> None:
+    """The routes; `/mirrormanager` is a prefix that clients were configured with."""
+    check_ins = application[CHECK_INS] = CheckIns(application[SITE])
+    application.router.add_post(f"{API}/check-in", check_ins.answer_new)
+    for prefix in ("", "/mirrormanager"):
+        application.router.add_post(f"{prefix}/xmlrpc", check_ins.answer_old)
+        application.router.add_post(f"{prefix}/xmlrpc/", check_ins.answer_old)
