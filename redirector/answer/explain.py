@@ -12,7 +12,7 @@ from redirector.answer.answer import Answer, Form, Kind, Request
 from redirector.answer.ask.listing import Listing
 from redirector.answer.ask.query import Query, parse_query
 from redirector.answer.ask.wishes import describe_wishes
-from redirector.answer.choose.listed import list_hosts
+from redirector.answer.choose.listed import Odds, list_hosts, odds_of
 from redirector.answer.choose.rank import Ranking
 from redirector.answer.reading import Reader, Seat
 from redirector.answer.serve import Responder
@@ -23,7 +23,8 @@ from redirector.locate.proxies import Client, parse_address
 from redirector.model import HostId
 from redirector.snapshot.snapshot import Snapshot
 
-LISTED = "listed"
+LEFT_OUT = "left out"
+BY_NEARNESS = "near, drawn by weight"
 TOO_LONG = "the list is full; another draw may list it"
 
 
@@ -48,6 +49,7 @@ class Verdict:
     rank    1 for the first; None for a host that is not listed
     reason  why it is listed, or why not
     km      distance, where it is known and plays a part
+    odds    how it is drawn by nearness: `weight`, `factor`, `chance`; None where it is not
     """
 
     host: str
@@ -57,6 +59,14 @@ class Verdict:
     reason: str
     km: float | None
     urls: tuple[str, ...]
+    odds: Odds | None = None
+
+    @property
+    def heading(self) -> str:
+        """What it stands below."""
+        if self.rank is None:
+            return LEFT_OUT
+        return BY_NEARNESS if self.odds is not None else f"tier {self.tier}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +99,11 @@ class Explanation:
             f"wishes    {', '.join(self.wishes) or 'none'}",
             f"relaxed   {', '.join(self.relaxed) or 'nothing'}",
         ]
-        tier = None
+        heading = ""
         for verdict in self.hosts:
-            if verdict.rank is not None and verdict.tier != tier:
-                tier = verdict.tier
-                lines += ["", f"tier {tier}"]
-            elif verdict.rank is None and tier != LISTED:
-                tier = LISTED
-                lines += ["", "left out"]
+            if verdict.heading != heading:
+                heading = verdict.heading
+                lines += ["", heading]
             lines.append(_verdict_line(verdict))
         return "\n".join([*lines, "", f"answer {self.status}", self.answer.rstrip("\n")])
 
@@ -204,19 +211,25 @@ def verdicts_of(
     order = reader.orders.of(ranking)
     listed = list_hosts(snapshot, order, ranking, shown, seat.seed)
 
-    def verdict(host: HostId, tier: str, rank: int | None, reason: str, urls: tuple[str, ...]) -> Verdict:
+    def verdict(
+        host: HostId, tier: str, rank: int | None, reason: str, urls: tuple[str, ...], odds: Odds | None = None
+    ) -> Verdict:
         facts = snapshot.hosts[host]
-        return Verdict(facts.name, facts.country or "", tier, rank, reason, ranking.km.get(host), urls)
+        return Verdict(facts.name, facts.country or "", tier, rank, reason, ranking.km.get(host), urls, odds)
 
     found = [
-        verdict(each.host, each.tier.value, rank, each.reason, tuple(url + listing.ending for url in each.urls))
+        verdict(
+            each.host, each.tier.value, rank, each.reason, tuple(url + listing.ending for url in each.urls), each.odds
+        )
         for rank, each in enumerate(listed, 1)
     ]
     in_list = {each.host for each in listed}
     for group in ranking.groups:
-        found += [
-            verdict(host, group.tier_of(host).value, None, TOO_LONG, ()) for host in group.hosts if host not in in_list
-        ]
+        odds = odds_of(snapshot, group)
+        for host in group.hosts:
+            if host not in in_list:
+                why = f"{TOO_LONG}: {odds[host]}" if host in odds else TOO_LONG
+                found.append(verdict(host, group.tier_of(host).value, None, why, (), odds.get(host)))
     left_out: Mapping[HostId, str] = {host: reason.value for host, reason in ranking.dropped.items()}
     found += [verdict(host, "", None, _with_facts(snapshot, host, why), ()) for host, why in left_out.items()]
     return tuple(found)

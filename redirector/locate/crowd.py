@@ -29,6 +29,7 @@ class Crowd:
     vectors    unit vectors, one row a place
     weight     share of all clients that are there; they add up to 1
     share      of all clients of the place's own country, likewise
+    city       its name
     """
 
     countries: tuple[str, ...]
@@ -36,6 +37,7 @@ class Crowd:
     vectors: Floats
     weight: Floats
     share: Floats
+    city: NDArray[np.str_]
 
     def rows_of(self, country: str) -> slice:
         """The places of a country; none of one that is not known."""
@@ -78,6 +80,7 @@ def gazetteer_crowd(by_country: tuple[tuple[str, float], ...] = (), places: int 
         vectors=vectors_of(cities.latitude[row], cities.longitude[row]),
         weight=clients[number_of] * share,
         share=share,
+        city=cities.name[row],
     )
 
 

@@ -7,7 +7,7 @@ a factor changes nothing, and the host keeps what it alone can carry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from redirector.locate.crowd import Crowd
 from redirector.locate.places import EARTH_RADIUS_KM
+from redirector.model import Host, Problem, Severity
 from redirector.snapshot.nearness import reach_cosines, weigh
 
 Floats = NDArray[np.float64]
@@ -24,6 +25,14 @@ LEAST_FACTOR = 0.001
 
 ROUNDS = 60
 """After so many no host that others can relieve is more than a hundredth above its limit."""
+
+_TOLERATED = 1.05
+"""How far above its limit a host may be before that is said."""
+
+_MOSTLY = 0.5
+"""From this share of a country's clients on, it is named."""
+
+_NAMED = 5
 
 _CHUNK = 512
 """Places that are measured at once: with 5,000 hosts 20 MB."""
@@ -84,6 +93,27 @@ class Balance:
     limits: Floats
     bandwidth: Floats
     by_country: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def alone(self) -> NDArray[np.intp]:
+        """Hosts above their limit, which nobody else can bring below it."""
+        return np.flatnonzero((self.limits > 0) & (self.shares > self.limits * _TOLERATED))
+
+
+def over_limit(balance: Balance, hosts: Sequence[Host], path: str) -> Iterator[Problem]:
+    """A warning for each host that carries more than it should, with the countries that nobody else carries."""
+    for n in balance.alone.tolist():
+        countries = sorted(
+            (country for country, chance in balance.by_country.items() if chance[n] > _MOSTLY),
+            key=lambda country: (-float(balance.by_country[country][n]), country),
+        )
+        more = f" and {len(countries) - _NAMED} more" if len(countries) > _NAMED else ""
+        for_whom = f"it is nearly alone for {', '.join(countries[:_NAMED])}{more}" if countries else "few are near it"
+        text = (
+            f"first for {balance.shares[n]:.2%} of all clients, and {balance.limits[n]:.2%} is what its share of the "
+            f"bandwidth allows: {for_whom}"
+        )
+        yield Problem(Severity.WARNING, path, f"share_limit {hosts[n].name}", text)
 
 
 def pair_up(crowd: Crowd, hosts: HostColumns) -> Pairs:

@@ -18,7 +18,7 @@ from redirector.locate.ranges import RangeTable, merge, table_of, table_of_netwo
 from redirector.locate.vectors import vector_of
 from redirector.model import Catalog, Choice, Host, HostId, HostSet, HostSetId, Place, Problem
 from redirector.snapshot.audiences import Audiences
-from redirector.snapshot.balance import HostColumns, work_out
+from redirector.snapshot.balance import HostColumns, over_limit, work_out
 from redirector.snapshot.draws import draws_of
 from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Counts, Snapshot
@@ -134,7 +134,7 @@ def compile_snapshot(
             broken=len(catalog.broken),
         ),
         inputs=catalog.inputs,
-        problems=tuple(problems),
+        problems=(*problems, *(over_limit(balance, hosts, catalog.path) if balance else ())),
         good=catalog.good,
         broken=catalog.broken,
     )

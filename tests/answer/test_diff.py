@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from redirector.answer.compare.compare import compare
+from redirector.answer.compare.shares import find_shares, tell_shares
 from redirector.answer.compare.telling import as_markdown, as_text, tell
 from redirector.cli.main import main
 from redirector.locate.geoip import Location
@@ -166,3 +167,24 @@ def test_the_command_prints_it_and_its_exit_code_heeds_what_may_move(
     for wrong in ([], ["--new-choice", "nearest"], ["--max-moved", "2"], ["--sample", "0"], ["--json", "--markdown"]):
         assert main(["diff", old, *([new] if wrong[:1] != ["--new-choice"] and wrong else []), *wrong]) == 2, wrong
     assert main(["diff", old]) == 2
+
+
+def test_what_each_host_carries_is_told_and_where_one_more_would_help() -> None:
+    remote = {**GEO, "11.0.0.0/9": Location("NZ", -36.8, 174.8)}
+    snapshot = snapshot_of(near_tree(*HOSTS), geo=remote)
+    found = find_shares(snapshot, count=COUNT)
+    assert sum(each.share for each in found.hosts) == pytest.approx(1.0)
+    assert sum(each.capacity for each in found.hosts) == pytest.approx(1.0)
+    by_name = {each.host: each for each in found.hosts}
+    assert by_name["berlin"].countries[0][0] in ("DE", "NZ")
+    assert found.worst[0].country == "NZ" and found.worst[0].km_median > 15_000
+    assert found.wanted[0].country == "NZ" and found.wanted[0].saved_km > 1_000
+    assert "one more mirror would help most" in tell_shares(found)
+    json.dumps(found.as_json())
+
+
+def test_a_host_that_carries_too_much_alone_is_a_line_of_check() -> None:
+    lonely = snapshot_of(near_tree(*(at(f"m{n}", "GB", LONDON) for n in range(30)), at("paris", "FR", PARIS)), geo=GEO)
+    (problem,) = [each for each in lonely.problems if each.key.startswith("share_limit")]
+    assert problem.key == "share_limit paris"
+    assert "nearly alone for FR" in problem.text

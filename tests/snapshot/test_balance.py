@@ -17,7 +17,7 @@ def crowd_at(*places: tuple[str, float, float, float]) -> Crowd:
     weight = np.array([weight for *_, weight in places])
     within = weight / np.bincount(number, weight)[number]
     vectors = vectors_of(np.array([each[1] for each in places]), np.array([each[2] for each in places]))
-    return Crowd(countries, number, vectors, weight / weight.sum(), within)
+    return Crowd(countries, number, vectors, weight / weight.sum(), within, np.array([""] * len(places)))
 
 
 def hosts_at(crowd: Crowd, *places: tuple[str, float, float], mbit: tuple[float, ...] = ()) -> HostColumns:

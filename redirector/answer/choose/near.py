@@ -15,9 +15,6 @@ from redirector.snapshot.audiences import Audience
 from redirector.snapshot.nearness import reach_of, weigh
 from redirector.snapshot.snapshot import Snapshot
 
-_FILLERS = 2
-"""Of hosts out of reach, so many times as many are drawn from as the list has room for."""
-
 _ENOUGH = 0.9
 """Share of a country's clients whose usual first host must be here, for what was worked out beforehand to be used."""
 
@@ -46,8 +43,8 @@ class NearField(Field):
     def rank(
         self, audience: Audience, km: NDArray[np.float64] | None, room: int, taken: Set[HostId] = frozenset()
     ) -> tuple[list[Group], str]:
-        """Groups until *room* hosts are listed: in the client's AS and in reach, in reach, the nearest others, those
-        without a place; and the comment.
+        """Groups until *room* hosts are listed: in the client's AS and in reach, in reach, the others one after the
+        other, those without a place; and the comment.
 
         km     from `measure`
         taken  hosts that are in the list already
@@ -61,10 +58,10 @@ class NearField(Field):
         comment = f"country = {audience.country} " if any(left[position] for position in home) else ""
         groups: list[Group] = []
 
-        def add(weight: NDArray[np.float64], positions: NDArray[np.intp]) -> None:
+        def add(weight: NDArray[np.float64], positions: NDArray[np.intp], is_drawn: bool = True) -> None:
             nonlocal room
             if len(positions) and room > 0:
-                groups.append(self._group(weight, positions, is_home))
+                groups.append(self._group(weight, positions, is_home, is_drawn))
                 left[positions] = False
                 room -= len(positions)
 
@@ -77,7 +74,7 @@ class NearField(Field):
                 near, weight = near[~is_own], weight[~is_own]
             add(weight, near)
             if room > 0:
-                add(*self._fillers(km, is_home, left, room))
+                add(*self._fillers(km, is_home, left, room), is_drawn=False)
         if room > 0:
             others = np.flatnonzero(left)
             add(self._weight_alone[others], others)
@@ -101,22 +98,25 @@ class NearField(Field):
     def _fillers(
         self, km: NDArray[np.float64], is_home: NDArray[np.bool_], left: NDArray[np.bool_], room: int
     ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Of those *left*, the ones of most weight: twice as many as there is room for."""
+        """Of those *left*, the ones of most weight, as many as there is room for; they are for when all others fail."""
         others = np.flatnonzero(left & (km == km))
         weight = weigh(km[others], is_home[others], self._bandwidth[others]) * self._factors[others]
-        if len(others) > _FILLERS * room:
-            most = np.argpartition(-weight, _FILLERS * room)[: _FILLERS * room]
+        if len(others) > room:
+            most = np.argpartition(-weight, room)[:room]
             others, weight = others[most], weight[most]
         return weight, others
 
-    def _group(self, weight: NDArray[np.float64], positions: NDArray[np.intp], is_home: NDArray[np.bool_]) -> Group:
+    def _group(
+        self, weight: NDArray[np.float64], positions: NDArray[np.intp], is_home: NDArray[np.bool_], is_drawn: bool
+    ) -> Group:
         heaviest_first = np.lexsort((positions, -weight))
         weight, positions = weight[heaviest_first], positions[heaviest_first]
         hosts = tuple([self.hosts[position] for position in positions.tolist()])
         abroad = frozenset([self.hosts[position] for position in positions[~is_home[positions]].tolist()])
         tier = Tier.COUNTRY if len(abroad) < len(hosts) else Tier.GLOBAL
-        weights = tuple((weight / weight.sum()).tolist())
-        return Group(tier, hosts, weights, hosts, is_keyed=True, abroad=abroad if tier is Tier.COUNTRY else frozenset())
+        weights = tuple((weight / weight.sum()).tolist()) if is_drawn else None
+        abroad = abroad if tier is Tier.COUNTRY else frozenset()
+        return Group(tier, hosts, weights, hosts, is_keyed=is_drawn, abroad=abroad)
 
 
 def field_of(snapshot: Snapshot, hosts: Sequence[HostId]) -> Field:

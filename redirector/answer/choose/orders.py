@@ -30,7 +30,7 @@ from redirector.answer.choose.rank import (
     strangers_of,
 )
 from redirector.answer.choose.sheets import Sheets, Writer
-from redirector.model import HostId, HostSet, HostSetId
+from redirector.model import Choice, HostId, HostSet, HostSetId
 from redirector.snapshot.audiences import Audience
 from redirector.snapshot.draws import heads_of
 from redirector.snapshot.snapshot import Snapshot
@@ -223,6 +223,8 @@ class Orders:
         """The line of a group, shared by all audiences that have it; a keyed one is nobody else's."""
         if group.is_keyed:
             return KeyedLine(group, self._snapshot.draws, self._snapshot.list_length)
+        if group.weights is None and self._snapshot.policy.choice is Choice.NEARNESS:
+            return Line(group, self._snapshot.draws, self._find_heads)
         return self._lines.find(group) or self._lines.keep(group, Line(group, self._snapshot.draws, self._find_heads))
 
     def _find_heads(self, hosts: tuple[HostId, ...], is_even: bool) -> Heads:

@@ -33,13 +33,13 @@ def compare(
     """
     sample = draw_sample(new, count, clients or {})
     pairs = _lists(old, new)
-    before = _firsts(old, [pair[0] for pair in pairs], sample)
-    after = _firsts(new, [pair[1] for pair in pairs], sample)
+    before = find_firsts(old, [pair[0] for pair in pairs], sample)
+    after = find_firsts(new, [pair[1] for pair in pairs], sample)
     names = sorted({host.name for host in (*old.hosts, *new.hosts)})
     number = {name: n for n, name in enumerate(names)}
     was = _renumber(before, old.hosts, number)
     now = _renumber(after, new.hosts, number)
-    km = _way(old, before, sample), _way(new, after, sample)
+    km = measure_way(old, before, sample), measure_way(new, after, sample)
     moved = was != now
     changes = _changes(old, new)
     known = {host.name for host in old.hosts}, {host.name for host in new.hosts}
@@ -51,7 +51,7 @@ def compare(
         added=tuple(sorted(known[1] - known[0])),
         removed=tuple(sorted(known[0] - known[1])),
         changed=tuple(sorted(changes)),
-        shares=_shares(names, was, now, _capacities(old), _capacities(new)),
+        shares=_shares(names, was, now, capacities_of(old), capacities_of(new)),
         countries=tuple(_countries(sample, moved, km)),
         examples=tuple(_examples(old, new, names, sample, was, now, km, changes)),
         changes=changes,
@@ -66,17 +66,17 @@ def _lists(old: Snapshot, new: Snapshot) -> list[tuple[HostSetId, HostSetId]]:
         for key in common
         if old.repositories[key] in old.directories and new.repositories[key] in new.directories
     ]
-    return found or [(_usual_list(old), _usual_list(new))]
+    return found or [(usual_list(old), usual_list(new))]
 
 
-def _usual_list(snapshot: Snapshot) -> HostSetId:
+def usual_list(snapshot: Snapshot) -> HostSetId:
     if snapshot.releases is not None:
         return snapshot.releases.standard_set
     counted = Counter(directory.host_set for directory in snapshot.directories.values())
     return counted.most_common(1)[0][0] if counted else HostSetId(0)
 
 
-def _firsts(snapshot: Snapshot, lists: Sequence[HostSetId], sample: Sample) -> NDArray[np.intp]:
+def find_firsts(snapshot: Snapshot, lists: Sequence[HostSetId], sample: Sample) -> NDArray[np.intp]:
     """Who is first for each client, by host id; -1: nobody."""
     reader = Reader(snapshot)
     found = np.full(len(sample.addresses), _NOBODY, np.intp)
@@ -97,7 +97,7 @@ def _renumber(firsts: NDArray[np.intp], hosts: Sequence[Host], number: Mapping[s
     return numbers[firsts]
 
 
-def _way(snapshot: Snapshot, firsts: NDArray[np.intp], sample: Sample) -> NDArray[np.float64]:
+def measure_way(snapshot: Snapshot, firsts: NDArray[np.intp], sample: Sample) -> NDArray[np.float64]:
     """Kilometres of each client to its first host; nan where one of them has no place."""
     vectors = np.vstack([snapshot.vectors, np.full((1, 3), np.nan)])
     cosine = np.einsum("ij,ij->i", vectors[firsts], sample.vectors)
@@ -109,7 +109,7 @@ def _median(km: NDArray[np.float64]) -> float | None:
     return float(np.median(known)) if len(known) else None
 
 
-def _capacities(snapshot: Snapshot) -> dict[str, float]:
+def capacities_of(snapshot: Snapshot) -> dict[str, float]:
     """Each host's share of the bandwidth of those that strangers may have."""
     mbit = snapshot.balance.bandwidth if snapshot.balance else [host.bandwidth_mbit for host in snapshot.hosts]
     open_hosts = {

@@ -31,6 +31,7 @@ class Report:
 
     hosts           what metrics call each host, by host id
     names           names, by host id
+    expected        host -> share of all clients that should get it first; empty: the rule of choosing works out none
     countries       codes that a client can come from
     databases       base name of each MMDB -> when it was built, epoch seconds
     health          the health file; None: none was named
@@ -55,6 +56,7 @@ class Report:
     broken: tuple[str, ...] = ()
     standings: Mapping[str, int] = field(default_factory=dict)
     changes: Changes | None = None
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def began(self) -> float:

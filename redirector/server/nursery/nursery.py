@@ -135,11 +135,20 @@ def _report(snapshot: Snapshot, duration_s: float, changes: Changes | None) -> R
         broken=tuple(snapshot.broken),
         standings={**dict.fromkeys((each.value for each in Standing), 0), **_count_standings(snapshot)},
         changes=changes,
+        expected=_expected(snapshot),
     )
 
 
 def _count_standings(snapshot: Snapshot) -> Counter[str]:
     return Counter(host.standing.value for host in snapshot.hosts if not host.origin)
+
+
+def _expected(snapshot: Snapshot) -> dict[str, float]:
+    """What share of all clients each host should get, of those that strangers may have."""
+    if snapshot.balance is None:
+        return {}
+    shares = zip(snapshot.hosts, snapshot.balance.shares.tolist(), strict=True)
+    return {host.name: share for host, share in shares if host.for_strangers}
 
 
 class Nursery:
