@@ -86,6 +86,7 @@ class Balance:
     limits      what its share should not exceed
     bandwidth   in Mbit/s, the median of the known where it is not
     by_country  country -> how likely each host is first for its clients, when no more than the country is known
+    clients     country -> share of all clients that are there
     """
 
     factors: Floats
@@ -93,6 +94,7 @@ class Balance:
     limits: Floats
     bandwidth: Floats
     by_country: Mapping[str, NDArray[np.float32]]
+    clients: Mapping[str, float]
 
     @property
     def alone(self) -> NDArray[np.intp]:
@@ -104,8 +106,8 @@ def over_limit(balance: Balance, hosts: Sequence[Host], path: str) -> Iterator[P
     """A warning for each host that carries more than it should, with the countries that nobody else carries."""
     for n in balance.alone.tolist():
         countries = sorted(
-            (country for country, chance in balance.by_country.items() if chance[n] > _MOSTLY),
-            key=lambda country: (-float(balance.by_country[country][n]), country),
+            (each for each, chance in balance.by_country.items() if chance[n] > _MOSTLY and balance.clients[each] > 0),
+            key=lambda country: (-balance.clients[country], country),
         )
         more = f" and {len(countries) - _NAMED} more" if len(countries) > _NAMED else ""
         for_whom = f"it is nearly alone for {', '.join(countries[:_NAMED])}{more}" if countries else "few are near it"
@@ -188,6 +190,7 @@ def work_out(crowd: Crowd, hosts: HostColumns, share_limit: float) -> Balance:
         limits=limits,
         bandwidth=hosts.bandwidth,
         by_country=_by_country(pairs, crowd, factors),
+        clients=dict(zip(crowd.countries, np.bincount(crowd.country, crowd.weight).tolist(), strict=True)),
     )
 
 

@@ -13,7 +13,7 @@ from redirector.answer.compare.shares import find_shares, tell_shares
 from redirector.answer.compare.telling import as_markdown, as_text, tell
 from redirector.cli.main import main
 from redirector.locate.geoip import Location
-from redirector.model import Catalog, Choice
+from redirector.model import Catalog, Choice, Place
 from tests.answer.test_nearness import BERLIN, EDINBURGH, LONDON, MANCHESTER, PARIS, at
 from tests.answer.trees import tree_of
 from tests.real import COUNTRIES
@@ -184,7 +184,9 @@ def test_what_each_host_carries_is_told_and_where_one_more_would_help() -> None:
 
 
 def test_a_host_that_carries_too_much_alone_is_a_line_of_check() -> None:
-    lonely = snapshot_of(near_tree(*(at(f"m{n}", "GB", LONDON) for n in range(30)), at("paris", "FR", PARIS)), geo=GEO)
+    remote = {**GEO, "11.0.0.0/9": Location("NZ", -36.8, 174.8)}
+    mirrors = [*(at(f"m{n}", "GB", LONDON) for n in range(30)), at("auckland", "NZ", Place(-36.8, 174.8))]
+    lonely = snapshot_of(near_tree(*mirrors), geo=remote)
     (problem,) = [each for each in lonely.problems if each.key.startswith("share_limit")]
-    assert problem.key == "share_limit paris"
-    assert "nearly alone for FR" in problem.text
+    assert problem.key == "share_limit auckland"
+    assert "nearly alone for NZ" in problem.text

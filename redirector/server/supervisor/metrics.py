@@ -174,15 +174,14 @@ def _collect_requests(state: State) -> Iterator[Metric]:
 def _collect_snapshot(report: Report) -> Iterator[Metric]:
     extent = report.extent
     yield _gauge("snapshot_built_timestamp_seconds", "When the data being served was made.", extent.built)
-    if report.expected:
-        expected = GaugeMetricFamily(
-            "redirector_expected_first_share",
-            "Share of all clients that should be given each host first, by nearness.",
-            labels=["host"],
-        )
-        for host, share in report.expected.items():
-            expected.add_metric([host], share)
-        yield expected
+    expected = GaugeMetricFamily(
+        "redirector_expected_first_share",
+        "Share of all clients that should be given each host first, by nearness.",
+        labels=["host"],
+    )
+    for host, share in report.expected.items():
+        expected.add_metric([host], share)
+    yield expected
     yield _gauge("snapshot_loaded_timestamp_seconds", "When the data being served was loaded.", report.loaded)
     hosts = GaugeMetricFamily("redirector_snapshot_hosts", "Hosts in the snapshot.", labels=["visibility"])
     for visibility in ("public", "private"):
