@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from redirector.cli.mirroring import init
+from redirector.cli.mirroring import check, init, report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One parser a command below `mirror`."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for module in (init,):
+    for module in (init, check, report):
         module.add_command(commands)
 
 

@@ -69,6 +69,8 @@ class Question:
     """One thing to fetch.
 
     limit_bytes  of its body, as sent and as unpacked; None: the body is not wanted (HEAD)
+    span         first and last byte that are wanted; None: all
+    follow       False: a redirect is the answer
     """
 
     url: str
@@ -77,6 +79,8 @@ class Question:
     etag: str = ""
     modified: str = ""
     ports: frozenset[int] = frozenset()
+    span: tuple[int, int] | None = None
+    follow: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Answer:
     body          whole, or b"" where there is none
     size_bytes    of the body, or as announced
     complete      the body was read to its end
+    reused        it came on a connection that had been kept
     """
 
     outcome: Outcome
@@ -105,6 +110,10 @@ class Answer:
     duration_s: float = 0.0
     certificate_made: int | None = None
     certificate_expires: int | None = None
+    cache_control: str = ""
+    content_encoding: str = ""
+    content_range: str = ""
+    reused: bool = False
 
 
 class _Forbidden(OSError):
@@ -175,7 +184,7 @@ class Http:
             answer = await self._ask(target, question, self._request_s - spent_s)
             spent_s += answer.duration_s
             answer = replace(answer, redirected=redirected, duration_s=spent_s)
-            if answer.outcome is not Outcome.OK or answer.status not in _REDIRECTED:
+            if answer.outcome is not Outcome.OK or answer.status not in _REDIRECTED or not question.follow:
                 return answer
             hops += 1
             try:
@@ -379,6 +388,9 @@ class _Connection:
         self._check = check
         self._now = now
         self._tries = 0
+        self._opened = False
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_start.append(self._opens)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=1,
@@ -396,6 +408,7 @@ class _Connection:
             trust_env=False,
             response_class=_Response,
             middlewares=(self._once,),
+            trace_configs=[trace],
         )
 
     async def close(self) -> None:
@@ -408,7 +421,10 @@ class _Connection:
             headers["If-None-Match"] = question.etag
         if question.modified:
             headers["If-Modified-Since"] = question.modified
+        if question.span:
+            headers["Range"] = "bytes={}-{}".format(*question.span)
         self._tries = 0
+        self._opened = False
         try:
             async with (
                 asyncio.timeout(left_s),
@@ -449,6 +465,10 @@ class _Connection:
             retry_after=_retry_after(headers, self._now()) if outcome is Outcome.BUSY else None,
             certificate_made=made,
             certificate_expires=expires,
+            cache_control=headers.get("Cache-Control", "")[:200],
+            content_encoding=headers.get("Content-Encoding", "")[:50],
+            content_range=headers.get("Content-Range", "")[:100],
+            reused=not self._opened,
         )
         if answer.outcome is not Outcome.OK:
             answer = replace(answer, finding=f"{response.status} {response.reason or ''}".strip())
@@ -485,6 +505,9 @@ class _Connection:
         if address != self._address or port != self._port or refusal is not None:
             raise _Forbidden(f"{host} port {port}: {refusal.value if refusal else 'not what was asked for'}")
         return socket.socket(family, kind, protocol)
+
+    async def _opens(self, *_: object) -> None:
+        self._opened = True
 
     async def _once(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """aiohttp asks again by itself where a connection broke; that would be a request which nobody counted."""

@@ -33,6 +33,9 @@ NAMED_FILES_S = 120.0
 CONNECT_S = 10
 SILENCE_S = 60
 MEMORY_BYTES = 512 << 20
+FETCHED_BYTES = 64 << 20
+"""Of one file, where one is fetched: a list of packages, which a checksum is known of."""
+
 LINE_BYTES = 8 << 10
 """A name of 4,096 bytes, the longest there is, and what stands before it."""
 
@@ -199,6 +202,43 @@ class Rsync:
         found = replace(found, at=int(self._now()), duration_s=listed.duration_s, status=listed.status)
         return tuple(read_run(probe, found, listed))
 
+    async def attempt(
+        self, url: str, options: Sequence[str], *, family: Family | None, ports: frozenset[int], send: bool = False
+    ) -> tuple[Listed, bytes | None]:
+        """One run about the one file *url*, by the same rules as probes: what came of it, and the file's bytes, if any.
+
+        options  beside those that every run has
+        send     an empty file is offered to the other side, which should refuse it; else the file is fetched
+        """
+        try:
+            source = Source.parse(url)
+            async with asyncio.timeout(CONNECT_S):
+                addresses = await self._resolve(source.host)
+        except ValueError as error:
+            return Listed(None, ended=Outcome.FORBIDDEN, finding=printable(str(error))), None
+        except (TimeoutError, OSError) as error:
+            return Listed(None, ended=Outcome.NO_NAME, finding=printable(str(error))), None
+        probe = Probe("", "", Ask.FILE, url, family=family, ports=ports)
+        address = self._choose(addresses, source.port, probe)
+        if isinstance(address, Outcome):
+            return Listed(None, ended=address, finding=f"{source.host}: {address}"), None
+        arguments = [self._program, "--no-motd", "--no-h", "--quiet", f"--contimeout={CONNECT_S}"]
+        arguments += [f"--timeout={SILENCE_S}", f"--max-size={FETCHED_BYTES}", *options, "--"]
+        with tempfile.TemporaryDirectory(prefix="redirector-") as folder:
+            file = Path(folder) / "file"
+            if send:
+                file.touch()
+            operands = [str(file), source.at(address)] if send else [source.at(address), str(file)]
+            try:
+                async with self._pace.rsync(str(address), listing=False):
+                    listed = await self._listed([*arguments, *operands], folder, self._named_files_s)
+            except NotNow as refusal:
+                return Listed(None, ended=Outcome.BUSY, finding=refusal.reason), None
+            body = None
+            if not send and listed.status == 0 and file.is_file() and not file.is_symlink():
+                body = file.read_bytes()
+            return listed, body
+
     async def close(self) -> None:
         """Nothing is kept open; a run that is under way ends with the task that awaits it."""
 
@@ -267,6 +307,7 @@ class Rsync:
         try:
             try:
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (self._memory_bytes, self._memory_bytes))
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2 * FETCHED_BYTES, 2 * FETCHED_BYTES))
             except ProcessLookupError:
                 pass  # it has ended already
             except PermissionError:

@@ -1,0 +1,183 @@
+"""What a source has that a mirror must have too: its time stamp, an index with its checksum, what that names."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+from redirector.errors import FormatError
+from redirector.health.reading import read_index, read_marker
+from redirector.master.formats import is_safe_path, parse_release, parse_repomd
+
+MARKERS = ("TIME", "lastsync", "lastupdate", "last-updated", "state", "COMPOSE_ID")
+INDEX_NAMES = ("repomd.xml", "InRelease", "Release")
+PACKAGES = (".rpm", ".deb", ".apk", ".pkg.tar.zst", ".pkg.tar.xz")
+IMAGES = (".iso",)
+_UNPACKED_BYTES = 1 << 20
+"""Of a list of packages, whose first entry is wanted."""
+
+_LIST_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file and what is known of it; None for what is not."""
+
+    path: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was found at a source.
+
+    marker   the path of its time stamp, with its text and time
+    index    an index, with its own time
+    named    what the index names with a checksum
+    package, image  files by whose kind servers choose a type
+    staged   folders that strangers must not see
+    """
+
+    marker: str = ""
+    marker_text: str = ""
+    marker_time: float | None = None
+    index: KnownFile | None = None
+    index_time: float | None = None
+    named: KnownFile | None = None
+    package: KnownFile | None = None
+    image: KnownFile | None = None
+    staged: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> KnownFile | None:
+        """The file that everything else is asked about."""
+        return self.index or self.named or self.package or self.image
+
+
+@dataclass(slots=True)
+class Found:
+    """A `Known` while it is being put together."""
+
+    marker: str = ""
+    marker_text: str = ""
+    marker_time: float | None = None
+    index: KnownFile | None = None
+    index_time: float | None = None
+    named: KnownFile | None = None
+    package: KnownFile | None = None
+    image: KnownFile | None = None
+    staged: list[str] = field(default_factory=list)
+
+    def take_marker(self, path: str, body: bytes, now: float) -> None:
+        text, time = read_marker(path, body, now)
+        if time is not None or path.rpartition("/")[2] in ("state", "COMPOSE_ID"):
+            self.marker, self.marker_text, self.marker_time = path, text, time
+
+    def take_index(self, path: str, body: bytes) -> bool:
+        """Whether *body* is an index."""
+        named = named_by(path, body)
+        if named is None:
+            return False
+        self.index = KnownFile(path, len(body), hashlib.sha256(body).hexdigest())
+        self.index_time = read_index(path, body)[0]
+        self.named = named[0] if named else None
+        return True
+
+    def take_list(self, path: str, body: bytes) -> None:
+        """What the list of packages at *path* names first."""
+        repository = path.rpartition("/repodata/")[0] if "/repodata/" in f"/{path}" else path.partition("dists/")[0]
+        place = first_package(path, body)
+        if place:
+            self.package = KnownFile(f"{repository}/{place}".strip("/") if repository else place)
+
+    def known(self) -> Known:
+        return Known(
+            self.marker, self.marker_text, self.marker_time, self.index, self.index_time, self.named, self.package,
+            self.image, tuple(self.staged[:3]),
+        )  # fmt: skip
+
+
+def named_by(path: str, body: bytes) -> list[KnownFile] | None:
+    """The files that the index *body* at *path* names with size and checksum, best first; None: it is none."""
+    folder, _, name = path.rpartition("/")
+    try:
+        if name == "repomd.xml":
+            parse_repomd(body)  # refuses what must not be parsed
+            return _named_by_repomd(folder.rpartition("/")[0] if "/" in folder else "", body)
+        release = parse_release(body)
+    except FormatError:
+        return None
+    sums = {p.decode("utf-8", "surrogateescape"): each for p, each in release.sha256.items()}
+    listed = [
+        KnownFile(f"{folder}/{p}" if folder else p, each.size_bytes, each.hash)
+        for p, each in sums.items()
+        if re.search(r"/Packages\.(gz|xz)$", f"/{p}") and 0 < (each.size_bytes or 0) <= _LIST_BYTES
+    ]
+    return sorted(listed, key=lambda each: (each.size_bytes or 0) < 100)
+
+
+def _named_by_repomd(repository: str, body: bytes) -> list[KnownFile]:
+    found = []
+    for data in ElementTree.fromstring(body):
+        kind, place, size, digest = data.get("type") or "", "", "", ""
+        for element in data:
+            match element.tag.rpartition("}")[2]:
+                case "location" if "base" not in element.keys():
+                    place = element.get("href") or ""
+                case "size":
+                    size = (element.text or "").strip()
+                case "checksum" if element.get("type") == "sha256":
+                    digest = (element.text or "").strip().lower()
+        if not is_safe_path(place.encode("utf-8", "surrogateescape")) or kind not in ("primary", "primary_db"):
+            continue
+        number = int(size) if size.isascii() and size.isdigit() and len(size) < 15 else None
+        if number is None or number <= _LIST_BYTES:
+            path = f"{repository}/{place}" if repository else place
+            found.append(KnownFile(path, number or None, digest or None))
+    return found
+
+
+def first_package(path: str, body: bytes) -> str | None:
+    """The path of the first package in a list of them, as its repository counts; None where none can be found."""
+    begin = unpack_begin(path, body)
+    if path.rpartition("/")[2].startswith("Packages"):
+        found = re.search(rb"^Filename: *(\S+)", begin, re.MULTILINE)
+    else:
+        found = re.search(rb'<location[^>]* href="([^"]+)"', begin)
+    if not found or not is_safe_path(found[1]):
+        return None
+    return found[1].decode("utf-8", "surrogateescape")
+
+
+def unpack_begin(path: str, body: bytes) -> bytes:
+    """The begin of what is packed in *body*; b"" where that cannot be unpacked."""
+    try:
+        if path.endswith(".gz"):
+            return zlib.decompressobj(47).decompress(body, _UNPACKED_BYTES)
+        if path.endswith(".xz"):
+            return lzma.LZMADecompressor(memlimit=128 << 20).decompress(body, _UNPACKED_BYTES)
+        if path.endswith(".bz2"):
+            return bz2.BZ2Decompressor().decompress(body, _UNPACKED_BYTES)
+    except (zlib.error, lzma.LZMAError, OSError, gzip.BadGzipFile, EOFError):
+        return b""
+    return body[:_UNPACKED_BYTES] if path.endswith((".xml", "Packages")) else b""
+
+
+def order_folders(names: Iterable[str], hints: Mapping[str, int] = {}) -> list[str]:
+    """Folders in the order in which a search enters them: newest versions first, sources and debug packages last."""
+
+    def key(name: str) -> tuple[int, list[tuple[int, str]]]:
+        late = bool(re.search(r"debug|source|srpms|vault|archive|iso|images", name, re.IGNORECASE))
+        first = name in ("repodata", "dists", "os", "x86_64", "Packages", "BaseOS", "releases")
+        parts = [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d{1,9})", name)]
+        return (0 if late else 2 if first else 1), parts
+
+    return sorted(names, key=key, reverse=True)
