@@ -17,7 +17,8 @@ from redirector.answer.choose.lineup import Lineup
 from redirector.answer.reading import client_seed
 from redirector.answer.serve import Responder
 from redirector.answer.show.frames import compose
-from redirector.locate.proxies import Client, find_forwarded, parse_address, trusted_proxies_of
+from redirector.locate.addresses import parse_address
+from redirector.locate.proxies import Client, find_forwarded, trusted_proxies_of
 from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from redirector.model import Problem
+from redirector.model import Problem, Severity
 
 
 @dataclass(eq=False)
@@ -55,6 +55,11 @@ class SnapshotError(Exception):
     """The operator must act: these inputs cannot be served. Holds every problem, not only the first."""
 
     problems: Sequence[Problem]
+
+    @classmethod
+    def of(cls, path: str, text: str, key: str = "file") -> SnapshotError:
+        """The error of a file from which nothing can be served: why is *text*."""
+        return cls([Problem(Severity.ERROR, path, key, text, fatal=True)])
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

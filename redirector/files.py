@@ -1,10 +1,12 @@
-"""Operators' files: read whole, with a limit, and never waited for."""
+"""Operators' files: read whole, with a limit, and never waited for; written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import BinaryIO
 
 
@@ -34,11 +36,36 @@ def explain_failure(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def replace_file(path: str, raw: bytes) -> None:
-    """Put *raw* at *path*, whole or not at all: written beside it, then renamed. Raises OSError."""
-    fresh = f"{path}.new"
-    with open(fresh, "wb") as file:
-        file.write(raw)
+def write_atomically(path: str, raw: bytes, mode: int | None = None) -> None:
+    """Put *raw* at *path*: whoever reads sees what was there before, or all of it.
+
+    mode    its permissions; None: those of the file that was there, or what the umask leaves
+    raises  OSError; what was there before is still there then
+    """
+    folder, name = os.path.split(path)
+    fresh = os.path.join(folder, f".{name}.new-{os.urandom(4).hex()}")
+    if mode is None:
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+    try:
+        write_flushed(fresh, (raw,), mode)
+        os.replace(fresh, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(fresh)
+        raise
+
+
+def write_flushed(path: str, pieces: Iterable[bytes], mode: int | None = None) -> None:
+    """A new file *path* of *pieces*, on the disk when this returns.
+
+    mode    its permissions; None: what the umask leaves
+    raises  OSError, also when there is such a file
+    """
+    rights = 0o666 if mode is None else mode
+    with open(path, "xb", buffering=1 << 20, opener=lambda name, flags: os.open(name, flags, rights)) as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(fresh, path)

@@ -24,6 +24,9 @@ HostSetId = NewType("HostSetId", int)
 
 Network = IPv4Network | IPv6Network
 
+SCHEMES = ("https", "http", "ftp", "rsync")
+"""Of URLs of mirrors, best first."""
+
 
 class Dialect(Enum):
     """The family of files that a catalog was read from, and nothing else: what follows from it, the catalog says."""

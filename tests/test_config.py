@@ -167,11 +167,6 @@ def test_compatibility_draws_afresh_unless_a_window_is_given(flags: dict[str, st
     assert load_config({"source": "snapshot.pb", **flags}).order_window_s == window_s
 
 
-def test_compatibility_refuses_a_tree(tmp_path: Path) -> None:
-    error = refusal({"source": str(tmp_path), "compatibility": "mirrormanager"})
-    assert error.key == "--compatibility" and "is a directory" in error.way_out
-
-
 def test_a_missing_source_names_an_example() -> None:
     assert "data/redirector.yml" in str(refusal({}))
 

@@ -19,7 +19,8 @@ from redirector.answer.serve import Responder
 from redirector.answer.show.formats import LINES, TABLES
 from redirector.answer.show.metalink import METALINK_TYPE
 from redirector.errors import QueryError
-from redirector.locate.proxies import Client, parse_address
+from redirector.locate.addresses import parse_address
+from redirector.locate.proxies import Client
 from redirector.model import HostId
 from redirector.snapshot.snapshot import Snapshot
 

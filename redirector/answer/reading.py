@@ -15,7 +15,7 @@ from redirector.answer.choose.rank import Ranking, rank
 from redirector.answer.choose.sheets import Sheet, visible
 from redirector.answer.show.entries import write_entries
 from redirector.errors import QueryError
-from redirector.locate.proxies import parse_address
+from redirector.locate.addresses import parse_address
 from redirector.model import HostId
 from redirector.snapshot.snapshot import Snapshot
 

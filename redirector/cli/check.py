@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from redirector.cli.options import LOADING, add_options, read_config
-from redirector.cli.output import Exit, as_json, one_line, print_result
+from redirector.cli.output import Exit, as_json, print_result
 from redirector.errors import SnapshotError
 from redirector.model import Problem, Severity
+from redirector.one_line import one_line
 from redirector.settings.serving import Config
 
 

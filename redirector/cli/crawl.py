@@ -15,21 +15,22 @@ from typing import Any
 
 from redirector import __version__
 from redirector.cli.options import add_options, flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import ConfigError, SnapshotError, StoreError
 from redirector.health.hysteresis import Event
 from redirector.health.keeping import Known, evidence_text
 from redirector.health.pace import Pace
 from redirector.health.probing import open_probes
-from redirector.health.report import Entry, render_health
+from redirector.health.report import Entry
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.rules import Rules
 from redirector.health.safety import Safety
-from redirector.health.service import Service, listen, write_file
+from redirector.health.service import Service, listen, write_health
 from redirector.health.show import table_of, tell_visit
 from redirector.health.telling import Teller
 from redirector.health.visit import Result
 from redirector.health.world import World, load_world
+from redirector.one_line import one_line
 from redirector.registry.world import read_world
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job, read_file
@@ -215,7 +216,7 @@ async def _crawl_once(
         say(f"nothing concluded, nothing written: {made.void}")
         return print_result(as_json(_json_of(made)), Exit.FAILED) if arguments.json else Exit.FAILED
     if path and made.entries:
-        write_file(path, render_health(made.entries, made.at))
+        write_health(path, made.entries, made.at)
     if made.world is not None:
         await keep_propagation(store, made.world.masters, job.crawl.vantage, int(made.at))
     await teller.tell(made)
@@ -241,7 +242,7 @@ async def _visit_one(job: Job, crawler: Crawler, store: Store, teller: Teller, a
         await teller.flush()
     path = _health_path(job, made.world)
     if path and made.entries and not made.void:
-        write_file(path, render_health(made.entries, made.at))
+        write_health(path, made.entries, made.at)
     outcome = Exit.FAILED if made.void or not made.results else Exit.DONE
     if arguments.json:
         return print_result(as_json(_json_of(made, evidence=True)), outcome)

@@ -6,8 +6,9 @@ import argparse
 import time
 
 from redirector.cli.options import LOADING, add_options, read_config
-from redirector.cli.output import Exit, one_line, print_result, say
+from redirector.cli.output import Exit, print_result, say
 from redirector.errors import QueryError, SnapshotError
+from redirector.one_line import one_line
 from redirector.settings.serving import Config
 
 

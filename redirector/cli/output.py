@@ -8,6 +8,8 @@ import os
 import sys
 from enum import IntEnum
 
+from redirector.one_line import one_line
+
 
 class Exit(IntEnum):
     """What the exit code tells."""
@@ -44,8 +46,3 @@ def say(text: str) -> None:
     """Write *text* to standard error, each line under the program's name."""
     for line in text.split("\n"):
         print(f"redirector: {one_line(line)}", file=sys.stderr)
-
-
-def one_line(text: str) -> str:
-    """*text* with what would break the line, or command the terminal, written as an escape."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

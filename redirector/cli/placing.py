@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from redirector.errors import ConfigError, SnapshotError
-from redirector.files import explain_failure, read_bytes
+from redirector.files import explain_failure, read_bytes, write_atomically
 from redirector.locate.geoip import GeoDatabase, load_geoip
 from redirector.locate.networks import AsnTable, load_asns
 from redirector.model import Catalog, Host, HostId, Place, Severity
@@ -186,12 +186,6 @@ def render_entry(entry: Located) -> str:
 def _write(path: str, text: str) -> None:
     """Replace the file *path* in one step, so that a reload never reads half of it."""
     try:
-        with open(f"{path}.new", "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(f"{path}.new", path)
+        write_atomically(path, text.encode())
     except OSError as error:
-        report = Report(path)
-        report.error("file", f"cannot be written: {error.strerror}", fatal=True)
-        raise SnapshotError(report.problems) from None
+        raise SnapshotError.of(path, f"cannot be written: {error.strerror}") from None

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from redirector.cli.options import add_options, flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import ConfigError, MasterError, SnapshotError, StoreError
-from redirector.files import replace_file
+from redirector.files import write_atomically
 from redirector.master.details import metadata_of
 from redirector.master.scanning import Outcome, Scanned, scan_all
+from redirector.one_line import one_line
 from redirector.registry.edit.change import Change
 from redirector.registry.edit.scanned import adopt_scans
 from redirector.registry.permits import OPERATOR
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         scanned = asyncio.run(_scan(masters, database, settings)) if masters else ()
         if settings.details and scanned:
             found = metadata_of(each.known for each in scanned if each.known)
-            replace_file(settings.details, render_details(found))
+            write_atomically(settings.details, render_details(found))
     except (SnapshotError, StoreError, MasterError) as error:
         say(str(error))
         return Exit.FAILED

@@ -12,8 +12,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from redirector.cli.options import add_options, flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import SnapshotError, StoreError
+from redirector.one_line import one_line
 from redirector.settings.file import load_job
 from redirector.settings.network import Network, database_url
 from redirector.settings.option import Given

@@ -13,6 +13,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import assert_never
 
+from redirector.locate.addresses import unwrap
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -92,7 +94,8 @@ class Safety:
                 address = ip_address(address)
             except ValueError:
                 return False
-        address = _unmapped(address)
+        if isinstance(address, IPv6Address) and address.scope_id is None:
+            address = ip_address(unwrap(address.packed))
         return any(address in network for network in self.allowed) or is_public(address)
 
 
@@ -122,13 +125,6 @@ def is_public(address: Address) -> bool:
             return address in _V6_GLOBAL and not any(address in network for network in _V6_REFUSED)
         case _:
             assert_never(address)
-
-
-def _unmapped(address: Address) -> Address:
-    """The IPv4 address that the kernel connects to when given *address*, else *address*."""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
 
 
 def _inside(address: IPv6Address) -> IPv4Address | None:

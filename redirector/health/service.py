@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
 from redirector.errors import SnapshotError, StoreError
+from redirector.files import write_atomically
 from redirector.health.report import Entry, render_health, render_metrics
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.spread import count_mirrors, render_spread
@@ -118,7 +117,7 @@ class Service:
             self._checked = made.at
         if self._path and self._entries and (made.results or made.at - self._written >= WRITTEN_S):
             try:
-                write_file(self._path, render_health(self._entries, self._checked or made.at))
+                write_health(self._path, self._entries, self._checked or made.at)
                 self._written = made.at
             except OSError as error:
                 log.error("%s: cannot be written: %s", self._path, error.strerror)
@@ -172,17 +171,6 @@ async def listen(service: Service, address: Address | None) -> AsyncIterator[Non
         await runner.cleanup()
 
 
-def write_file(path: str, body: bytes) -> None:
-    """Write beside, flush, rename: a reader sees the old file or the new one. Raises OSError."""
-    descriptor, beside = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
+def write_health(path: str, entries: Mapping[str, Entry], checked: float) -> None:
+    """Put the health file at *path*, for whoever answers to read. Raises OSError."""
+    write_atomically(path, render_health(entries, checked), mode=0o644)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 from redirector.errors import SnapshotError
-from redirector.files import explain_failure, read_bytes
 from redirector.locate.places import countries
 from redirector.model import Problem, Severity
+from redirector.rows import read_rows
 
 CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 
@@ -41,12 +40,7 @@ def load_continents(path: str) -> Continents:
     A line that says something else is skipped and reported.
     raises  SnapshotError when the file cannot be read or has no usable line
     """
-    try:
-        text = read_bytes(path, _LIMIT_BYTES).decode("utf-8-sig")
-        rows = list(csv.reader(text.splitlines()))
-    except (OSError, ValueError, csv.Error) as error:
-        why = explain_failure(error) if isinstance(error, OSError | ValueError) else str(error)
-        raise _refusal(path, f"cannot be read: {why}") from error
+    rows = read_rows(path, _LIMIT_BYTES)
     found: dict[str, str] = {}
     problems: list[Problem] = []
     for number, row in enumerate(rows, 1):
@@ -56,14 +50,10 @@ def load_continents(path: str) -> Continents:
         elif number > 1 and any(fields) and fields[1:] != [_NONE]:
             problems.append(_wrong_line(path, number, row))
     if not found:
-        raise _refusal(path, "has no line CC,CONTINENT")
+        raise SnapshotError.of(path, "has no line CC,CONTINENT")
     return Continents(found, tuple(problems))
 
 
 def _wrong_line(path: str, number: int, row: list[str]) -> Problem:
     text = f"{','.join(row)[:100]!r} is not CC,CONTINENT: skipped"
     return Problem(Severity.WARNING, path, f"line {number}", text)
-
-
-def _refusal(path: str, text: str) -> SnapshotError:
-    return SnapshotError([Problem(Severity.ERROR, path, "file", text, fatal=True)])

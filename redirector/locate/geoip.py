@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from redirector.locate.mmdb import is_mmdb, parse_mmdb, read_whole, refusal
+from redirector.errors import SnapshotError
+from redirector.locate.mmdb import is_mmdb, parse_mmdb, read_database
 from redirector.locate.mmdb_records import PLAIN, Wanted
 from redirector.locate.places import find_country
 from redirector.locate.ranges import RangeTable
@@ -70,14 +71,14 @@ def load_geoip(path: str) -> GeoDatabase:
     raises  SnapshotError for what is no MMDB, and for a database without countries (one of AS numbers, say)
     cost    0.6 s for the 1.3 million nodes of a real country database
     """
-    content = read_whole(path)
+    content = read_database(path)
     if not is_mmdb(content):
-        raise refusal(path, "not an MMDB file")
+        raise SnapshotError.of(path, "not an MMDB file")
     positions = {NOWHERE: 0}
     mmdb = parse_mmdb(content, path, _WANTED, lambda record: positions.setdefault(_location(record), len(positions)))
     locations = tuple(positions)
     if not any(location.country for location in locations):
-        raise refusal(path, f"{mmdb} names no country: --geoip needs a country or city database")
+        raise SnapshotError.of(path, f"{mmdb} names no country: --geoip needs a country or city database")
     return GeoDatabase(
         path=path,
         locations=locations,

@@ -5,9 +5,7 @@ The file is read, never mapped: a file that is truncated while it is mapped kill
 
 from __future__ import annotations
 
-import os
 import socket
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from redirector.errors import SnapshotError
+from redirector.files import explain_failure, read_bytes
 from redirector.locate.mmdb_records import PLAIN, RecordError, Records, Wanted
 from redirector.locate.ranges import Lengths, Numbers, RangeTable, V4Prefixes, V6Prefixes, table_of
 from redirector.model import Problem, Severity
@@ -23,6 +22,9 @@ from redirector.model import Problem, Severity
 _MARKER = b"\xab\xcd\xefMaxMind.com"
 _MARKER_WITHIN = 128 << 10
 """The metadata begins with this, in the last 128 KiB (MaxMind DB file format 2.0)."""
+
+MAX_FILE_BYTES = 4 << 30
+"""Several times the largest that is sold, a City database with all names in all languages."""
 
 _SEPARATOR_BYTES = 16
 _METADATA = ("binary_format_major_version", "ip_version", "node_count", "record_size", "build_epoch", "database_type")
@@ -60,24 +62,12 @@ class Mmdb:
         return (Problem(Severity.WARNING, path, "file", text),)
 
 
-def read_whole(path: str) -> bytes:
-    """The file *path*; a regular one, since a pipe could keep us waiting and cannot be read again on reload.
-
-    raises  SnapshotError
-    """
+def read_database(path: str) -> bytes:
+    """The file *path*, whole. Raises SnapshotError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise refusal(path, "not a regular file")
-            return file.read()
-    except OSError as error:
-        raise refusal(path, f"cannot be read: {error.strerror}") from error
-
-
-def refusal(path: str, text: str) -> SnapshotError:
-    """The error for a file from which nothing can be served."""
-    return SnapshotError([Problem(Severity.ERROR, path, "file", text, fatal=True)])
+        return read_bytes(path, MAX_FILE_BYTES)
+    except (OSError, ValueError) as error:
+        raise SnapshotError.of(path, f"cannot be read: {explain_failure(error)}") from error
 
 
 def is_mmdb(content: bytes) -> bool:
@@ -143,7 +133,7 @@ def _read_metadata(content: bytes, path: str) -> _Metadata:
     try:
         members = Records(content, start).read(0, dict.fromkeys(_METADATA, PLAIN))
     except RecordError as error:
-        raise refusal(path, "the metadata of this MMDB file is damaged") from error
+        raise SnapshotError.of(path, "the metadata of this MMDB file is damaged") from error
     match members:
         case {
             "binary_format_major_version": 2,
@@ -155,9 +145,9 @@ def _read_metadata(content: bytes, path: str) -> _Metadata:
         } if database_type.isprintable() and build_epoch < 2**40:
             metadata = _Metadata(ip_version, node_count, record_size, build_epoch, database_type)
         case _:
-            raise refusal(path, "not an MMDB file of version 2, or its metadata is damaged")
+            raise SnapshotError.of(path, "not an MMDB file of version 2, or its metadata is damaged")
     if not 0 < metadata.data_start <= start:
-        raise refusal(path, "this MMDB file is cut off, or its metadata is damaged")
+        raise SnapshotError.of(path, "this MMDB file is cut off, or its metadata is damaged")
     return metadata
 
 
@@ -233,6 +223,6 @@ def _walk(tree: _Tree, root: int, bits: int, alias: int) -> _Networks:
         (uppers if depth < 64 else lowers)[1::2] |= np.uint64(1 << (63 - depth % 64))
         most -= len(lengths)
         if len(nodes) > most:
-            raise refusal(tree.path, "the search tree of this MMDB file is damaged: it has no end")
+            raise SnapshotError.of(tree.path, "the search tree of this MMDB file is damaged: it has no end")
     uppers, lowers, lengths, pointers = (np.concatenate(column) for column in zip(*found, strict=True))
     return _Networks(uppers, lowers, lengths, pointers, bits)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from socket import AF_INET, AF_INET6, inet_pton
 
+from redirector.locate.addresses import parse_address
 from redirector.locate.ranges import RangeTable, table_of_networks
 from redirector.model import Network
 
@@ -115,22 +115,6 @@ def scheme_of(text: str) -> str:
     """How the client asked, by the value of `X-Forwarded-Proto`: the first proxy's word, in lower case."""
     return text.partition(",")[0].strip().lower()
 
-
-def parse_address(text: str) -> bytes | None:
-    """The address *text* as 4 or 16 bytes, IPv4-mapped unwrapped; None for anything but a plain address.
-
-    Octal, short and zero-padded forms (`1.2`, `010.0.0.1`) are read differently by different programs, so they are
-    refused, as are ports, brackets and zones.
-    """
-    try:
-        packed = inet_pton(AF_INET6 if ":" in text else AF_INET, text)
-    except (OSError, ValueError):  # ValueError: NUL, or what is no Unicode text
-        return None
-    return packed[12:] if packed.startswith(_MAPPED) else packed
-
-
-_MAPPED = bytes(10) + b"\xff\xff"
-"""RFC 4291, section 2.5.5.2. The longest IPv4 address has fewer bytes."""
 
 _V6_LOOPBACK = bytes(15) + b"\x01"
 

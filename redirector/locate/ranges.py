@@ -11,13 +11,13 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from redirector.locate.addresses import unwrap_network
 from redirector.model import Network
 
 Numbers = npt.NDArray[np.uint64]
@@ -135,7 +135,7 @@ def table_of(v4: V4Prefixes = NO_V4, v6: V6Prefixes = NO_V6) -> RangeTable:
 
 def table_of_networks(values: Iterable[tuple[Network, int]]) -> RangeTable:
     """`table_of` for the few networks that people write down; IPv4-mapped ones are unwrapped, as addresses are."""
-    pairs = [(unwrap(network), value) for network, value in values]
+    pairs = [(unwrap_network(network), value) for network, value in values]
     v4 = [(int(net.network_address), net.prefixlen, value) for net, value in pairs if net.version == 4]
     v6 = [(int(net.network_address), net.prefixlen, value) for net, value in pairs if net.version == 6]
     return table_of(
@@ -151,15 +151,6 @@ def table_of_networks(values: Iterable[tuple[Network, int]]) -> RangeTable:
             np.array([value for _, _, value in v6], np.uint32),
         ),
     )
-
-
-def unwrap(network: Network) -> Network:
-    """The IPv4 network that a network of IPv4-mapped addresses stands for (RFC 4291, section 2.5.5.2), or *network*."""
-    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
-        address = network.network_address.ipv4_mapped
-        if address is not None:
-            return IPv4Network((address, network.prefixlen - 96))
-    return network
 
 
 def merge(layers: Sequence[RangeTable]) -> tuple[RangeTable, list[tuple[int, ...]]]:

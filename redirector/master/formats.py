@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from redirector.errors import FormatError
 from redirector.model import FileDetail
+from redirector.one_line import one_line
 
 MARKER_LIMIT_BYTES = 64
 """`TIME` and its kin: a number has 10 digits, with nanoseconds 20."""
@@ -39,7 +40,7 @@ _NUMBER = re.compile(rb"[ \t\r\n\f\v]*([0-9]+(?:\.[0-9]+)?)[ \t\r\n\f\v]*")
 def show(raw: bytes) -> str:
     """*raw* as a message repeats it: 100 characters, all printable."""
     text = raw[:100].decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)[:100]
+    return one_line(text)[:100]
 
 
 def parse_marker(raw: bytes, now: float) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from redirector.model import SCHEMES
 from redirector.registry.listing import Condition, SiteState, listing_reason
 from redirector.registry.publish.contents import Look
 from redirector.registry.publish.holdings import Holdings
@@ -110,7 +111,7 @@ class PublicMirror:
     def protocols(self) -> tuple[str, ...]:
         """Of its URLs, https first."""
         found = {url.protocol for url in self.urls}
-        return tuple(name for name in ("https", "http", "ftp", "rsync") if name in found)
+        return tuple(name for name in SCHEMES if name in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,10 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from redirector.locate.places import countries, find_country
-from redirector.model import Network
+from redirector.model import SCHEMES, Network
 
 TEXT_LIMIT = 255
 
-URL_SCHEMES = ("http", "https", "rsync", "ftp")
 
 BANDWIDTHS_MBIT = (1, 1_000_000)
 
@@ -181,7 +180,7 @@ def read_base_url(text: str, allow_ftp: bool) -> str:
     text = read_filled_text(text)
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
-    allowed = URL_SCHEMES if allow_ftp else URL_SCHEMES[:-1]
+    allowed = [name for name in SCHEMES if name != "ftp" or allow_ftp]
     if not separator or scheme not in allowed:
         no_ftp = "; ftp is not allowed here" if scheme == "ftp" and separator else ""
         raise ValueError(f"a URL of {', '.join(allowed[:-1])} or {allowed[-1]} is needed{no_ftp}")

@@ -56,24 +56,22 @@ def load_config(flags: Flags) -> Config:
     raises  ConfigError for the first wrong file, key or value
     """
     document = _document_of(flags)
-    values, given = _read_job(Config, flags, document)
+    values = _read_job(Config, flags, document)
     if "source" not in values:
         raise ConfigError(COMMAND_LINE, "--source", None, f"{_SOURCE_NEEDED}; for an example: --config {_EXAMPLE}")
     if values.get("compatibility") is not None:
         values.setdefault("order_window_s", COMPATIBLE_WINDOW_S)
-        if os.path.isdir(str(values["source"])):
-            raise given["compatibility"][0].wrong(f"needs a snapshot file, and {values['source']} is a directory")
     return Config(**values)  # type: ignore[arg-type]  # each value comes from the parser of its own field
 
 
 def load_job(job: type[T], flags: Flags) -> T:
     """The settings of the class *job*, read as `load_config` reads those of the answering half."""
-    return job(**_read_job(job, flags, _document_of(flags))[0])
+    return job(**_read_job(job, flags, _document_of(flags)))
 
 
 def load_key(job: type, key: str, flags: Flags) -> object | None:
     """The value of one *key* of *job*, for commands that can do without the others; None when nobody gave one."""
-    return _read_job(job, flags, _document_of(flags))[0].get(key)
+    return _read_job(job, flags, _document_of(flags)).get(key)
 
 
 def _document_of(flags: Flags) -> Document:
@@ -118,22 +116,17 @@ def _check_keys(
             raise ConfigError(path, name, _show(value), "the key stands more than once; keep one")
 
 
-def _read_job(job: type, flags: Flags, document: Document) -> tuple[dict[str, object], dict[str, list[Given]]]:
-    """Values of the fields of *job* that somebody gave, and how those that are texts were written."""
+def _read_job(job: type, flags: Flags, document: Document) -> dict[str, object]:
+    """Values of the fields of *job* that somebody gave."""
     values: dict[str, object] = {}
-    given: dict[str, list[Given]] = {}
     for key, option in options_of(job):
         entry = document.entry(section_of(job), key) if option.in_file else None
         if option.flag and key in flags:
             texts = [flags[key]] if isinstance(flags[key], str) else flags[key]
-            given[key] = [Given(COMMAND_LINE, option.flag, str(text)) for text in texts]
-        elif entry is not None and option.read is not None:
-            values[key] = option.read(entry)
+            values[key] = _parse(option, [Given(COMMAND_LINE, option.flag, str(text)) for text in texts])
         elif entry is not None:
-            given[key] = _read_value(entry, option)
-        if key in given:
-            values[key] = _parse(option, given[key])
-    return values, given
+            values[key] = option.read(entry) if option.read is not None else _parse(option, _read_value(entry, option))
+    return values
 
 
 def _parse(option: Option, given: list[Given]) -> object:

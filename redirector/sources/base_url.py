@@ -10,8 +10,6 @@ from redirector.plain_yaml import Value
 from redirector.sources.fields import read_mapping, read_text
 from redirector.sources.problems import Report, show
 
-SCHEMES = ("http", "https", "ftp", "rsync")
-
 _LIMIT_CHARACTERS = 2048
 """Package managers take lines of up to 4,095 bytes (`docs/clients.md`); a repository's path follows the base."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from redirector.errors import SnapshotError
-from redirector.files import explain_failure, read_bytes
 from redirector.locate.places import countries
 from redirector.model import Problem, Severity
+from redirector.rows import read_rows
 
 _LIMIT_BYTES = 1 << 20
 """There are 250 countries."""
@@ -34,12 +33,7 @@ def load_clients(path: str) -> Clients:
     A line that says something else is skipped and reported.
     raises  SnapshotError when the file cannot be read or has no usable line
     """
-    try:
-        text = read_bytes(path, _LIMIT_BYTES).decode("utf-8-sig")
-        rows = list(csv.reader(text.splitlines()))
-    except (OSError, ValueError, csv.Error) as error:
-        why = explain_failure(error) if isinstance(error, OSError | ValueError) else str(error)
-        raise _refusal(path, f"cannot be read: {why}") from error
+    rows = read_rows(path, _LIMIT_BYTES)
     found: dict[str, float] = {}
     problems: list[Problem] = []
     for number, row in enumerate(rows, 1):
@@ -51,7 +45,7 @@ def load_clients(path: str) -> Clients:
             text = f"{','.join(row)[:100]!r} is not CC,WEIGHT: skipped"
             problems.append(Problem(Severity.WARNING, path, f"line {number}", text))
     if not any(found.values()):
-        raise _refusal(path, "has no line CC,WEIGHT with a weight above 0")
+        raise SnapshotError.of(path, "has no line CC,WEIGHT with a weight above 0")
     return Clients(found, tuple(problems))
 
 
@@ -61,7 +55,3 @@ def _weight(text: str) -> float | None:
     except ValueError:
         return None
     return weight if math.isfinite(weight) and weight >= 0 else None
-
-
-def _refusal(path: str, text: str) -> SnapshotError:
-    return SnapshotError([Problem(Severity.ERROR, path, "file", text, fatal=True)])

@@ -132,9 +132,9 @@ def _read_entry(report: Report, name: str, entry: object) -> Health:
         return Health()
     fields = _Fields(report, f"mirrors.{name}", entry)
     condition = Condition(
-        state=_one_line(fields.text("state")),
+        state=_short_line(fields.text("state")),
         since=fields.number("since"),
-        reason=_one_line(fields.text("reason")),
+        reason=_short_line(fields.text("reason")),
         checked=fields.number("checked"),
         lag_s=fields.number("lag_s"),
     )
@@ -204,7 +204,7 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _one_line(text: str) -> str:
+def _short_line(text: str) -> str:
     return "".join(mark for mark in " ".join(text.split())[:_MAX_REASON] if mark.isprintable())
 
 

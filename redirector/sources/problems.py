@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from redirector.model import Problem, Severity
 from redirector.near_names import SLIP, find_nearest
+from redirector.one_line import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,7 @@ class Report:
         self._add(Severity.WARNING, key, text, fatal=False)
 
     def _add(self, severity: Severity, key: str, text: str, fatal: bool) -> None:
-        self.problems.append(Problem(severity, _one_line(self.path), _one_line(key[:150]), _one_line(text), fatal))
-
-
-def _one_line(text: str) -> str:
-    """*text* with everything escaped that is no character to look at: line ends, lone surrogates of file names."""
-    if text.isprintable():
-        return text
-    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+        self.problems.append(Problem(severity, one_line(self.path), one_line(key[:150]), one_line(text), fatal))
 
 
 def show(value: object) -> str:

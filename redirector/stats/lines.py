@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import compress, repeat
 from operator import attrgetter, itemgetter
-from socket import AF_INET, AF_INET6, inet_pton
 from typing import TypeVar
 
 import msgspec
 
+from redirector.locate.addresses import parse_address
 from redirector.stats.asked import NO_SYSTEM, UNKNOWN, Asked, System, name_of, parse_agent, parse_target
 from redirector.stats.counts import Access, Countme, Counts, day_of, week_of_day
 
@@ -48,7 +48,6 @@ _ESCAPE = re.compile(r'\\(?:x([0-9a-fA-F]{2})|(["\\]))')
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
-_MAPPED = bytes(10) + b"\xff\xff"
 _METHODS = frozenset({"GET", "HEAD"})
 _ANSWERED = frozenset({200, 302})
 _ANSWERED_TEXTS = frozenset({b" 200 ", b" 302 "})
@@ -383,7 +382,7 @@ class Reader:
         return self._days.number(day_of(int(moment)))
 
     def _read_address(self, text: bytes) -> int:
-        address = parse_address(text)
+        address = parse_address(text.decode("latin-1"))
         if address is None:
             return _UNKNOWN_PLACE
         if self._reading.ignores is not None and self._reading.ignores(address):
@@ -392,7 +391,7 @@ class Reader:
         return _UNKNOWN_PLACE if country_of is None else self._read_country(country_of(address))
 
     def _read_ignored(self, text: bytes) -> bool:
-        address = parse_address(text)
+        address = parse_address(text.decode("latin-1"))
         return self._reading.ignores is not None and address is not None and self._reading.ignores(address)
 
     def _read_country(self, country: str | None) -> int:
@@ -418,17 +417,6 @@ def _ahead_s(sign: str, hours: str, minutes: str) -> int:
     """How far a time zone is ahead of UTC."""
     ahead_s = int(hours) * 3600 + int(minutes) * 60
     return -ahead_s if sign == "-" else ahead_s
-
-
-def parse_address(text: bytes) -> bytes | None:
-    """4 or 16 bytes, IPv4-mapped ones unwrapped; None when *text* is no address."""
-    try:
-        if b":" in text:
-            address = inet_pton(AF_INET6, text.decode("ascii"))
-            return address[12:] if address[:12] == _MAPPED else address
-        return inet_pton(AF_INET, text.decode("ascii"))
-    except (OSError, ValueError):
-        return None
 
 
 def _unescaped(text: bytes) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
+
+from redirector.locate.addresses import parse_address
 
 MAX_BUCKETS = 50_000
 """Some 10 MB."""
@@ -46,10 +48,5 @@ class Limits:
 
 def network_of(address: str) -> str:
     """The network whose members share a limit: IPv4 /24, IPv6 /48; the text itself where it is no address."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return str(ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
+    packed = parse_address(address.partition("%")[0])
+    return address if packed is None else str(ip_network((packed, 24 if len(packed) == 4 else 48), strict=False))

@@ -7,15 +7,13 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from redirector.model import Catalog, Dialect, Directory, HostSet, HostSetId, Place
+from redirector.model import SCHEMES, Catalog, Dialect, Directory, HostSet, HostSetId, Place
 from tests.rig import DETAIL, Mirror, catalog_of, mirror
 
 COUNTRIES = ("DE", "FR", "CZ", "US", "JP")
 NETBLOCKS = ("10.1.0.0/16", "10.1.64.0/18", "10.1.64.0/24", "10.2.0.0/15", "10.1.64.9/32", "2001:db8:1::/48")
 CLIENTS = ("10.1.0.1", "10.1.64.9", "10.1.64.200", "10.2.0.1", "10.3.0.1", "10.4.0.1", "192.0.2.1", "2001:db8:1::7")
 """Inside each of the netblocks, AS numbers and countries above, and nowhere."""
-
-SCHEMES = ("https", "http", "ftp", "rsync")
 
 
 @st.composite

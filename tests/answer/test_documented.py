@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from redirector.answer.ask.query import FORMATS
-from redirector.answer.ask.wishes import SCHEMES
 from redirector.answer.serve import Responder
 from redirector.answer.show.formats import JSON_TYPE, METALINK4_TYPE, TABLES
 from redirector.answer.show.metalink import METALINK_TYPE
+from redirector.model import SCHEMES
 from redirector.settings.file import load_config
 from redirector.snapshot.load import load_snapshot
 from tests.rig import NOW, Rig

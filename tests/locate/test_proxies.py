@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from redirector.locate.addresses import parse_address
 from redirector.locate.proxies import (
     UNKNOWN,
     UNREADABLE,
@@ -15,7 +16,6 @@ from redirector.locate.proxies import (
     find_forwarded,
     find_peer,
     is_proxy,
-    parse_address,
     read_forwarded,
     scheme_of,
     trusted_proxies_of,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytricia import PyTricia  # type: ignore[import-not-found]  # a C extension without stubs
 
+from redirector.locate.addresses import unwrap_network
 from redirector.locate.ranges import (
     DEEP,
     RangeTable,
@@ -19,7 +20,6 @@ from redirector.locate.ranges import (
     merge,
     table_of,
     table_of_networks,
-    unwrap,
 )
 from redirector.model import Network
 
@@ -131,7 +131,7 @@ def test_zero_cuts_a_hole() -> None:
     ],
 )
 def test_networks_of_mapped_addresses_mean_ipv4(network: str, unwrapped: str) -> None:
-    assert unwrap(ip_network(network)) == ip_network(unwrapped)
+    assert unwrap_network(ip_network(network)) == ip_network(unwrapped)
     assert table_of_networks([(ip_network(network), 7)]) == table_of_networks([(ip_network(unwrapped), 7)])
 
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.files import read_bytes
+from redirector.files import read_bytes, write_atomically
 from redirector.plain_yaml import Value, parse_yaml
 
 ALIASES_OF_ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -104,3 +104,30 @@ def test_only_regular_files_of_moderate_size_are_read(tmp_path: Path) -> None:
     for missing in (tmp_path, tmp_path / "none"):
         with pytest.raises((OSError, ValueError)):
             read_bytes(str(missing), 5)
+
+
+def test_a_file_is_replaced_whole_and_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    with path.open("rb") as opened:
+        write_atomically(str(path), b"new")
+        assert opened.read() == b"old"
+    assert path.read_bytes() == b"new" and path.stat().st_mode & 0o777 == 0o640
+    write_atomically(str(path), b"for all", mode=0o644)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(str(path), b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

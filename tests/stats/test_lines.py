@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.stats.lines import Reading, parse_address
+from redirector.stats.lines import Reading
 from tests.stats.rig import TARGET, Line, count, mirrormanager, requests, systems
 
 DAY = "2026-11-28"
@@ -190,19 +190,3 @@ def test_every_block_is_read(junk: bytes, start: bytes) -> None:
 def test_it_does_not_matter_where_blocks_end(lines: list[bytes], size: int) -> None:
     blocks = [b"".join(lines[at : at + size]) for at in range(0, len(lines), size)]
     assert count(*blocks) == count(*lines)
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        (b"192.0.2.1", bytes((192, 0, 2, 1))),
-        (b"::ffff:192.0.2.1", bytes((192, 0, 2, 1))),
-        (b"2001:db8::1", bytes.fromhex("20010db8000000000000000000000001")),
-        (b"192.0.2", None),
-        (b"host.example.org", None),
-        (b"\xff", None),
-        (b"", None),
-    ],
-)
-def test_addresses(text: bytes, address: bytes | None) -> None:
-    assert parse_address(text) == address

@@ -9,10 +9,11 @@ from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from redirector.answer.answer import Kind
-from redirector.answer.ask.wishes import NO_WISHES, SCHEMES, Wishes
+from redirector.answer.ask.wishes import NO_WISHES, Wishes
 from redirector.errors import QueryError
 from redirector.locate.places import countries as countries_of_the_world
 from redirector.locate.places import find_country
+from redirector.model import SCHEMES
 
 UNKNOWN_PAGE = "We don't serve their kind here!"
 

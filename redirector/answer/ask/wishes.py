@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from redirector.errors import QueryError
 
-SCHEMES = ("https", "http", "ftp", "rsync")
-"""Known URL schemes, best first."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wishes:

@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import ConfigError
-from redirector.files import explain_failure
+from redirector.files import explain_failure, write_atomically
 from redirector.kit.wishes import FILE_NAME, check_answer, parse_wishes, render_file, wishes
 from redirector.kit.write import render_kit
+from redirector.one_line import one_line
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         os.makedirs(folder, exist_ok=True)
         made = not os.path.exists(path)
         if made:
-            _write(path, render_file(_answers(arguments)), 0o644)
+            write_atomically(path, render_file(_answers(arguments)).encode(), 0o644)
         with open(path, "rb") as file:
             raw = file.read()
         wanted = parse_wishes(raw, path)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             return Exit.WRONG_USAGE
         written = list(render_kit(wanted, folder))
         for each in written:
-            _write(os.path.join(folder, each.name), each.text, each.mode)
+            write_atomically(os.path.join(folder, each.name), each.text.encode(), each.mode)
     except OSError as error:
         say(explain_failure(error))
         return Exit.FAILED
@@ -88,12 +89,3 @@ def _ask(key: str, question: str, sample: str) -> str:
         if trouble is None:
             return answer
         print(one_line(trouble), file=sys.stderr)
-
-
-def _write(path: str, text: str, mode: int) -> None:
-    """Beside, then renamed: a file of the kit may be in use."""
-    beside = f"{path}.new"
-    with open(beside, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        file.write(text)
-    os.chmod(beside, mode)
-    os.replace(beside, path)

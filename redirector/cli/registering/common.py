@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from redirector.cli.options import flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import SnapshotError, StoreError
 from redirector.health.rules import Rules
+from redirector.one_line import one_line
 from redirector.registry.edit.change import Change, House
 from redirector.registry.permits import OPERATOR
 from redirector.registry.publish.output import PublishError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from redirector.cli.output import one_line
 from redirector.cli.registering.common import Commands, add_command, card, run_change
 from redirector.cli.registering.hosts import find_host
 from redirector.cli.registering.sites import find_site
+from redirector.one_line import one_line
 from redirector.registry.edit import notes
 from redirector.registry.edit.change import Change
 from redirector.registry.refusals import Missing

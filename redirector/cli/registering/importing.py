@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redirector.cli.options import flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result
+from redirector.cli.output import Exit, as_json, print_result
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
+from redirector.one_line import one_line
 from redirector.registry.edit.change import Change
 from redirector.registry.importing.apply import Report, apply, report_lines
 from redirector.registry.importing.harvest import Harvest

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redirector.cli.options import flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
 from redirector.cli.registering.reloading import ask_reload
 from redirector.errors import ConfigError
 from redirector.files import replace_file
 from redirector.model import Network
+from redirector.one_line import one_line
 from redirector.registry.edit.change import Change
 from redirector.registry.edit.scanned import adopt_scans
 from redirector.registry.edit.sites import sweep

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from redirector.errors import SnapshotError
+from redirector.files import write_atomically, write_flushed
 from redirector.model import Catalog
 from redirector.registry.publish.encode import encode
 from redirector.registry.publish.plan import Plan, compare
@@ -40,7 +41,7 @@ def publish_snapshot(publication: Publication, path: str, allowed: Collection[st
     """
     fresh = f"{path}.new-{os.getpid()}"
     try:
-        _write(fresh, encode(publication))
+        write_flushed(fresh, encode(publication))
         try:
             new = load_snapshot_file(fresh)
         except SnapshotError as error:
@@ -55,13 +56,6 @@ def publish_snapshot(publication: Publication, path: str, allowed: Collection[st
     finally:
         with suppress(FileNotFoundError):
             os.unlink(fresh)
-
-
-def _write(path: str, pieces: Iterable[bytes]) -> None:
-    with open(path, "wb", buffering=1 << 20) as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _flush_folder(path: str) -> None:
@@ -169,23 +163,17 @@ def _put(top: Path, files: Mapping[str, bytes], config: bytes | None) -> None:
     """Write what changed, each file whole or not at all, and remove mirror files that are none any more."""
     top.mkdir(parents=True, exist_ok=True)
     if config is not None and not (top / CONFIG_FILE).exists():
-        _write_whole(top / CONFIG_FILE, config)
+        write_atomically(str(top / CONFIG_FILE), config)
     folder = top / _mirrors_folder(top, config)
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in files.items():
         path = folder / name
         if not path.is_file() or path.read_bytes() != raw:
-            _write_whole(path, raw)
+            write_atomically(str(path), raw)
     for each in sorted(folder.iterdir()):
         if each.suffix in (".yml", ".yaml") and each.name not in files:
             each.unlink()
     _flush_folder(str(folder))
-
-
-def _write_whole(path: Path, raw: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
-    _write(str(fresh), (raw,))
-    os.replace(fresh, path)
 
 
 def _remove(staged: Path) -> None:

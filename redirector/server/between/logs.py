@@ -56,7 +56,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        return f"redirector: {level}{_one_line(record, self)}"
+        return f"redirector: {level}{_in_one_line(record, self)}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -69,13 +69,13 @@ class JsonFormatter(logging.Formatter):
                 "level": record.levelname.lower(),
                 "logger": record.name,
                 "pid": record.process,
-                "message": _one_line(record, self),
+                "message": _in_one_line(record, self),
             },
             ensure_ascii=False,
         )
 
 
-def _one_line(record: logging.LogRecord, formatter: logging.Formatter) -> str:
+def _in_one_line(record: logging.LogRecord, formatter: logging.Formatter) -> str:
     text = record.getMessage()
     if record.exc_info:
         text += ": " + formatter.formatException(record.exc_info)

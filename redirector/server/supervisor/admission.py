@@ -8,8 +8,9 @@ it: browsers say where a request comes from (`Origin`, `Sec-Fetch-Site`), and a 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 
+from redirector.locate.addresses import parse_address
 from redirector.model import Network
 
 _OWN_SITES = ("same-origin", "none")
@@ -20,13 +21,8 @@ def is_within(peer: str | None, networks: Collection[Network]) -> bool:
     """Whether *peer* is in *networks*. None, the peer of a unix socket, is: the file's permissions have decided."""
     if peer is None:
         return True
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
+    packed = parse_address(peer.partition("%")[0])
+    return packed is not None and any(ip_address(packed) in network for network in networks)
 
 
 def find_foreign(headers: Mapping[str, str], names: Collection[str]) -> str | None:

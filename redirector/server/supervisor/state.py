@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from redirector.files import open_regular, replace_file
+from redirector.files import open_regular, write_atomically, write_flushed
 from redirector.server.between.messages import Extent, Report
 from redirector.server.supervisor.inputs import Identity, identify, input_names, with_copies
 from redirector.settings.serving import Config
@@ -84,7 +84,7 @@ def keep_rolled_back(state: str, left: Sequence[Sequence[object]] | None) -> Non
     """Remember the inputs that a rollback has *left*, see `served_now`; None: it is over. Raises OSError."""
     path = os.path.join(state, ROLLED_BACK)
     if left is not None:
-        replace_file(path, json.dumps(left).encode())
+        write_atomically(path, json.dumps(left).encode())
         return
     with suppress(FileNotFoundError):
         os.unlink(path)
@@ -156,10 +156,7 @@ def keep(config: Config, report: Report, good: Mapping[str, tuple[bytes, float]]
                 _write(copy, *instead[path])
             else:
                 _copy(path, copy, not_after=report.began)
-        with open(os.path.join(fresh, MANIFEST), "w", encoding="utf-8") as file:
-            json.dump(manifest, file)
-            file.flush()
-            os.fsync(file.fileno())
+        write_flushed(os.path.join(fresh, MANIFEST), (json.dumps(manifest).encode(),))
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise

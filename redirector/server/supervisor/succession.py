@@ -396,7 +396,7 @@ class Succession:
                 return await age.load(replace(before, kept=None if kept is None else kept.files), self.off)
         except TimeoutError:
             text = f"not done within {limit_s:g} s (load_timeout_s): a file may lie on a mount that does not answer"
-            raise SnapshotError([Problem(Severity.ERROR, "redirector", "load", text, fatal=True)]) from None
+            raise SnapshotError.of("redirector", text, "load") from None
 
     async def _read_config(self) -> Config:
         """The configuration as it is now, but for what a reload cannot change."""
@@ -405,7 +405,7 @@ class Succession:
                 fresh = await asyncio.to_thread(self._reread)
         except TimeoutError:
             text = f"cannot be read within {self.config.load_timeout_s:g} s (load_timeout_s)"
-            raise SnapshotError([Problem(Severity.ERROR, "redirector", "config", text, fatal=True)]) from None
+            raise SnapshotError.of("redirector", text, "config") from None
         fixed = restart_keys(self.config, fresh)
         if fixed:
             _log.warning("needs a restart to change: %s", ", ".join(fixed))

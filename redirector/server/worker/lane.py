@@ -23,7 +23,8 @@ from aiohttp import web
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier
 from redirector.answer.show.frames import compose
 from redirector.answer.show.metalink import METALINK_TYPE
-from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, parse_address, scheme_of
+from redirector.locate.addresses import parse_address
+from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, scheme_of
 from redirector.server.between.access_log import Entry
 from redirector.server.worker.app import Service, header_fields
 from redirector.server.worker.connection import END_OF_HEADERS, Connection

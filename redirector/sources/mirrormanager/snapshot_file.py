@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 
 from redirector.errors import SnapshotError
 from redirector.files import open_regular
-from redirector.locate.ranges import unwrap
+from redirector.locate.addresses import unwrap_network
 from redirector.model import (
     Catalog,
     Category,
@@ -99,20 +99,18 @@ def read_records(path: str, repair: bool = True) -> _Said:
             for start, number, value in _walk(file):
                 _take(said, start, number, value)
     except OSError as error:
-        raise _refusal(path, "file", f"cannot be read: {error.strerror}") from error
+        raise SnapshotError.of(path, f"cannot be read: {error.strerror}") from error
     except _NotASnapshot as error:
-        raise _refusal(
-            path, f"byte {error.start}", f"{error.what}: truncated, or not a MirrorManager snapshot"
+        raise SnapshotError.of(
+            path, f"{error.what}: truncated, or not a MirrorManager snapshot", f"byte {error.start}"
         ) from error
     if said.built is None:
-        raise _refusal(path, "Time", "is missing: empty, or not a MirrorManager snapshot")
+        raise SnapshotError.of(path, "is missing: empty, or not a MirrorManager snapshot", "Time")
     if not said.directories:
-        raise _refusal(path, "MirrorListCache", "names no directory: truncated, or not a MirrorManager snapshot")
+        raise SnapshotError.of(
+            path, "names no directory: truncated, or not a MirrorManager snapshot", "MirrorListCache"
+        )
     return said
-
-
-def _refusal(path: str, key: str, text: str) -> SnapshotError:
-    return SnapshotError([Problem(Severity.ERROR, path, key, text, fatal=True)])
 
 
 # -- The wire: which record comes next ---------------------------------------------------------------------------------
@@ -449,7 +447,7 @@ def _parse_network(said: _Said, text: str) -> Network | None:
         return None
     if address != network.network_address:
         said.report(Severity.WARNING, key, f"has bits behind its prefix: taken as {network}")
-    return unwrap(network)
+    return unwrap_network(network)
 
 
 def _parse_country(said: _Said, subject: str, text: str) -> str | None:

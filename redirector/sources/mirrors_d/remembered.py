@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from redirector.files import read_bytes, replace_file
+from redirector.files import read_bytes, write_atomically
 from redirector.model import Directory, FileDetail
 from redirector.sources.mirrors_d.primary import REPOMD
 
@@ -92,5 +92,5 @@ def keep_remembered(state: str, raw: bytes) -> bool:
             return False
     except (OSError, ValueError):
         os.makedirs(state, exist_ok=True)
-    replace_file(path, raw)
+    write_atomically(path, raw)
     return True
