@@ -83,7 +83,7 @@ class StoreError(Exception):
 
 
 @dataclass(eq=False)
-class FormatError(Exception):
+class FormatError(ValueError):
     """A document from elsewhere is not what its name says. Whoever asked for it decides what that means.
 
     text  one line; cites at most 100 characters, all printable

@@ -118,7 +118,7 @@ class Reader:
         check_demands(seat.wishes, ranking.relaxed)
         order = self.orders.of(ranking)
         entries = write_entries(self.snapshot, self.snapshot.host_sets[listing.host_set], shown, form)
-        lineup = Lineup(order, Sheet(entries))
+        lineup = Lineup.of(order, Sheet(entries))
         entries, first = lineup.read(seat.seed)
         return Reading(entries, first, lineup.tier_of(first), lineup.comment, order.relaxed)
 

@@ -6,7 +6,7 @@ import bz2
 import gzip
 import lzma
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from xml.etree import ElementTree
@@ -18,9 +18,9 @@ from redirector.health.rules import FUTURE_S
 from redirector.model import Catalog, FileDetail, Releases
 from redirector.store.directories import Contents, MasterDirectory, MasterFile
 from redirector.tree.releases import Spot, list_spots, module_of
+from redirector.tree.repomd import REPOMD, REPOMD_LIMIT_BYTES, parse_repomd
 
-REPOMD = "repodata/repomd.xml"
-REPOMD_LIMIT_BYTES = 4 << 20
+INDEX = f"repodata/{REPOMD}"
 TREE_MARKER = "TIME"
 VERSIONS_KEPT = 12
 NEWEST_FILES = 2
@@ -91,7 +91,7 @@ def _read_category(
                 files[_identity(name, details[0])] = list(files_of)
             directories[name] = Expected(
                 name=name,
-                index=f"{name}/{REPOMD}",
+                index=f"{name}/{INDEX}",
                 versions=tuple(versions[name]),
                 files=files_of,
                 pushed=versions[name][0].pushed if versions[name] else 0,
@@ -106,7 +106,7 @@ def _read_category(
     if not readable or shrunken:
         versions, files = dict(known.versions), dict(known.files)
         directories = {
-            name: Expected(name, f"{name}/{REPOMD}", tuple(each), pushed=each[0].pushed)
+            name: Expected(name, f"{name}/{INDEX}", tuple(each), pushed=each[0].pushed)
             for name, each in versions.items()
             if each
         }
@@ -170,35 +170,25 @@ def _files_of(
         return tuple(files)
     folder = os.path.join(primary, name)
     try:
-        listed = list(_named_in(read_bytes(os.path.join(folder, REPOMD), REPOMD_LIMIT_BYTES)))
-    except (OSError, ValueError, ElementTree.ParseError):
+        listed = parse_repomd(read_bytes(os.path.join(folder, INDEX), REPOMD_LIMIT_BYTES)).primary
+    except (OSError, ValueError):
         return ()
-    found = []
-    for kind, href, size in listed:
-        path = os.path.join(folder, href)
-        if kind == "primary" and ".." not in href.split("/") and not href.startswith("/"):
-            if not os.path.isfile(path):
-                return ()
-            found.append(NamedFile(f"{name}/{href}", size if size is not None else os.path.getsize(path)))
-            newest = find_newest_package(path)
-            if newest is not None and ".." not in newest.path.split("/"):
-                found.append(NamedFile(f"{name}/{newest.path}", newest.size_bytes))
-            break
+    if listed is None or listed.kind != "primary":
+        return ()
+    path, href = os.path.join(folder, os.fsdecode(listed.path)), os.fsdecode(listed.path)
+    if not os.path.isfile(path):
+        return ()
+    size = listed.size_bytes if listed.size_bytes is not None else os.path.getsize(path)
+    newest = find_newest_package(path)
+    found = [NamedFile(f"{name}/{href}", size)]
+    if newest is not None and ".." not in newest.path.split("/"):
+        found.append(NamedFile(f"{name}/{newest.path}", newest.size_bytes))
     return tuple(found)
 
 
 def _identity(name: str, detail: FileDetail) -> str:
     """Two repositories may have the same index: its paths are relative."""
     return f"{detail.sha256} {name}"
-
-
-def _named_in(raw: bytes) -> Iterator[tuple[str, str, int | None]]:
-    """Type, path and size of each file that a `repomd.xml` names."""
-    for data in ElementTree.fromstring(raw).iterfind("{*}data"):
-        location, size = data.find("{*}location"), data.findtext("{*}size", "")
-        href = location.get("href", "") if location is not None else ""
-        if href:
-            yield data.get("type", ""), href, int(size) if size.strip().isdigit() else None
 
 
 _OPENERS: Mapping[str, Callable[[str], Any]] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from redirector.errors import FormatError
-from redirector.master.formats import parse_marker, parse_release, parse_repomd, parse_trace
+from redirector.master.formats import parse_marker, parse_release, parse_trace
+from redirector.tree.repomd import parse_repomd
 
 _WITHOUT_TIME = frozenset({"state", "COMPOSE_ID"})
 

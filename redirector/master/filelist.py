@@ -23,9 +23,10 @@ from enum import Enum, auto
 from typing import Any
 
 from redirector.errors import MasterError
-from redirector.master.formats import PATH_LIMIT_BYTES, show
+from redirector.master.formats import show
 from redirector.master.gathering import Gathering
 from redirector.master.names import is_kept
+from redirector.tree.paths import PATH_LIMIT_BYTES
 
 NEWEST_VERSION = 3
 

@@ -5,7 +5,6 @@ and returns what it says, or raises FormatError: it never guesses from a part.
 from __future__ import annotations
 
 import configparser
-import hashlib
 import re
 from calendar import timegm
 from collections.abc import Iterator, Mapping
@@ -14,11 +13,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from functools import lru_cache
-from xml.etree import ElementTree
 
 from redirector.errors import FormatError
 from redirector.model import FileDetail
 from redirector.one_line import one_line
+from redirector.tree.paths import is_safe_path
+from redirector.tree.repomd import hash_file
 
 MARKER_LIMIT_BYTES = 64
 """`TIME` and its kin: a number has 10 digits, with nanoseconds 20."""
@@ -31,7 +31,6 @@ INDEX_LIMIT_BYTES = 4 << 20
 FUTURE_S = 300
 """How far a clock may be ahead of ours before nothing that it says counts."""
 
-PATH_LIMIT_BYTES = 4096
 """Linux' own."""
 
 _NUMBER = re.compile(rb"[ \t\r\n\f\v]*([0-9]+(?:\.[0-9]+)?)[ \t\r\n\f\v]*")
@@ -116,80 +115,6 @@ def _epoch(year: int, month: int, day: int, hour: int, minute: int, second: int)
         return timegm(datetime(year, month, day, hour, minute, min(second, 59)).timetuple()) + (second == 60)
     except ValueError:
         raise FormatError("no such day or time") from None
-
-
-def hash_file(raw: bytes, timestamp: int = 0) -> FileDetail:
-    """Size and all hashes of a whole file."""
-    return FileDetail(
-        timestamp=timestamp,
-        size_bytes=len(raw),
-        md5=hashlib.md5(raw, usedforsecurity=False).hexdigest(),
-        sha1=hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
-        sha256=hashlib.sha256(raw).hexdigest(),
-        sha512=hashlib.sha512(raw).hexdigest(),
-    )
-
-
-# repomd.xml
-
-
-@dataclass(frozen=True, slots=True)
-class Repomd:
-    """What a `repomd.xml` is and names.
-
-    detail  its size, hashes and time: the greatest `data/timestamp`, 0 without one
-    places  kind of metadata -> path below the repository, the first of each kind; only those that stay below it
-    """
-
-    detail: FileDetail
-    places: Mapping[str, bytes]
-
-    @property
-    def primary(self) -> bytes | None:
-        """The list of packages."""
-        return self.places.get("primary") or self.places.get("primary_db")
-
-
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Builds trees of documents without document type, hence without entities that expand or name files."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise FormatError("not a repomd.xml: has a document type")
-
-
-def parse_repomd(raw: bytes) -> Repomd:
-    """What *raw* says. Raises FormatError, for a document type as well."""
-    if len(raw) > INDEX_LIMIT_BYTES:
-        raise FormatError("not a repomd.xml: too long")
-    try:
-        root = ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding nobody knows
-        raise FormatError(f"not a repomd.xml: {show(str(error).encode())}") from None
-    if _local(root.tag) != "repomd":
-        raise FormatError(f"not a repomd.xml: its root is {show(str(root.tag).encode())!r}")
-    times, places = [0], dict[str, bytes]()
-    for data in root:
-        if _local(data.tag) != "data":
-            continue
-        for element in data:
-            if _local(element.tag) == "timestamp":
-                times.append(_timestamp(element.text or ""))
-            elif _local(element.tag) == "location" and "base" not in element.keys():
-                place = (element.get("href") or "").encode("utf-8", "surrogateescape")
-                if is_safe_path(place):
-                    places.setdefault(data.get("type") or "", place)
-    return Repomd(hash_file(raw, max(times)), places)
-
-
-def _local(tag: object) -> str:
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
-def _timestamp(text: str) -> int:
-    found = _NUMBER.fullmatch(text.encode("utf-8", "replace"))
-    if not found or len(found[1]) > MARKER_LIMIT_BYTES:
-        raise FormatError(f"not a repomd.xml: {show(text.encode('utf-8', 'replace'))!r} is no time")
-    return int(found[1].partition(b".")[0])
 
 
 # Release
@@ -335,20 +260,6 @@ def parse_treeinfo(raw: bytes) -> dict[bytes, dict[str, str]]:
 
 
 # Paths and lists
-
-
-def is_safe_path(path: bytes) -> bool:
-    """Whether *path* stays below where it counts from, on any system, and is written in one way only."""
-    return (
-        0 < len(path) <= PATH_LIMIT_BYTES
-        and b"\0" not in path
-        and not path.startswith(b"/")
-        and _UNSAFE_SEGMENT.search(path) is None
-    )
-
-
-_UNSAFE_SEGMENT = re.compile(rb"(?:^|/)(?:\.{0,2})(?:/|\Z)")
-"""Empty, `.` or `..`."""
 
 
 class Kind(Enum):

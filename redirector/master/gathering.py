@@ -9,8 +9,9 @@ from fnmatch import translate
 from zlib import crc32
 
 from redirector.errors import MasterError
-from redirector.master.formats import is_safe_path, show
+from redirector.master.formats import show
 from redirector.master.names import KEPT_ENDS, is_kept, is_under_way
+from redirector.tree.paths import is_safe_path
 
 NEWEST_FILES = 3
 """How many of a directory's newest files are looked for at mirrors."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from redirector.errors import FormatError, MasterError
-from redirector.master.formats import hash_file, parse_checksums, parse_release, parse_repomd, show
+from redirector.master.formats import parse_checksums, parse_release, show
 from redirector.master.gathering import NEWEST_FILES, ListedDirectory, ListedFile
 from redirector.master.names import REPOMD, is_checksums, is_index
 from redirector.master.naming import name_repositories
@@ -23,6 +23,7 @@ from redirector.store.directories import (
     pack_files,
     pack_versions,
 )
+from redirector.tree.repomd import hash_file, parse_repomd
 
 KEPT_VERSIONS = 16
 """Of one file. Repositories that are pushed every hour are behind by no more for long."""

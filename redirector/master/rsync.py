@@ -16,12 +16,13 @@ from dataclasses import dataclass
 
 from redirector.errors import FormatError, MasterError
 from redirector.files import read_bytes
-from redirector.master.formats import INDEX_LIMIT_BYTES, PATH_LIMIT_BYTES, Kind, parse_rsync_line, show
+from redirector.master.formats import INDEX_LIMIT_BYTES, Kind, parse_rsync_line, show
 from redirector.master.gathering import Gathering, Row, compile_exclude
 from redirector.master.merging import Content
 from redirector.master.reading import Progress, Read
 from redirector.settings.masters import Master
 from redirector.store.directories import Packed
+from redirector.tree.paths import PATH_LIMIT_BYTES
 
 WALL_CLOCK_S = 1_800.0
 MEMORY_BYTES = 512 << 20

@@ -37,7 +37,7 @@ def lists(responder: Responder, form: Form) -> Iterator[tuple[list[object], list
                 kept = orders.line_up(host_set, form, number, family)
                 audience = snapshot.audiences.audience(number)
                 ranking = rank(snapshot, snapshot.host_sets[host_set], audience, family=family or None)
-                anew = Lineup(orders.of(ranking), orders.sheets.find(host_set, form))
+                anew = Lineup.of(orders.of(ranking), orders.sheets.find(host_set, form))
                 yield [kept.read(seed) for seed in SEEDS], [anew.read(seed) for seed in SEEDS]
                 yield [kept.tier, kept.comment], [anew.tier, ranking.comment.encode()]
 

@@ -9,8 +9,6 @@ from itertools import pairwise
 import pytest
 
 from redirector.answer.answer import Form, Tier
-from redirector.answer.choose.lineup import Lineup
-from redirector.answer.choose.sheets import Sheet
 from redirector.answer.reading import client_seed
 from redirector.model import Catalog, HostId, HostSetId
 from tests.answer.catalogs import part_of
@@ -37,11 +35,10 @@ def orders(served: Rig, seeds: list[int], host_set: int = 0) -> list[list[HostId
     """The hosts of a list in the orders that clients with these *seeds* in 10.1.0.0/16 get."""
     responder = served.responder
     audience = responder.snapshot.audiences.find(clients(1)[0])
-    order = responder.orders.find(HostSetId(host_set), audience, 0)
     sheet = responder.orders.sheets.find(HostSetId(host_set), Form.MIRRORLIST)
-    names = Sheet([None if entry is None else (HostId(n),) for n, entry in enumerate(sheet.entries)])
-    lineup = Lineup(order, names)
-    return [[host for (host,) in lineup.read(seed)[0]] for seed in seeds]
+    hosts = {entry: HostId(number) for number, entry in enumerate(sheet.entries) if entry is not None}
+    lineup = responder.orders.line_up(HostSetId(host_set), Form.MIRRORLIST, audience, 0)
+    return [[hosts[entry] for entry in lineup.read(seed)[0]] for seed in seeds]
 
 
 def names_of(served: Rig, found: list[list[HostId]]) -> list[list[str]]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from redirector.errors import MasterError
 from redirector.master import filelist, gathering
 from redirector.master.filelist import FileListReader
-from redirector.master.formats import is_safe_path
 from redirector.master.gathering import Gathering, ListedDirectory, ListedFile, compile_exclude, list_starts
+from redirector.tree.paths import is_safe_path
 
 HEX = {"MD5": "a" * 32, "SHA1": "b" * 40, "SHA256": "c" * 64, "SHA512": "d" * 128}
 

@@ -18,17 +18,17 @@ from redirector.master.formats import (
     Checksum,
     Entry,
     Kind,
-    is_safe_path,
     parse_checksums,
     parse_marker,
     parse_release,
-    parse_repomd,
     parse_rsync_line,
     parse_state,
     parse_trace,
     parse_treeinfo,
     show,
 )
+from redirector.tree.paths import is_safe_path
+from redirector.tree.repomd import parse_repomd
 
 NOW = 1_795_000_000.0
 
@@ -173,7 +173,7 @@ def test_a_repomd_is_its_hash_and_its_newest_part() -> None:
     assert repomd.detail.sha256 == hashlib.sha256(REPOMD).hexdigest()
     assert repomd.detail.sha512 == hashlib.sha512(REPOMD).hexdigest()
     assert repomd.detail.size_bytes == len(REPOMD)
-    assert repomd.primary == b"repodata/ab-primary.xml.gz"
+    assert repomd.primary is not None and repomd.primary.path == b"repodata/ab-primary.xml.gz"
 
 
 def test_a_repomd_without_times_has_none() -> None:

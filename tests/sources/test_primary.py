@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from redirector.model import FileDetail
 from redirector.sources.inputs import Inputs
-from redirector.sources.mirrors_d.primary import AlternatesRule, Metadata, find_pushes, find_tree, parse_repomd
+from redirector.sources.mirrors_d.primary import AlternatesRule, Metadata, find_pushes, find_tree
 from redirector.sources.problems import Report
+from redirector.tree.repomd import parse_repomd
 from tests.sources.tree import DAY_S, NOW, repomd
 
 BILLION_LAUGHS = b"""<?xml version="1.0"?>
@@ -21,7 +22,7 @@ FOREIGN_ENTITY = b'<!DOCTYPE repomd [<!ENTITY x SYSTEM "file:///etc/passwd">]><r
 
 def test_a_repomd_has_its_size_its_hashes_and_the_greatest_time_inside() -> None:
     raw = repomd(1_700_000_000, 1_700_000_300, 1_700_000_100)
-    assert parse_repomd(raw) == FileDetail(
+    assert parse_repomd(raw).detail == FileDetail(
         1_700_000_300,
         len(raw),
         hashlib.md5(raw).hexdigest(),
@@ -32,10 +33,9 @@ def test_a_repomd_has_its_size_its_hashes_and_the_greatest_time_inside() -> None
 
 
 def test_times_with_fractions_count_and_files_without_any_have_none() -> None:
-    assert (
-        parse_repomd(b"<repomd><data><timestamp>1700000000.75</timestamp></data></repomd>").timestamp == 1_700_000_000
-    )
-    assert parse_repomd(b"<repomd><revision>1</revision></repomd>").timestamp == 0
+    detail = parse_repomd(b"<repomd><data><timestamp>1700000000.75</timestamp></data></repomd>").detail
+    assert detail.timestamp == 1_700_000_000
+    assert parse_repomd(b"<repomd><revision>1</revision></repomd>").detail.timestamp == 0
 
 
 @pytest.mark.parametrize(

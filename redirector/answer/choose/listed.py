@@ -84,7 +84,7 @@ def list_hosts(
     tiers = {host: group.tier_of(host) for group in ranking.groups for host in group.hosts}
     odds = {host: each for group in ranking.groups for host, each in odds_of(snapshot, group).items()}
     sheet = Sheet([(HostId(n),) if n in shown else None for n in range(len(snapshot.hosts))])
-    hosts, _ = Lineup(order, sheet).read(seed)
+    hosts, _ = Lineup.of(order, sheet).read(seed)
 
     def listed(host: HostId) -> Listed:
         tier = tiers.get(host, Tier.GLOBAL)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from redirector.answer.answer import Tier
 from redirector.answer.choose.groups import Group
 from redirector.answer.choose.nearest import Field
+from redirector.answer.choose.words import country_words
 from redirector.model import Choice, HostId
 from redirector.snapshot.audiences import Audience
 from redirector.snapshot.nearness import reach_of, weigh
@@ -55,7 +56,7 @@ class NearField(Field):
         left = np.ones(len(self.hosts), np.bool_)
         if taken:
             left[[position for position, host in enumerate(self.hosts) if host in taken]] = False
-        comment = f"country = {audience.country} " if any(left[position] for position in home) else ""
+        comment = country_words(audience.country) if any(left[position] for position in home) else ""
         groups: list[Group] = []
 
         def add(weight: NDArray[np.float64], positions: NDArray[np.intp], is_drawn: bool = True) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from redirector.answer.answer import Tier
 from redirector.answer.choose.groups import Group
+from redirector.answer.choose.words import country_words
 from redirector.locate.places import EARTH_RADIUS_KM, place_of_country
 from redirector.locate.vectors import vector_of
 from redirector.model import HostId
@@ -62,7 +63,7 @@ class Field:
         home = self._homes.get(audience.country, []) if audience.country else []
         own = self._of_as.get(audience.asn, set()) if audience.asn else set()
         listing = _Listing(self.hosts, self._weights, room, taken, own)
-        comment = "" if listing.has(home) else f"country = {audience.country} "
+        comment = "" if listing.has(home) else country_words(audience.country)
         if audience.place is None:
             listing.draw(Tier.COUNTRY, home)
         if km is not None:

@@ -17,6 +17,7 @@ from redirector.answer.ask.wishes import NO_WISHES, Wishes
 from redirector.answer.choose.groups import Group
 from redirector.answer.choose.near import field_of
 from redirector.answer.choose.nearest import Field
+from redirector.answer.choose.words import GLOBAL_WORDS, NETBLOCK_WORDS, asn_words, country_words
 from redirector.locate.places import country_distance_km, neighbours
 from redirector.model import Host, HostId, HostSet
 from redirector.snapshot.audiences import STRANGER, Audience
@@ -251,7 +252,7 @@ def _by_tiers(draft: _Draft) -> Ranking:
         _add_country(draft)
         _add_continent(draft)
         if _count(draft) < snapshot.minimum:
-            draft.comment.append("country = global ")
+            draft.comment.append(GLOBAL_WORDS)
             if not policy.allowed_everywhere:
                 draft.drop(_disallowed(draft), Reason.DISALLOWED)
             draft.add(Tier.GLOBAL, host_set.public, draft.weight, snapshot.everybody.public)
@@ -311,9 +312,9 @@ def networks_of(audience: Audience, shown: Container[HostId]) -> list[tuple[Tier
 def network_words(snapshot: Snapshot, audience: Audience, around: Iterable[tuple[Tier, Sequence[HostId]]]) -> str:
     """What the comment line says of the hosts *around* the client that carry the content."""
     tiers = {tier for tier, hosts in around if hosts}
-    words = "Using preferred netblock " if Tier.NETBLOCK in tiers else ""
+    words = NETBLOCK_WORDS if Tier.NETBLOCK in tiers else ""
     if Tier.ASN in tiers or (audience.asn_hosts and not snapshot.policy.relax):
-        words += f"Using ASN {audience.asn} "
+        words += asn_words(audience.asn)
     return words
 
 
@@ -324,10 +325,10 @@ def _add_requested(draft: _Draft) -> bool:
     hosts: list[HostId] = []
     for typed, country in zip(draft.wishes.countries, countries, strict=True):
         if country == "GLOBAL":
-            draft.comment.append("country = global ")
+            draft.comment.append(GLOBAL_WORDS)
             hosts = [host for host in (*hosts, *host_set.public) if host not in disallowed]
         elif country in host_set.by_country:
-            draft.comment.append(f"country = {typed} ")
+            draft.comment.append(country_words(typed))
             hosts += host_set.by_country[country]
     tier = Tier.GLOBAL if "GLOBAL" in countries else Tier.COUNTRY
     if not _is_list(draft, hosts):
@@ -335,7 +336,7 @@ def _add_requested(draft: _Draft) -> bool:
         draft.relaxed.append("country")
         around = [other for country in countries for other in countries_around(draft.snapshot, host_set, country)]
         for other in dict.fromkeys(around) if draft.snapshot.policy.relax else around:
-            draft.comment.append(f"country = {other} ")
+            draft.comment.append(country_words(other))
             hosts += host_set.by_country[other]
     if not _is_list(draft, hosts):
         return False
@@ -389,7 +390,7 @@ def place_words(snapshot: Snapshot, host_set: HostSet, country: str | None) -> s
     if country is None:
         return ""
     countries = [country] if country in host_set.by_country else []
-    return "".join(f"country = {each} " for each in countries + countries_around(snapshot, host_set, country))
+    return "".join(map(country_words, countries + countries_around(snapshot, host_set, country)))
 
 
 def countries_around(snapshot: Snapshot, host_set: HostSet, country: str) -> list[str]:
@@ -450,7 +451,7 @@ def _by_distance(draft: _Draft) -> Ranking:
     near = [host for host in hosts if host in tiers]
     if near:
         tier = Tier.NETBLOCK if any(tiers[host] is Tier.NETBLOCK for host in near) else Tier.ASN
-        words = "Using preferred netblock " if tier is Tier.NETBLOCK else f"Using ASN {draft.audience.asn} "
+        words = NETBLOCK_WORDS if tier is Tier.NETBLOCK else asn_words(draft.audience.asn)
         draft.comment.append(words)
         draft.add(tier, near, _evenly)
     if host_set.twins:

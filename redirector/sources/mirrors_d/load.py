@@ -15,7 +15,7 @@ from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, Ho
 from redirector.plain_yaml import parse_yaml
 from redirector.sources.inputs import NO_FILES, Good, GoodFiles, Inputs
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
-from redirector.sources.mirrors_d.primary import REPOMD, MasterTree, Metadata, find_pushes, find_tree
+from redirector.sources.mirrors_d.primary import MasterTree, Metadata, find_pushes, find_tree
 from redirector.sources.mirrors_d.primary_files import index_files
 from redirector.sources.mirrors_d.remembered import DETAILS_LIMIT_BYTES, NOTHING, Remembered, parse_remembered
 from redirector.sources.mirrors_d.tree_config import TEXT_KEYS as TEXT_KEYS_OF_CONFIG
@@ -23,6 +23,7 @@ from redirector.sources.mirrors_d.tree_config import TreeConfig, read_config
 from redirector.sources.mirrors_d.tree_hosts import HostSets, build_hosts, build_releases
 from redirector.sources.problems import Report, show
 from redirector.tree.releases import Spot, host_set_of, list_spots
+from redirector.tree.repomd import REPOMD
 
 CONFIG_FILE = "config.yml"
 

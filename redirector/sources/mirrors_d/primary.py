@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from xml.etree import ElementTree
 
 from redirector.files import explain_failure
 from redirector.model import FileDetail
 from redirector.sources.inputs import Good, Inputs
 from redirector.sources.problems import Report, show
-
-REPOMD = "repomd.xml"
-
-REPOMD_LIMIT_BYTES = 4 << 20
-"""Real ones have 3 to 10 kB; with the XML as a tree, 4 MB take some 50 MB for a moment."""
+from redirector.tree.repomd import REPOMD, REPOMD_LIMIT_BYTES, parse_repomd
 
 DAY_S = 86_400.0
 
@@ -38,45 +32,6 @@ class AlternatesRule:
         fresh = any(now - detail.timestamp < self.second_days * DAY_S for detail in newest)
         kept = [detail for detail in others if now - detail.timestamp < self.other_days * DAY_S]
         return (*newest, *(second if fresh else ()), *kept)
-
-
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Builds trees of documents without document type, hence without entities that expand or name files."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise ValueError("has a document type")
-
-
-def parse_repomd(raw: bytes) -> FileDetail:
-    """Size, hashes and time of a `repomd.xml`; the time is the greatest `data/timestamp` inside, 0 without one.
-
-    raises  ValueError with one line of text for anything else than a repomd.xml
-    """
-    try:
-        root = ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
-        if root.tag.rpartition("}")[2] != "repomd":
-            raise ValueError(f"its root is {root.tag[:50]!r}")
-        times = [int(float(element.text or "")) for element in root.iterfind("{*}data/{*}timestamp")]
-    except (ElementTree.ParseError, ValueError, OverflowError) as error:
-        raise ValueError(f"not a repomd.xml: {error}") from error
-    return FileDetail(
-        timestamp=max(times, default=0),
-        size_bytes=len(raw),
-        md5=hashlib.md5(raw, usedforsecurity=False).hexdigest(),
-        sha1=hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
-        sha256=hashlib.sha256(raw).hexdigest(),
-        sha512=hashlib.sha512(raw).hexdigest(),
-    )
-
-
-def parse_names(raw: bytes) -> list[str]:
-    """The files beside a `repomd.xml` that it names. Raises ValueError for anything else than a repomd.xml."""
-    try:
-        root = ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
-    except ElementTree.ParseError as error:
-        raise ValueError(f"not a repomd.xml: {error}") from error
-    places = (element.get("href", "") for element in root.iterfind("{*}data/{*}location"))
-    return [place.removeprefix("repodata/") for place in places if place.startswith("repodata/")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +98,12 @@ class Metadata:
             path = os.path.join(tree.path, spot, "repodata", REPOMD)
             try:
                 raw = self.inputs.read(path, REPOMD_LIMIT_BYTES)
-                detail = parse_repomd(raw)
+                detail = parse_repomd(raw).detail
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
                 if earlier := self.inputs.take_earlier(path, error, parse_repomd):
-                    return parse_repomd(earlier.raw)
+                    return parse_repomd(earlier.raw).detail
                 self.inputs.report.of(path).error("file", f"{explain_failure(error)}: not used")
                 broken.append(path)
                 continue

@@ -13,8 +13,9 @@ import numpy as np
 from redirector.files import read_bytes
 from redirector.model import FileIndex, path_key
 from redirector.sources.inputs import NO_FILES, GoodFiles
-from redirector.sources.mirrors_d.primary import REPOMD, REPOMD_LIMIT_BYTES, MasterTree, parse_names
+from redirector.sources.mirrors_d.primary import MasterTree
 from redirector.sources.problems import Report
+from redirector.tree.repomd import REPOMD, REPOMD_LIMIT_BYTES, parse_repomd
 
 LIMIT_FILES = 4_000_000
 """AlmaLinux's three releases have some 300,000; 16 bytes each."""
@@ -120,7 +121,8 @@ def _named(folder: bytes, good: GoodFiles) -> Iterator[bytes]:
     try:
         known = good.get(path)
         raw = read_bytes(path, REPOMD_LIMIT_BYTES) if known is None else known.raw
-        for name in parse_names(raw):
-            yield name.encode()
+        for file in parse_repomd(raw).files:
+            if file.path.startswith(b"repodata/"):
+                yield file.path.removeprefix(b"repodata/")
     except (OSError, ValueError):
         return

@@ -10,7 +10,7 @@ import msgspec
 
 from redirector.files import read_bytes, write_atomically
 from redirector.model import Directory, FileDetail
-from redirector.sources.mirrors_d.primary import REPOMD
+from redirector.tree.repomd import REPOMD
 
 Remembered = Mapping[str, tuple[FileDetail, ...]]
 """Repository's directory -> versions of its `repomd.xml`, newest first."""
