@@ -6,8 +6,9 @@ import argparse
 import time
 
 from redirector.cli.options import LOADING, add_options, flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import ConfigError, SnapshotError
+from redirector.one_line import one_line
 from redirector.settings.file import COMMAND_LINE, load_config
 from redirector.settings.option import Given, number, whole
 from redirector.settings.serving import Config

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from redirector.files import read_bytes, replace_file
+from redirector.files import read_bytes, write_atomically
 from redirector.model import Catalog, Host, HostId, HostSet, Problem, Severity, utc
 
 FILE = "off.json"
@@ -64,7 +64,7 @@ def load_switched_off(state: str | None, now: float) -> tuple[SwitchedOff, ...]:
 def keep_switched_off(state: str, hosts: Iterable[SwitchedOff]) -> None:
     """Put *hosts* into the directory *state*, at once or not at all. Raises OSError."""
     os.makedirs(state, exist_ok=True)
-    replace_file(os.path.join(state, FILE), msgspec.json.encode(_File(_FORMAT, tuple(hosts))))
+    write_atomically(os.path.join(state, FILE), msgspec.json.encode(_File(_FORMAT, tuple(hosts))))
 
 
 def without_ended(hosts: Iterable[SwitchedOff], now: float) -> tuple[SwitchedOff, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from redirector.cli.options import add_options, flags_of
-from redirector.cli.output import Exit, as_json, one_line, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
+from redirector.one_line import one_line
 from redirector.settings.file import load_key
 from redirector.settings.option import Address
 from redirector.settings.serving import Config

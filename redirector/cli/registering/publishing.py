@@ -14,7 +14,7 @@ from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
 from redirector.cli.registering.reloading import ask_reload
 from redirector.errors import ConfigError
-from redirector.files import replace_file
+from redirector.files import write_atomically
 from redirector.model import Network
 from redirector.one_line import one_line
 from redirector.registry.edit.change import Change
@@ -121,7 +121,7 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
     if wanted.exports and not wanted.dry:
         os.makedirs(wanted.exports, exist_ok=True)
         for name, text in files.items():
-            replace_file(os.path.join(wanted.exports, name), text.encode())
+            write_atomically(os.path.join(wanted.exports, name), text.encode())
         done.told.append(f"{wanted.exports}: {', '.join(files)}")
     return done
 
