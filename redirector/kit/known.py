@@ -14,7 +14,9 @@ from xml.etree import ElementTree
 
 from redirector.errors import FormatError
 from redirector.health.reading import read_index, read_marker
-from redirector.master.formats import is_safe_path, parse_release, parse_repomd
+from redirector.master.formats import parse_release
+from redirector.tree.paths import is_safe_path
+from redirector.tree.repomd import parse_repomd
 
 MARKERS = ("TIME", "lastsync", "lastupdate", "last-updated", "state", "COMPOSE_ID")
 INDEX_NAMES = ("repomd.xml", "InRelease", "Release")

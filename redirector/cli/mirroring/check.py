@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Sequence
 
 from redirector import __version__
 from redirector.cli.mirroring.kit import add_kit, read_kit
-from redirector.cli.output import Exit, as_json, one_line, print_result
+from redirector.cli.output import Exit, as_json, print_result
 from redirector.errors import ConfigError
 from redirector.health.safety import Safety
 from redirector.kit.checking import Look, check_mirror, open_tools
 from redirector.kit.finding import Finding, outcome_of
 from redirector.kit.local import check_local
 from redirector.kit.wishes import FILE_NAME, Wishes, seconds_of
+from redirector.one_line import one_line
 from redirector.settings.option import Given, parse_network
 
 
