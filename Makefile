@@ -1,10 +1,11 @@
-# `make run` serves the sample, `make test` passes every test; both install what they need into .venv first.
+# `make demo` shows the whole on one machine, `make run` serves the sample, `make test` passes every test; all of them
+# install what they need into .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run test check coverage sanitize clients kit soak countme bench bench-short dist
+.PHONY: install demo run test check coverage sanitize clients kit loop soak countme bench bench-short dist
 
 install: $(INSTALLED)
 
@@ -12,6 +13,10 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt redirector/answer/_fast.c
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[network,postgresql,dev,bench]'
 	@touch $@
+
+# A master, five mirrors and every program, until Ctrl-C; leaves build/demo.
+demo: install
+	@exec $(BIN)/python -m demo
 
 run: install
 	@echo 'Try, in another terminal:'
@@ -57,6 +62,10 @@ kit:
 	.ci/install install kit
 	$(MAKE) install
 	$(BIN)/python -m pytest tests/kit_servers
+
+# All programs together: the demo, the pages that begin with an empty folder, two of each on one PostgreSQL.
+loop: install
+	$(BIN)/python -m pytest tests/loop
 
 # What a server goes through in years, in a quarter of an hour; prints a table.
 soak: install

@@ -63,7 +63,6 @@ class Loop:
     counts: Counts = field(default_factory=Counts)
     pushes: int = 0
     turns: int = 0
-    link: str = ""
     listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -91,8 +90,8 @@ class Loop:
         return (
             ("what clients get", self.answers(f"/metalink?repo=example-{RELEASES[-1]}&arch={ARCH}")),
             ("why they get that", f"{admin}/explain?target={target}&client=5.9.0.1"),
-            ("the mirrors, for everybody", self.pages(MIRRORS)),
-            ("the registry, for its admin (works once)", self.link),
+            ("the mirrors, for everybody", self.pages("/mirrors")),
+            ("how far pushes have spread", self.pages("/propagation")),
             ("how visits go, for Prometheus", f"http://127.0.0.1:{self.plan.ports.crawl}/metrics"),
         )
 
@@ -182,8 +181,7 @@ class Loop:
         await programs.finish("registry", "registry", "init")
         await programs.finish("scan", "scan")
         await self._publish()
-        made = await programs.finish("registry", "registry", "user", "demo", "--distribution-admin")
-        self.link = made.strip()
+        await programs.finish("registry", "registry", "user", "demo", "--distribution-admin")
         token = (await programs.finish("registry", "registry", "token", "demo", "--scope", "write")).strip()
         await programs.start("pages", "registry", "serve")
         await wait_for(self.pages("/healthz"), START_S, "registry serve", programs.log("pages"))
@@ -197,6 +195,8 @@ class Loop:
         readyz = f"http://127.0.0.1:{self.plan.ports.admin}/readyz"
         await wait_for(readyz, START_S, "serve", programs.log("serve"))
         await programs.start("crawl", "crawl")
+        crawling = f"http://127.0.0.1:{self.plan.ports.crawl}/metrics"
+        await wait_for(crawling, START_S, "crawl", programs.log("crawl"))
         await self._look()
 
     async def _sign_up(self, mirror: Mirror, token: str) -> None:
@@ -279,7 +279,3 @@ class Loop:
                 self.tell(f"release {release}: {name} is OUT of the list")
             for name in sorted(set(now) - set(before)):
                 self.tell(f"release {release}: {name} is back IN the list")
-
-
-MIRRORS = "/mirrors"
-"""The page for people."""

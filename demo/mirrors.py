@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from demo.tree import synchronize
 
@@ -46,7 +47,7 @@ class Mirror:
         """Answer from *folder*."""
 
         @web.middleware
-        async def count(request: web.Request, handler: web.typedefs.Handler) -> web.StreamResponse:
+        async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
             self.served += 1
             return await handler(request)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("redirector", "tests", "benchmarks", "deploy", "docs", "data", ".ci", ".github")
+ROOMS = ("redirector", "tests", "benchmarks", "demo", "deploy", "docs", "data", ".ci", ".github")
 TEXTS = {
     ".py",
     ".pyi",
