@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
@@ -44,10 +45,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a server listens: for clients, and for its operator."""
+    """Where a server listens: for clients, for its operator, and the registry's for people: nobody, if it is 9."""
 
     port: int
     admin_port: int
+    forms_port: int = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def haproxy(folder: Path, certificate: Certificate, here: Server, there: Server)
         ("/etc/haproxy/certs/mirrors.pem", str(certificate.both)),
         ("127.0.0.1:8080 check port 9180", f"127.0.0.1:{here.port} check port {here.admin_port}"),
         ("192.0.2.12:8080 check port 9180", f"127.0.0.1:{there.port} check port {there.admin_port}"),
+        ("127.0.0.1:8090", f"127.0.0.1:{here.forms_port}"),
+        ("192.0.2.12:8090", f"127.0.0.1:{there.forms_port}"),
     )
     path, pid_file = folder / "haproxy.cfg", folder / "haproxy.pid"
     path.write_text(text)
@@ -99,14 +103,16 @@ def nginx(folder: Path, certificate: Certificate, here: Server, there: Server) -
         ("/run/nginx.pid", f"{folder}/nginx.pid"),
         ("/var/log/nginx", str(folder)),
         ("http {\n", f"http {{\n{kept}"),
-        ("listen 80;", f"listen {http_port};"),
-        ("listen [::]:80;", f"listen [::]:{http_port};"),
+        ("listen 80", f"listen {http_port}"),
+        ("listen [::]:80", f"listen [::]:{http_port}"),
         ("listen 443 ssl", f"listen {https_port} ssl"),
         ("listen [::]:443 ssl", f"listen [::]:{https_port} ssl"),
         ("/etc/nginx/certs/mirrors.pem", str(certificate.certificate)),
         ("/etc/nginx/certs/mirrors.key", str(certificate.key)),
         ("127.0.0.1:8080", f"127.0.0.1:{here.port}"),
         ("192.0.2.12:8080", f"127.0.0.1:{there.port}"),
+        ("127.0.0.1:8090", f"127.0.0.1:{here.forms_port}"),
+        ("192.0.2.12:8090", f"127.0.0.1:{there.forms_port}"),
     )
     path = folder / "nginx.conf"
     path.write_text(text)
@@ -264,3 +270,77 @@ def test_a_request_that_meets_an_idle_close_is_sent_again(
     ):
         assert {front.get("/mirrorlist/9/baseos") for _ in range(40)} == {(200, "ok\n")}
     assert closing.closed > 10
+
+
+REGISTRY = "registry.example.org"
+
+
+class _Forms(BaseHTTPRequestHandler):
+    """Stands in for the registry's server: says what reached it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._say()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._say()
+
+    def _say(self) -> None:
+        told = (self.command, self.path, self.headers["Host"], *map(self.headers.get, SAID))
+        body = " ".join(map(str, told)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+SAID = ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded")
+
+
+@pytest.fixture(scope="module", params=[haproxy, nginx])
+def forms(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
+) -> Iterator[Front]:
+    """A front before a registry, the first server of which is down."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Forms) as registry:
+        threading.Thread(target=registry.serve_forever, daemon=True).start()
+        there = Server(9, 9, registry.server_address[1])
+        with request.param(tmp_path_factory.mktemp("forms"), certificate, Server(9, 9), there) as opened:
+            yield opened
+        registry.shutdown()
+
+
+def ask_forms(front: Front, certificate: Certificate, method: str, body: bytes = b"", **headers: str) -> str:
+    """What a registry behind *front* is asked, by https."""
+    context = ssl.create_default_context(cafile=str(certificate.certificate))
+    context.check_hostname = False
+    connection = http.client.HTTPSConnection("127.0.0.1", front.https_port, timeout=30, context=context)
+    try:
+        connection.request(method, "/api/v1/mirrors", body, {"Host": REGISTRY, **headers})
+        answer = connection.getresponse()
+        return f"{answer.status} {answer.read().decode()}"
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(("method", "size"), [("GET", 0), ("POST", 60_000)])
+def test_the_registry_is_reached_by_its_name_and_told_who_asks(
+    forms: Front, certificate: Certificate, method: str, size: int
+) -> None:
+    said = ask_forms(forms, certificate, method, b"x" * size, **{"X-Forwarded-For": INSIDE, "Forwarded": "for=1.2.3.4"})
+    assert said.replace("::ffff:", "") == f"200 {method} /api/v1/mirrors {REGISTRY} 127.0.0.1 https None"
+
+
+def test_forms_are_reached_by_https_alone(forms: Front) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", forms.http_port, timeout=30)
+    try:
+        connection.request("GET", "/login?next=/", headers={"Host": REGISTRY})
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Location"]) == (308, f"https://{REGISTRY}/login?next=/")
+    finally:
+        connection.close()

@@ -125,7 +125,7 @@ def test_the_programs_share_one_postgresql_and_one_key(flags: dict[str, str]) ->
     assert network.database is not None and network.database.startswith("postgresql://")
     assert ":" not in network.database.removeprefix("postgresql://").partition("@")[0], "no password in the file"
     assert load_job(Registry, flags).key_file == "/key/redirector.key"
-    for _, spec, container in containers():
+    for _, _, container in containers():
         mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
         assert "/key" in mounts or "env" not in container
     assert load_job(Masters, flags).masters
