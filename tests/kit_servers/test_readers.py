@@ -11,7 +11,7 @@ import pytest
 
 from tests.health.mirrors import make_master, push
 from tests.kit.rig import Rig, make_rig, names_below
-from tests.kit.test_sync import BEGIN, REPOSITORY, drop
+from tests.kit_servers.test_sync import BEGIN, REPOSITORY, drop
 
 
 class Reader(threading.Thread):

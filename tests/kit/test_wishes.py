@@ -1,0 +1,153 @@
+"""`mirror.yml`: all that is wrong is said at once; and `mirror init`, asked on a terminal or not."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from redirector.errors import ConfigErrors
+from redirector.kit.finding import Finding, Level, outcome_of
+from redirector.kit.local import check_local, judge_rsync
+from redirector.kit.names import regex_of
+from redirector.kit.wishes import parse_wishes, render_file, wishes
+
+NEEDED = "name: m.example.org\nsource: rsync://master.example.org/m/\nroot: /srv/m\n"
+
+
+def test_the_sample_is_right_and_every_key_stands_in_it() -> None:
+    text = render_file({})
+    made = parse_wishes(text.encode(), "mirror.yml")
+    assert made.name == "mirror.example.org" and made.every_s == 10800
+    assert all(re.search(f"^{key}:", text, re.MULTILINE) for key in wishes())
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    raw = b"name: a b\nroot: relative\nport: 1\nevery: 1min\nexclude: x\ntier2: [x]\nmax_delete: 101%\n"
+    with pytest.raises(ConfigErrors) as caught:
+        parse_wishes(raw, "mirror.yml")
+    said = [each.key for each in caught.value.errors]
+    assert sorted(said) == sorted(["port", "name", "source", "root", "every", "exclude", "max_delete", "tier2"])
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("user: root", "user"),
+        ("user: nobody", "user"),
+        ("tier2_port: 873", "tier2_port"),
+        ("rsync_group: mirror", "rsync_group"),
+        ("certificate: /x/chain.pem", "certificate_key"),
+        ("state: /srv/m/state", "state"),
+        ("report: https://mirrors.example.org", "report_token"),
+        ("source: rsync://user@host/m/", "source"),
+        ("source: 'rsync://host/m/$(x)/../y/'", "source"),
+        ("exclude: ['- x']", "exclude"),
+        ("file_list: ../x", "file_list"),
+        ("marker: '*'", "marker"),
+    ],
+)
+def test_what_cannot_be_is_refused(line: str, key: str) -> None:
+    name = line.partition(":")[0]
+    others = "".join(each + "\n" for each in NEEDED.splitlines() if not each.startswith(f"{name}:"))
+    with pytest.raises(ConfigErrors) as caught:
+        parse_wishes(f"{others}{line}\n".encode(), "mirror.yml")
+    assert key in [each.key for each in caught.value.errors]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("/a/b", ("a/b", "a/b/c"), ("x/a/b", "a/bc")),
+        ("*.iso", ("x.iso", "a/x.iso", "a/x.iso/y"), ("x.isolated", "xiso")),
+        ("debug/", ("debug/", "a/debug/x"), ("debug", "adebug/")),
+        ("a/**/z?", ("a/b/c/zx", "q/a/b/zx"), ("a/b/z",)),
+        ("c++", ("c++", "x/c++/y"), ("ccc",)),
+    ],
+)
+def test_patterns_are_rsyncs(pattern: str, yes: tuple[str, ...], no: tuple[str, ...]) -> None:
+    for path in yes:
+        assert re.search(regex_of(pattern), path), path
+    for path in no:
+        assert not re.search(regex_of(pattern), path), path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "redirector", "mirror", *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_init_writes_a_sample_where_nobody_can_be_asked_and_keeps_what_is_there(tmp_path: Path) -> None:
+    ended = run("init", str(tmp_path / "kit"), "--first-from", "rsync://near.example.org/m/")
+    assert ended.returncode == 0, ended.stderr
+    text = (tmp_path / "kit" / "mirror.yml").read_text()
+    assert "first_from: rsync://near.example.org/m/" in text
+    assert "FIRST_FROM=rsync://near.example.org/m/" in (tmp_path / "kit" / "sync").read_text()
+    (tmp_path / "kit" / "mirror.yml").write_text(text.replace("mirror.example.org", "other.example.org"))
+    assert run("init", str(tmp_path / "kit")).returncode == 0
+    assert "server_name other.example.org;" in (tmp_path / "kit" / "nginx.conf").read_text()
+    (tmp_path / "kit" / "mirror.yml").write_text("nam: x\nroot: y\n")
+    ended = run("init", str(tmp_path / "kit"))
+    assert ended.returncode == 2 and "nam:" in ended.stderr and "root:" in ended.stderr and "source:" in ended.stderr
+
+
+def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "redirector", "mirror", "init", str(tmp_path / "kit")],
+        stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    questions = sum(bool(wish.question) for wish in wishes().values())
+    os.write(ours, b"not a name\nasked.example.org\n" + b"\n" * (questions - 1))
+    said = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            said += chunk
+    except OSError:
+        pass  # the other side is closed
+    os.close(ours)
+    assert process.wait() == 0, said
+    assert b"a host name is needed" in said
+    assert "name: asked.example.org" in (tmp_path / "kit" / "mirror.yml").read_text()
+
+
+def test_rsync_without_xxhash_is_a_warning() -> None:
+    assert judge_rsync("rsync  version 3.1.3\nChecksum list:\n    md5 md4 none\n").level is Level.WARNING
+    assert judge_rsync("rsync  version 3.2.7\nChecksum list:\n    xxh128 xxh3 md5\n").level is Level.OK
+
+
+def test_a_machine_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "10").mkdir(parents=True)
+    (tmp_path / "tree" / "10").chmod(0o750)
+    raw = f"name: m.example.org\nsource: rsync://a/m/\nroot: {tmp_path}/tree\nuser: daemon\ngroup: daemon\n"
+    raw += f"state: {tmp_path}\n"
+    found = list(check_local(parse_wishes(raw.encode(), "mirror.yml")))
+    assert {each.check for each in found} >= {"users", "rights", "xxhash", "disk", "tools", "staged"}
+    (tmp_path / "tree" / "open").mkdir()
+    (tmp_path / "tree" / "open").chmod(0o777)
+    found = list(check_local(parse_wishes(raw.encode(), "mirror.yml")))
+    assert ("rights", Level.ERROR) in {(each.check, each.level) for each in found}
+
+
+def test_the_outcome_is_the_worst() -> None:
+    findings = [Finding("u", "age", level, "") for level in (Level.OK, Level.WARNING, Level.ERROR)]
+    assert [outcome_of(findings[:n]) for n in range(4)] == [0, 0, 1, 2]
+    assert str(findings[1]) == "u: age: warning: "
+
+
+def test_check_needs_something_to_look_at(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "redirector", "mirror", "check"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert ended.returncode == 2 and "mirror.yml" in ended.stderr
+    ended = run("check", "http://10.0.0.1/", "--json")
+    assert ended.returncode == 2 and "not public" in ended.stdout
