@@ -26,7 +26,7 @@ run: install
 	@exec $(BIN)/redirector serve --config data/redirector.yml
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: install
 	$(BIN)/ruff format --check .
