@@ -52,6 +52,8 @@ EDGE = {
     "web.people",
     "web.pages.routes",
     "web.checkins",
+    "web.contacts",
+    "web.mailing",
     "web.metrics",
     "web.questions",
     "web.exports",

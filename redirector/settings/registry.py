@@ -30,6 +30,16 @@ class Registry:
             shown="`redirector.key`, beside the configuration file, else here",
         ),
     )
+    sign_key: str | None = option_field(
+        None,
+        Option(
+            "--sign-key",
+            "FILE",
+            or_none(parse_path),
+            "a private key of OpenSSH, without a passphrase, that release notices are signed with",
+            shown="none: they are not signed",
+        ),
+    )
     allow_ftp: bool = option_field(
         False, Option("--allow-ftp", "BOOL", parse_flag, "whether mirrors may have ftp URLs", shown="false")
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -129,6 +129,13 @@ async def next_due(connection: AsyncConnection) -> int | None:
         await connection.execute(select(func.min(outbox.c.due)).where(outbox.c.ended.is_(None)))
     ).scalar()
     return found
+
+
+async def find_latest(connection: AsyncConnection, kind: str, host: str, target: str) -> int:
+    """When the latest parcel of that kind, about that host, to that target is due, or went out; 0: never."""
+    at = case((outbox.c.ended.is_(None), outbox.c.due), else_=outbox.c.ended)
+    query = select(func.max(at)).where(outbox.c.kind == kind, outbox.c.host == host, outbox.c.target == target)
+    return (await connection.execute(query)).scalar() or 0
 
 
 async def count_ended(connection: AsyncConnection) -> dict[tuple[str, bool], int]:

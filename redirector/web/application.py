@@ -18,6 +18,7 @@ from redirector.web.api.problems import CONTENT_TYPE, problem, problem_of
 from redirector.web.api.routes import ROUTES
 from redirector.web.checkins import ROUTE as CHECK_IN
 from redirector.web.checkins import add_check_ins
+from redirector.web.contacts import add_contacts
 from redirector.web.exports import add_exports
 from redirector.web.metrics import answer_metrics
 from redirector.web.people import add_people, refusal_page
@@ -48,6 +49,7 @@ def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Appl
     add_people(application)
     add_check_ins(application)
     add_old_questions(application)
+    add_contacts(application)
     application.router.add_get("/metrics", answer_metrics)
     return application
 

@@ -7,16 +7,22 @@ import logging
 import signal
 import socket
 import sys
+from email.utils import parseaddr
 
 from aiohttp import web
 
 from redirector.locate.proxies import TrustedProxies
+from redirector.registry.announcing import Post
 from redirector.registry.edit.change import House
+from redirector.registry.signing import Signer
+from redirector.settings.mail import Telling
 from redirector.settings.option import Address
 from redirector.store.opening import open_store
 from redirector.web.access import Site
 from redirector.web.application import make_application
 from redirector.web.limits import Limits
+from redirector.web.mailing import Postman
+from redirector.web.metrics import NOTICES
 
 _log = logging.getLogger("redirector.web")
 
@@ -25,16 +31,34 @@ SHUTDOWN_S = 10.0
 
 
 async def serve(
-    database: str, house: House, address: Address, trusted: TrustedProxies, url: str, per_minute: int
+    database: str,
+    house: House,
+    address: Address,
+    trusted: TrustedProxies,
+    url: str,
+    per_minute: int,
+    signer: Signer | None = None,
+    telling: Telling | None = None,
 ) -> int:
-    """Answer until SIGTERM or SIGINT. Raises StoreError, OSError."""
+    """Answer, and tell people and programs what happens, until SIGTERM or SIGINT. Raises StoreError, OSError."""
     logging.basicConfig(stream=sys.stderr, format="redirector: %(levelname)s: %(message)s", level=logging.INFO)
     async with await open_store(database) as store:
         site = Site(store, house, trusted, Limits(per_minute / 60, per_minute), url)
-        runner = web.AppRunner(
-            make_application(site), access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False
+        telling = telling or Telling()
+        post = Post(
+            mails=telling.mail is not None,
+            name=parseaddr(telling.mail.sender)[0] if telling.mail is not None else "",
+            hooks=telling.hooks,
+            pages=url,
+            cipher=house.cipher,
+            signer=signer,
         )
+        postman = Postman(store, post, telling, site.now)
+        application = make_application(site)
+        application[NOTICES] = postman.courier.counts
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False)
         await runner.setup()
+        telling_all = asyncio.ensure_future(postman.run())
         try:
             name = await _listen(runner, address)
             ended = asyncio.Event()
@@ -43,6 +67,8 @@ async def serve(
             print(f"redirector: registry ready on {name}", file=sys.stderr, flush=True)
             await ended.wait()
         finally:
+            telling_all.cancel()
+            await asyncio.wait({telling_all})
             await runner.cleanup()
     return 0
 

@@ -21,6 +21,7 @@ from redirector.registry.refusals import RegistryError
 from redirector.registry.secrets import Cipher, KeyFileError, read_key_file
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job
+from redirector.settings.mail import Telling
 from redirector.settings.network import Network, database_url
 from redirector.settings.option import default_text, options_of
 from redirector.settings.registry import Registry, RegistryAtTop, key_file_path, merge
@@ -35,12 +36,13 @@ Commands = Any
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a command works: the settings, and the files they lead to."""
+    """Where a command works: the settings, and the files they lead to. *mails*: somebody takes our mail."""
 
     network: Network
     registry: Registry
     crawl: Crawl
     config: str | None
+    mails: bool = False
 
     @property
     def database(self) -> str:
@@ -63,7 +65,7 @@ class Desk:
             cipher = read_key_file(self.key_file)
         except KeyFileError:
             cipher = None
-        return House(cipher=cipher, allow_ftp=self.registry.allow_ftp)
+        return House(cipher=cipher, allow_ftp=self.registry.allow_ftp, pages=self.network.url or "", mails=self.mails)
 
 
 def add_command(
@@ -90,7 +92,9 @@ def desk_of(arguments: argparse.Namespace) -> Desk:
     """The settings. Raises ConfigError."""
     flags = {key: value for key, value in flags_of(arguments).items() if key in _KEYS}
     registry = merge(load_job(Registry, flags), load_job(RegistryAtTop, flags))
-    return Desk(load_job(Network, flags), registry, load_job(Crawl, flags), getattr(arguments, "config", None))
+    mails = load_job(Telling, flags).mail is not None
+    config = getattr(arguments, "config", None)
+    return Desk(load_job(Network, flags), registry, load_job(Crawl, flags), config, mails)
 
 
 def guarded(work: Awaitable[int]) -> int:

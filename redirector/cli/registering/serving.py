@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, say
 from redirector.cli.registering.common import Commands, add_command, desk_of, guarded
 from redirector.locate.proxies import trusted_proxies_of
-from redirector.registry.edit.change import House
 from redirector.registry.secrets import KeyFileError, read_key_file
+from redirector.registry.signing import read_sign_key
 from redirector.settings.file import load_job
+from redirector.settings.mail import Telling
 from redirector.settings.web import Web
 
 
@@ -28,11 +30,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     settings = load_job(Web, flags)
     try:
         cipher = read_key_file(desk.key_file)
+        signer = None if desk.registry.sign_key is None else read_sign_key(desk.registry.sign_key)
     except KeyFileError as error:
-        say(f"{error}; `redirector registry init` makes it")
+        say(str(error))
         return Exit.WRONG_USAGE
-    house = House(cipher=cipher, allow_ftp=desk.registry.allow_ftp)
+    house = replace(desk.house(), cipher=cipher)
     from redirector.web.serving import serve
 
     trusted = trusted_proxies_of(settings.trusted_proxies)
-    return guarded(serve(desk.database, house, settings.web, trusted, desk.network.url or "", settings.api_limit))
+    url, telling = desk.network.url or "", load_job(Telling, flags)
+    return guarded(
+        serve(desk.database, house, settings.web, trusted, url, settings.api_limit, signer=signer, telling=telling)
+    )

@@ -18,8 +18,6 @@ from redirector.store.registry.rows import HostRow, SiteRow
 
 COLUMNS = ("id", "name", "state", "enabled", "private", "url", "contacts")
 
-INVITATION_PATH = "/invitations"
-
 
 def add_commands(commands: Commands) -> None:
     """`site …` and `invite`."""
@@ -178,8 +176,9 @@ def _admin(arguments: argparse.Namespace) -> int:
         if arguments.add:
             await sites.put_admin(change, row.id, {"account": arguments.add})
         if arguments.invite:
-            _, secret = await sites.invite_admin(change, row.id, {"account": arguments.invite})
-            result["invitation"] = f"{url}{INVITATION_PATH}/{secret}"
+            invited, secret = await sites.invite_admin(change, row.id, {"account": arguments.invite})
+            await sites.mail_invitation(change, row, await sites.address_of(change, invited), secret)
+            result["invitation"] = f"{url}{sites.INVITATION_PATH}/{secret}"
         admins, _ = await sites.list_admins(change, row.id)
         if arguments.remove:
             account = next((each for each in admins if each.login == arguments.remove), None)
@@ -224,7 +223,7 @@ def _invite(arguments: argparse.Namespace) -> int:
         made = []
         for row in rows:
             for mail, secret in await sites.invite_contacts(change, row.id):
-                made.append({"site": row.name, "mail": mail, "link": f"{url}{INVITATION_PATH}/{secret}"})
+                made.append({"site": row.name, "mail": mail, "link": f"{url}{sites.INVITATION_PATH}/{secret}"})
         return made
 
     return run_change(arguments, work, lambda rows: table(rows, ("site", "mail", "link")))

@@ -24,10 +24,14 @@ class House:
 
     cipher     from the key file; None: passwords of URLs cannot be kept
     allow_ftp  mirrors may have ftp URLs
+    pages      where people reach the pages; "" when the operator did not say
+    mails      somebody takes our mail
     """
 
     cipher: Cipher | None = None
     allow_ftp: bool = False
+    pages: str = ""
+    mails: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from redirector.registry import nouns
+from redirector.registry import letters, nouns
 from redirector.registry.edit.change import Change, check_version, differences, find_site, taken, write
 from redirector.registry.listing import SiteState
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing
 from redirector.registry.secrets import hash_token, make_token
 from redirector.registry.views import View, show_site, site_body
+from redirector.settings.mail import is_mail_address
+from redirector.store import outbox
+from redirector.store.outbox import Parcel
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
     AccountRow,
@@ -296,6 +299,29 @@ async def _invite(
     return invitation, secret
 
 
+INVITATION_PATH = "/invitations"
+"""Where invitations are accepted, below the address of the pages."""
+
+
+async def address_of(change: Change, invitation: InvitationRow) -> str | None:
+    """Where the invitation can be sent: to the address it is for, or the account's, once that was proved."""
+    if invitation.account is None:
+        return invitation.mail
+    account = await queries.find(change.connection, AccountRow, id=invitation.account)
+    return account.mail if account is not None and account.mail_verified is not None else None
+
+
+async def mail_invitation(change: Change, site: SiteRow, mail: str | None, secret: str) -> bool:
+    """Let the invitation be sent by mail; False where nobody takes mail, or there is no address."""
+    if not change.house.mails or not change.house.pages or mail is None or not is_mail_address(mail):
+        return False
+    link = f"{change.house.pages}{INVITATION_PATH}/{secret}"
+    letter = letters.invitation_letter(site.name, change.actor.name, link, INVITATION_S // 86_400)
+    parcel = Parcel(f"invitation {hash_token(secret)}", "mail", "invitation", "", mail, letter.text, letter.subject)
+    await outbox.put(change.connection, (parcel,), change.now)
+    return True
+
+
 async def invite_contacts(change: Change, number: int) -> list[tuple[str, str]]:
     """Ask every contact of a site that has no admin yet: (mail address, secret)."""
     row = await find_site(change, Act.DECIDE, number)
@@ -306,6 +332,7 @@ async def invite_contacts(change: Change, number: int) -> list[tuple[str, str]]:
     for contact in await queries.list_rows(change.connection, ContactRow, site=row.id):
         if contact.mail not in asked:
             _, secret = await _invite(change, row, None, contact.mail)
+            await mail_invitation(change, row, contact.mail, secret)
             made.append((contact.mail, secret))
     return made
 

@@ -100,7 +100,9 @@ async def list_admins(call: Call) -> Reply:
 
 
 async def invite_admin(call: Call) -> Reply:
-    row, _ = await sites.invite_admin(call.change, call.numbers["site"], call.body)
+    row, secret = await sites.invite_admin(call.change, call.numbers["site"], call.body)
+    site = await find_site(call.change, Act.EDIT, row.site)
+    await sites.mail_invitation(call.change, site, await sites.address_of(call.change, row), secret)
     return made(views.show_invitation(row))
 
 

@@ -1,0 +1,183 @@
+"""The mails of the registry: who is told what, in words that say what to do. Pure.
+
+Bodies are plain ASCII where the facts are, and of short lines: no relay re-codes them, and a signature stays true.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+WIDTH = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail before it has an address. *text*: what a signature is of, where one follows."""
+
+    subject: str
+    text: str
+
+
+def _letter(subject: str, *paragraphs: str) -> Letter:
+    return Letter(subject, "\n\n".join(map(_wrap, filter(None, paragraphs))) + "\n")
+
+
+def _wrap(text: str) -> str:
+    """Paragraphs are filled; lines that begin with a blank stay as they are: links, lists."""
+    if any(line.startswith(" ") for line in text.split("\n")):
+        return text
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def moment(at: int) -> str:
+    """A time for people."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _at(pages: str, path: str) -> str:
+    """Where to go; without an address of the pages nobody can be sent there."""
+    return f"  {pages}{path}" if pages else ""
+
+
+def _quoted(text: str) -> str:
+    return f"  {text}" if text else ""
+
+
+def decision_letter(action: str, site: str, text: str, pages: str) -> Letter:
+    """What the distribution decided about a site: `approve`, `refuse`, `suspend`."""
+    said = _quoted(text)
+    why = "The distribution says:" if text else ""
+    if action == "approve":
+        return _letter(
+            f"{site}: approved",
+            f"The site {site} is approved as a mirror.",
+            why,
+            said,
+            "Each of its hosts is listed after the first visit that finds it current; nothing else has to be done for"
+            " that. What a host still lacks stands on its page:",
+            _at(pages, "/mirrors"),
+        )
+    if action == "refuse":
+        return _letter(
+            f"{site}: not approved",
+            f"The site {site} was not approved as a mirror.",
+            why,
+            said,
+            "You may change what is named there, and ask for approval again. To talk about it, answer this mail.",
+        )
+    return _letter(
+        f"{site}: suspended",
+        f"The site {site} is suspended: none of its hosts is in any list until the distribution approves it again.",
+        why,
+        said,
+        "To have it approved again, answer this mail.",
+    )
+
+
+def request_letter(site: str, pages: str, number: int) -> Letter:
+    """For distribution admins: a site asks for approval."""
+    return _letter(
+        f"{site} asks for approval",
+        f"The site {site} asks to be approved as a mirror. What was typed, what was found out about its hosts, and the"
+        " two buttons are on its page:",
+        _at(pages, f"/sites/{number}"),
+        "On the machine of the registry this does the same:",
+        f"  redirector registry site approve '{site}'",
+    )
+
+
+def waiting_letter(what: str, name: str, host: str, approved: bool) -> Letter:
+    """What became of a network or an AS number that waited for the distribution."""
+    if approved:
+        return _letter(
+            f"{host}: {name} is approved",
+            f"The {what} {name} of {host} is approved. Clients in it are sent to {host} from the next publication on;"
+            " nothing has to be done for that.",
+        )
+    return _letter(
+        f"{host}: {name} is refused",
+        f"The {what} {name} of {host} was refused: clients in it are not sent to {host} on its account. Remove it, or"
+        " answer this mail to say why it is yours.",
+    )
+
+
+def invitation_letter(site: str, inviter: str, link: str, days: int) -> Letter:
+    """Somebody is asked to be an admin."""
+    return _letter(
+        f"Invitation to be an admin of {site}",
+        f"{inviter} asks you to be an admin of the mirror site {site}: to change what is written about it, and to be"
+        " told when something is wrong with it.",
+        f"To accept, open this address within {days} days and log in, or make an account there:",
+        f"  {link}",
+        "Whoever does not want to does nothing: the invitation ends by itself.",
+    )
+
+
+def admins_letter(site: str, login: str, added: bool, actor: str) -> Letter:
+    """The admins of a site changed."""
+    what = "is now an admin of" if added else "is no longer an admin of"
+    return _letter(
+        f"{site}: {login} {what.removesuffix(' of')}",
+        f"{login} {what} the mirror site {site}. This was done by {actor}.",
+        "If that is not what you want, change the admins on the site's page, or answer this mail.",
+    )
+
+
+def contact_letter(site: str, link: str) -> Letter:
+    """Somebody wrote this address down for a site."""
+    return _letter(
+        f"Is this address for the mirror site {site}?",
+        f"This address was named as a contact of the mirror site {site}. Notices about its mirrors are sent here once"
+        " you say that this is right:",
+        f"  {link}",
+        "If you know nothing of it, do nothing: nothing more will be sent.",
+    )
+
+
+def leaving_letter(leaving: str, hosts: Sequence[str], gone: int) -> Letter:
+    """For those who pull from a host that leaves."""
+    return _letter(
+        f"{leaving} is leaving: pull from another mirror",
+        f"The mirror {leaving} has been switched off and will be deleted on {moment(gone)}. According to what is"
+        " written in the registry, these hosts of yours pull from it:",
+        "\n".join(f"  {host}" for host in hosts),
+        "Let them pull from another mirror, or from the master, and write that down under `pulls from`.",
+    )
+
+
+def release_letter(
+    product: str, version: str, hosts: Sequence[str], not_before: int | None, signed: bool, pages: str
+) -> Letter:
+    """A release is staged, or public. *signed*: a signature follows."""
+    name = f"{product} {version}"
+    listed = "\n".join(f"  {host}" for host in hosts)
+    proof = (
+        "This text, up to the line before BEGIN SSH SIGNATURE, is signed. The public key, and the command that"
+        " verifies it, are here:"
+        if signed
+        else ""
+    )
+    where = _at(pages, "/join") if signed else ""
+    if not_before is not None:
+        return _letter(
+            f"{name}: staged, public on {moment(not_before)}",
+            f"{name} is being staged for mirrors. It becomes public on {moment(not_before)}; until then please keep it"
+            " readable for mirrors alone (mode 0750), as it comes from the master.",
+            "These hosts of yours pick up new releases:",
+            listed,
+            "Synchronize them before that moment. They may check in what they have: nothing of it is listed before.",
+            proof,
+            where,
+        )
+    return _letter(
+        f"{name} is public",
+        f"{name} is public since now. Mirrors that have it are listed for it by themselves, after their next visit.",
+        "These hosts of yours pick up new releases:",
+        listed,
+        "If one of them staged it, see that its directories are readable by everybody now (mode 0755).",
+        proof,
+        where,
+    )
