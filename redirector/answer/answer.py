@@ -24,7 +24,7 @@ class Kind(Enum):
 
 
 class Form(IntEnum):
-    """What a page is laid out for."""
+    """What a host shows of itself: one URL, all of its URLs, or the one that a client is sent to."""
 
     MIRRORLIST = 0
     METALINK = 1

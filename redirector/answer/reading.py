@@ -8,7 +8,7 @@ from zlib import crc32
 from redirector.answer.answer import Form, Request, Tier
 from redirector.answer.ask.listing import Listing
 from redirector.answer.ask.query import Query
-from redirector.answer.ask.wishes import NO_WISHES, Wishes, check_demands
+from redirector.answer.ask.wishes import NO_WISHES, Wishes, refuse_unmet
 from redirector.answer.choose.lineup import Lineup
 from redirector.answer.choose.orders import Orders
 from redirector.answer.choose.rank import Ranking, rank
@@ -115,7 +115,7 @@ class Reader:
             if entries:  # nothing where only odd URLs are left
                 return Reading(entries, first, lineup.tier_of(first), lineup.comment)
         ranking, shown = self.rank(listing, seat, form)
-        check_demands(seat.wishes, ranking.relaxed)
+        refuse_unmet(seat.wishes, ranking.relaxed)
         order = self.orders.of(ranking)
         entries = write_entries(self.snapshot, self.snapshot.host_sets[listing.host_set], shown, form)
         lineup = Lineup.of(order, Sheet(entries))

@@ -62,7 +62,8 @@ def plain_frames(snapshot: Snapshot) -> dict[bytes, Frame]:
 class Responder:
     """Answers from one snapshot; what it keeps between requests are the orders of audiences.
 
-    frames         the plain spelling of every target that can be known beforehand -> its frame
+    frames         target, as `/mirrorlist?repo=baseos-9&arch=x86_64` -> what of its answer is the same for everybody;
+                   for every target that can be known beforehand, in its usual spelling
     page           see `compile_page`
     url_countries  see `countries_of_urls`
     """

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier, relaxed_header
 from redirector.answer.ask.listing import Listing
-from redirector.answer.ask.wishes import check_demands
+from redirector.answer.ask.wishes import refuse_unmet
 from redirector.answer.choose.listed import Listed, list_hosts
 from redirector.answer.reading import Reader, Seat
 from redirector.answer.show.formats import Entry, LineFormat, Table, TableFormat
@@ -69,7 +69,7 @@ def _listed(reader: Reader, listing: Listing, seat: Seat, form: Form) -> tuple[t
         return (), ()
     snapshot = reader.snapshot
     ranking, shown = reader.rank(listing, seat, form)
-    check_demands(seat.wishes, ranking.relaxed)
+    refuse_unmet(seat.wishes, ranking.relaxed)
     order = reader.orders.of(ranking)
     return list_hosts(snapshot, order, ranking, shown, seat.seed), order.relaxed
 

@@ -87,9 +87,9 @@ def default_masters(source: str) -> tuple[Master, ...]:
     """
     if not os.path.isdir(source):
         return ()
-    from redirector.sources.mirrors_d.load import find_primary  # with it comes the gazetteer
+    from redirector.sources.mirrors_d.load import read_primary_path  # with it comes the gazetteer
 
-    primary = find_primary(source)
+    primary = read_primary_path(source)
     if primary is None:
         way_out = "the tree's config.yml names no primary: name one there, or say under masters what to read"
         raise ConfigError(source, "masters", None, way_out)

@@ -179,7 +179,7 @@ def _files_of(
     if not os.path.isfile(path):
         return ()
     size = listed.size_bytes if listed.size_bytes is not None else os.path.getsize(path)
-    newest = find_newest_package(path)
+    newest = read_newest_package(path)
     found = [NamedFile(f"{name}/{href}", size)]
     if newest is not None and ".." not in newest.path.split("/"):
         found.append(NamedFile(f"{name}/{newest.path}", newest.size_bytes))
@@ -199,7 +199,7 @@ _OPENERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def find_newest_package(path: str) -> NamedFile | None:
+def read_newest_package(path: str) -> NamedFile | None:
     """The package in a `primary.xml` whose file is the newest; None when that cannot be told."""
     opener = _OPENERS.get(os.path.splitext(path)[1])
     if opener is None:

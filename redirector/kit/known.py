@@ -10,13 +10,12 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from xml.etree import ElementTree
 
 from redirector.errors import FormatError
 from redirector.health.reading import read_index, read_marker
 from redirector.master.formats import parse_release
 from redirector.tree.paths import is_safe_path
-from redirector.tree.repomd import parse_repomd
+from redirector.tree.repomd import Repomd, parse_repomd
 
 MARKERS = ("TIME", "lastsync", "lastupdate", "last-updated", "state", "COMPOSE_ID")
 INDEX_NAMES = ("repomd.xml", "InRelease", "Release")
@@ -112,8 +111,7 @@ def named_by(path: str, body: bytes) -> list[KnownFile] | None:
     folder, _, name = path.rpartition("/")
     try:
         if name == "repomd.xml":
-            parse_repomd(body)  # refuses what must not be parsed
-            return _named_by_repomd(folder.rpartition("/")[0] if "/" in folder else "", body)
+            return _named_by_repomd(folder.rpartition("/")[0] if "/" in folder else "", parse_repomd(body))
         release = parse_release(body)
     except FormatError:
         return None
@@ -126,24 +124,13 @@ def named_by(path: str, body: bytes) -> list[KnownFile] | None:
     return sorted(listed, key=lambda each: (each.size_bytes or 0) < 100)
 
 
-def _named_by_repomd(repository: str, body: bytes) -> list[KnownFile]:
+def _named_by_repomd(repository: str, index: Repomd) -> list[KnownFile]:
     found = []
-    for data in ElementTree.fromstring(body):
-        kind, place, size, digest = data.get("type") or "", "", "", ""
-        for element in data:
-            match element.tag.rpartition("}")[2]:
-                case "location" if "base" not in element.keys():
-                    place = element.get("href") or ""
-                case "size":
-                    size = (element.text or "").strip()
-                case "checksum" if element.get("type") == "sha256":
-                    digest = (element.text or "").strip().lower()
-        if not is_safe_path(place.encode("utf-8", "surrogateescape")) or kind not in ("primary", "primary_db"):
-            continue
-        number = int(size) if size.isascii() and size.isdigit() and len(size) < 15 else None
-        if number is None or number <= _LIST_BYTES:
+    for file in index.files:
+        if file.kind in ("primary", "primary_db") and (file.size_bytes or 0) <= _LIST_BYTES:
+            place = file.path.decode("utf-8", "surrogateescape")
             path = f"{repository}/{place}" if repository else place
-            found.append(KnownFile(path, number or None, digest or None))
+            found.append(KnownFile(path, file.size_bytes or None, file.sha256))
     return found
 
 

@@ -32,7 +32,7 @@ _METADATA = ("binary_format_major_version", "ip_version", "node_count", "record_
 
 @dataclass(frozen=True, slots=True)
 class Mmdb:
-    """What a database says, through the eyes of one reader of its records.
+    """A database as a table: for each address a number, which stands for what its record says of a country, say.
 
     table         the numbers given to the records
     networks      how many the tree tells apart

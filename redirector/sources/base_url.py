@@ -48,7 +48,7 @@ def parse_base_url(text: str, scheme: str) -> str:
         raise ValueError("not a base URL of http, https, ftp or rsync")
     if match["user"] and match["scheme"] != "rsync":
         raise ValueError("names a user")
-    check_host(match["host"])
+    refuse_odd_host(match["host"])
     if "://" in (match["path"] or ""):
         raise ValueError("a second URL stands in its path")
     port = (match["port"] or "").removeprefix(":")
@@ -99,7 +99,7 @@ def _split_schemes(text: str) -> tuple[tuple[str, ...], str]:
     return tuple(schemes), re.sub(r"^:?/{2,}", "", rest) if not schemes else rest
 
 
-def check_host(host: str) -> None:
+def refuse_odd_host(host: str) -> None:
     """Raise ValueError for what stands where a host should, and can be none."""
     if host.startswith("["):
         IPv6Address(host[1:-1])

@@ -27,11 +27,13 @@ class IndexedFile:
     kind        of metadata: `primary`, `filelists`
     path        below the repository
     size_bytes  None where the index does not say
+    sha256      lower-case hex; likewise
     """
 
     kind: str
     path: bytes
     size_bytes: int | None
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,13 @@ def _file(data: ElementTree.Element) -> IndexedFile | None:
     path = location.get("href", "").encode("utf-8", "surrogateescape")
     if not is_safe_path(path):
         return None
-    return IndexedFile(data.get("type") or "", path, int(size) if re.fullmatch("[0-9]{1,18}", size) else None)
+    sums = {each.get("type"): (each.text or "").strip().lower() for each in data.iterfind("{*}checksum")}
+    return IndexedFile(
+        kind=data.get("type") or "",
+        path=path,
+        size_bytes=int(size) if re.fullmatch("[0-9]{1,18}", size) else None,
+        sha256=sums.get("sha256") or None,
+    )
 
 
 def _timestamp(text: str) -> int:

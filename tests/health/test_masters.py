@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from redirector.health.keeping import Known
-from redirector.health.masters import find_newest_package, read_contents
+from redirector.health.masters import read_contents, read_newest_package
 from redirector.health.rules import Rules
 from redirector.health.world import World, load_world
 from redirector.model import FileDetail
@@ -70,7 +70,7 @@ async def test_a_shrunken_master_is_not_believed(tmp_path: Path) -> None:
 def test_the_newest_package_of_a_broken_primary_is_unknown(tmp_path: Path) -> None:
     for name, body in (("a.xml.gz", b"no gzip"), ("b.xml", b"<metadata>"), ("c.zck", b"x"), ("d.xml.xz", b"\xfd7z")):
         (tmp_path / name).write_bytes(body)
-        assert find_newest_package(str(tmp_path / name)) is None
+        assert read_newest_package(str(tmp_path / name)) is None
 
 
 def test_a_snapshot_is_visited_by_its_details(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redirector.server.between.messages import Extent, Report
-from redirector.server.supervisor.state import find_kept, keep
+from redirector.server.supervisor.state import keep, load_kept
 from redirector.settings.serving import Config
 from tests.server.running import METALINK, Server, serving, write_snapshot
 from tests.sources.tree import mirror_files, write_tree
@@ -104,11 +104,11 @@ def config(source: Path, tmp_path: Path) -> Config:
 
 
 def test_what_is_kept_is_found_with_its_content_and_time(config: Config, source: Path) -> None:
-    assert find_kept(config) is None
+    assert load_kept(config) is None
     keep_now(config)
     content, written = source.read_bytes(), source.stat().st_mtime_ns
     source.unlink()
-    kept = find_kept(config)
+    kept = load_kept(config)
     assert kept is not None and kept.same and kept.config.source is not None
     copy = Path(kept.config.source)
     assert (copy.read_bytes(), copy.stat().st_mtime_ns) == (content, written)
@@ -117,7 +117,7 @@ def test_what_is_kept_is_found_with_its_content_and_time(config: Config, source:
 
 def test_what_was_kept_from_elsewhere_is_no_measure(config: Config, tmp_path: Path) -> None:
     keep_now(config)
-    other = find_kept(replace(config, source=str(write_snapshot(tmp_path / "other.pb"))))
+    other = load_kept(replace(config, source=str(write_snapshot(tmp_path / "other.pb"))))
     assert other is not None and not other.same
 
 
@@ -138,7 +138,7 @@ def test_a_file_that_changed_since_it_was_loaded_is_not_kept(config: Config, sou
         keep_now(config, loaded_ago_s=60)
     assert config.state is not None
     assert len(os.listdir(config.state)) == 2
-    assert find_kept(config) is not None
+    assert load_kept(config) is not None
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 99}'])
@@ -146,4 +146,4 @@ def test_a_damaged_manifest_is_none(config: Config, damage: str) -> None:
     keep_now(config)
     assert config.state is not None
     (Path(config.state) / "last" / "manifest.json").write_text(damage)
-    assert find_kept(config) is None
+    assert load_kept(config) is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from redirector.model import FileDetail
 from redirector.sources.inputs import Inputs
-from redirector.sources.mirrors_d.primary import AlternatesRule, Metadata, find_pushes, find_tree
+from redirector.sources.mirrors_d.primary import AlternatesRule, Metadata, read_pushes, read_tree_root
 from redirector.sources.problems import Report
 from redirector.tree.repomd import parse_repomd
 from tests.sources.tree import DAY_S, NOW, repomd
@@ -98,9 +98,9 @@ def write(root: Path, push: str, directory: str, raw: bytes) -> None:
 
 def metadata_of(root: Path) -> Metadata:
     report = Report("config.yml")
-    primary = find_tree(report, "primary", str(root / "master"))
+    primary = read_tree_root(report, "primary", str(root / "master"))
     assert primary is not None
-    return Metadata(primary, find_pushes(report, "primary_history", str(root / "history")), Inputs(report))
+    return Metadata(primary, read_pushes(report, "primary_history", str(root / "history")), Inputs(report))
 
 
 def test_pushes_are_ordered_by_time_and_each_content_stands_once(tmp_path: Path) -> None:
@@ -141,6 +141,6 @@ def test_a_broken_repomd_is_reported_and_not_used(tmp_path: Path) -> None:
 
 def test_folders_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     report = Report("config.yml")
-    assert find_tree(report, "primary", str(tmp_path / "none")) is None
-    assert find_pushes(report, "primary_history", str(tmp_path / "none")) == ()
+    assert read_tree_root(report, "primary", str(tmp_path / "none")) is None
+    assert read_pushes(report, "primary_history", str(tmp_path / "none")) == ()
     assert [problem.key for problem in report.problems] == ["primary", "primary_history"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from redirector.model import FileIndex, path_key
 from redirector.sources.mirrors_d import primary_files
-from redirector.sources.mirrors_d.primary import MasterTree, find_tree
+from redirector.sources.mirrors_d.primary import MasterTree, read_tree_root
 from redirector.sources.mirrors_d.primary_files import index_files
 from redirector.sources.problems import Report
 from tests.sources.tree import CONFIG, load, mirror_files, problems_of
@@ -35,7 +35,7 @@ def write(root: Path, *names: str, written: int = 1_700_000_000) -> None:
 
 
 def tree_at(root: Path, report: Report) -> MasterTree:
-    tree = find_tree(report, "primary", str(root))
+    tree = read_tree_root(report, "primary", str(root))
     assert tree is not None
     return tree
 

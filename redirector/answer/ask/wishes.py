@@ -56,7 +56,7 @@ def describe_wishes(wishes: Wishes) -> tuple[str, ...]:
     return (*described, *(() if wishes.private else ("no private hosts: ip= comes from a stranger",)))
 
 
-def check_demands(wishes: Wishes, relaxed: Collection[str]) -> None:
+def refuse_unmet(wishes: Wishes, relaxed: Collection[str]) -> None:
     """Refuse what can be answered only by relaxing a demand. Raises QueryError 404."""
     unmet = wishes.demands.intersection(relaxed)
     if unmet:

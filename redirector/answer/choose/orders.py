@@ -6,7 +6,7 @@ hosts, then the continent's. A *sheet* says what each host has to show for one d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
@@ -54,7 +54,6 @@ class Orders:
     def __init__(self, snapshot: Snapshot, write: Writer) -> None:
         """*write* writes what hosts show on sheets."""
         self._snapshot = snapshot
-        self._count = len(snapshot.host_sets)
         self._numbers = {tuple(each): number for number, each in enumerate(snapshot.audiences.combinations)}
         self._special = frozenset(
             HostSetId(n)
@@ -92,10 +91,10 @@ class Orders:
         family  4 or 6, or 0 where no host is known to serve one alone
         cost    0.3 µs; when it is new 30 µs, by distance 80 µs, and 300 µs for each tier that nobody asked for before
         """
-        key = ((audience * self._count + host_set) * 8 + family) * 4 + form
+        key = (audience, host_set, family, form)
         return self.pool.young.get(key) or self.pool.find(key) or self._line_up(key, host_set, form, audience, family)
 
-    def _line_up(self, key: int, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
+    def _line_up(self, key: Hashable, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
         sheet = self.sheets.find(host_set, form)
         if not self._is_regular(host_set, audience):
             return self.pool.keep(key, Lineup.of(self._own(host_set, audience, family), sheet))

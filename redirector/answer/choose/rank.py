@@ -1,7 +1,7 @@
 """Which hosts a client gets, in which groups, and why: by tiers, by distance, by nearness.
 
 A `Ranking` says everything but the luck of the draw: hosts in groups, nearest group first, and every other host of the
-set with the reason it was left out. `orders` then draws.
+set with the reason it was left out. A `Lineup` of it then draws for each client.
 """
 
 from __future__ import annotations

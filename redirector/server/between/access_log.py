@@ -42,7 +42,8 @@ MAX_ASKED = 4096
 """Repositories whose part of MirrorManager's line is kept."""
 
 MAX_FACTS = 256
-"""How many of MirrorManager's lines wait to be spelled: together that is quicker, since code and words are at hand."""
+"""How many requests a worker collects before it makes MirrorManager's lines of them: many in a row are quicker
+made than one at a time."""
 
 CLOSE_S = 2.0
 """How long the last lines may take; a blocked pipe must not keep the server from ending."""
@@ -117,7 +118,7 @@ def spell_facts(facts: Iterable[Facts], day: str, words: dict[tuple[str, str], s
 
 
 class _Places(dict[str | None, str]):
-    """The middles of one day's lines, by country."""
+    """Country -> what stands in the middle of MirrorManager's lines of one day, `; DATE: 2026-11-28; COUNTRY: DE; `."""
 
     def __init__(self, day: str) -> None:
         super().__init__()

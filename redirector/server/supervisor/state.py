@@ -53,7 +53,7 @@ class Kept:
     served: Sequence[Sequence[object]]
 
 
-def find_kept(config: Config, which: str = LAST) -> Kept | None:
+def load_kept(config: Config, which: str = LAST) -> Kept | None:
     """The copies in `config.state`: those of `LAST`, or of `BEFORE`; None when there are none that can be read."""
     if config.state is None:
         return None

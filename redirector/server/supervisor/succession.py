@@ -25,10 +25,10 @@ from redirector.server.supervisor.replacement import ALLOWANCES, Outcome, check_
 from redirector.server.supervisor.state import (
     BEFORE,
     Kept,
-    find_kept,
     is_rolled_back,
     keep,
     keep_rolled_back,
+    load_kept,
     served_now,
     swap_kept,
 )
@@ -150,7 +150,7 @@ class Succession:
 
         raises  SnapshotError when nothing can be served; ConfigError when the options are wrong
         """
-        kept = find_kept(self.config)
+        kept = load_kept(self.config)
         self.off = self._load_off()
         if kept is not None and is_rolled_back(self.config):
             _log.warning("a rollback holds: what was served before, from %s, is; a reload ends it", self.config.state)
@@ -282,7 +282,7 @@ class Succession:
 
     async def _switch_without_inputs(self, wish: _Wish) -> Report | None:
         """Switch hosts off or on where the inputs cannot be served: over the copies of those that are."""
-        kept = find_kept(self.config)
+        kept = load_kept(self.config)
         if kept is None:
             return None
         _log.error(
@@ -307,7 +307,7 @@ class Succession:
         if wish.take is Take.BEFORE:
             kept, allowed = await self._find_earlier(config), set(ALLOWANCES)
         elif returns and kept is None:
-            kept = find_kept(config)
+            kept = load_kept(config)
         age = self._add_age(config if kept is None else self._over_copies(config, kept))
         try:
             report = await self._load(age)
@@ -345,7 +345,7 @@ class Succession:
                 [_refusal("rollback", "needs a state directory (--state), where earlier inputs are kept")]
             )
         async with self._keeping:
-            last, before = find_kept(config), find_kept(config, BEFORE)
+            last, before = load_kept(config), load_kept(config, BEFORE)
             if last is not None and not self.fallback:
                 served = await asyncio.to_thread(served_now, self.current.config, self.current.report)
                 if last.served != served:  # what is served now was never copied
@@ -391,7 +391,7 @@ class Succession:
         try:
             async with asyncio.timeout(limit_s):
                 await self._look(age.config)
-                kept = find_kept(self.config)
+                kept = load_kept(self.config)
                 before = self.current.before if self.current is not None else Before()
                 return await age.load(replace(before, kept=None if kept is None else kept.files), self.off)
         except TimeoutError:

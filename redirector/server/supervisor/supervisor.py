@@ -73,7 +73,7 @@ async def _supervise(config: Config, reread: Callable[[], Config]) -> int:
 
 
 class Supervisor:
-    """Starts, looks after, tells and ends.
+    """The process that operators start: it owns the sockets, starts nurseries, acts on signals, ends when told to.
 
     ready  workers answer, and the end has not begun
     """

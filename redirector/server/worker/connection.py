@@ -37,8 +37,8 @@ _WRONG_VERSION = BadStatusLine("a version of HTTP that is not spoken here")
 MAX_HEADER_BYTES = 65_536
 """How much of a request is read before its end must have come; aiohttp limits a line, and the number of lines."""
 
-_REQUEST_LINE = re.compile(r"b'[A-Z-]+ ([!-~]+) HTTP/1\.[01]'")
-"""A request line as aiohttp repeats it in the message about a method that its parser does not know."""
+_REQUEST_LINE = re.compile(rb"[A-Z-]+ ([!-~]+) HTTP/1\.[01]\r?\n")
+"""A request line that is right but for a method which nobody knows."""
 
 LINGER_S = 5.0
 """How long a body that was refused is still read, so that the client sees the answer and not a reset."""
@@ -91,7 +91,7 @@ class Connection(RequestHandler):
     received  when its last bytes were read, by `time.perf_counter`
     """
 
-    __slots__ = ("_ending", "_held_bytes", "deadline", "peer", "received", "service", "whole")
+    __slots__ = ("_asked", "_ending", "_held_bytes", "deadline", "peer", "received", "service", "whole")
 
     def __init__(self, server: web.Server, service: Keeper) -> None:
         limit = service.config.max_target_bytes
@@ -111,6 +111,7 @@ class Connection(RequestHandler):
         self.whole = True
         self.received = 0.0
         self._ending = b""
+        self._asked = b""
         self._held_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,6 +137,8 @@ class Connection(RequestHandler):
         for part in self._split(data):
             super().data_received(part)
             self._upgraded, self._message_tail = False, b""  # an offer that nobody takes up (RFC 9110, 7.8)
+            if len(self._messages) > before and isinstance(self._messages[-1][0], _ErrInfo):
+                self._asked = part  # aiohttp reads nothing more of this connection
         for place in range(before, len(self._messages)):
             message, _ = self._messages[place]
             if not isinstance(message, _ErrInfo) and message.version not in VERSIONS:
@@ -271,8 +274,8 @@ class Connection(RequestHandler):
         elif isinstance(exc, LineTooLong):
             in_target = exc.args[1] == self.max_line_size
             status, text = (414, b"the target is too long\n") if in_target else (431, b"a header is too long\n")
-        elif isinstance(exc, BadHttpMethod) and (line := _REQUEST_LINE.search(exc.message)):
-            return self.service.refuse(self.service.not_allowed(line[1].encode()))
+        elif isinstance(exc, BadHttpMethod) and (line := _REQUEST_LINE.match(self._asked)):
+            return self.service.refuse(self.service.not_allowed(line[1]))
         else:
             text = b"this is not HTTP/1.1\n"
         return self.service.refuse(Answer(status, Kind.OTHER, text))

@@ -299,8 +299,12 @@ class Lane:
         if len(self._shapes) >= MAX_SHAPES:
             self._shapes.clear()
         shape = Shape(
-            connection == "close",
-            *(fields.get(name, "") for name in ("accept", "host", "x-forwarded-proto", "referer", "user-agent")),
+            last=connection == "close",
+            accept=fields.get("accept", ""),
+            host=fields.get("host", ""),
+            scheme=fields.get("x-forwarded-proto", ""),
+            referer=fields.get("referer", ""),
+            agent=fields.get("user-agent", ""),
         )
         self._shapes[rest] = shape
         return shape

@@ -19,7 +19,7 @@ class Outbox:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:
-        """*counters*: of durations, which end when an answer is sent."""
+        """*counters* are told how long each answer took, from when its request had been read until it is sent."""
         self._loop = loop
         self._count_duration = counters.count_duration
         self._answers: list[tuple[asyncio.Transport, tuple[bytes, ...], bool, int, int]] = []

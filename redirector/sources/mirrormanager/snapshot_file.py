@@ -39,7 +39,7 @@ from redirector.model import (
     Problem,
     Severity,
 )
-from redirector.sources.base_url import check_host, is_slip, parse_base_url
+from redirector.sources.base_url import is_slip, parse_base_url, refuse_odd_host
 from redirector.sources.mirrormanager.messages import (
     Carried,
     DetailedDirectory,
@@ -356,7 +356,7 @@ def _meant_url(url: str, is_absolute: bool) -> str:
     except ValueError:
         if not is_absolute or is_slip(url):
             raise
-        check_host(_hostname(url))
+        refuse_odd_host(_hostname(url))
         return url
 
 

@@ -15,7 +15,7 @@ from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, Ho
 from redirector.plain_yaml import parse_yaml
 from redirector.sources.inputs import NO_FILES, Good, GoodFiles, Inputs
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
-from redirector.sources.mirrors_d.primary import MasterTree, Metadata, find_pushes, find_tree
+from redirector.sources.mirrors_d.primary import MasterTree, Metadata, read_pushes, read_tree_root
 from redirector.sources.mirrors_d.primary_files import index_files
 from redirector.sources.mirrors_d.remembered import DETAILS_LIMIT_BYTES, NOTHING, Remembered, parse_remembered
 from redirector.sources.mirrors_d.tree_config import TEXT_KEYS as TEXT_KEYS_OF_CONFIG
@@ -68,7 +68,7 @@ def load_tree(path: str, now: float, remembered: Remembered = NOTHING, earlier: 
     return _load_catalog(inputs, path, config, mirrors, NOTHING if config.primary_history else remembered, now)
 
 
-def find_primary(path: str) -> str | None:
+def read_primary_path(path: str) -> str | None:
     """The folder of the master's copy that the tree at *path* names; None when it names none.
 
     raises  SnapshotError when there is no readable `config.yml`
@@ -177,7 +177,7 @@ def _load_catalog(
     sets = HostSets(hosts)
     report = inputs.report.of(config.path)
     releases = build_releases(report, config, mirrors, sets)
-    primary = find_tree(report, "primary", config.primary) if config.primary else None
+    primary = read_tree_root(report, "primary", config.primary) if config.primary else None
     return Catalog(
         dialect=Dialect.ALMALINUX,
         choice=Choice.NEARNESS,
@@ -242,7 +242,7 @@ def _load_details(
     if primary is None and not scanned:
         return {}
     report = inputs.report.of(config.path)
-    pushes = find_pushes(report, "primary_history", config.primary_history) if config.primary_history else ()
+    pushes = read_pushes(report, "primary_history", config.primary_history) if config.primary_history else ()
     metadata = Metadata(primary, pushes, inputs, remembered, scanned)
     found: dict[str, tuple[FileDetail, ...]] = {}
     details: dict[tuple[str, str], tuple[FileDetail, ...]] = {}

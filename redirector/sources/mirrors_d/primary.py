@@ -42,7 +42,7 @@ class MasterTree:
     versions: frozenset[str]
 
 
-def find_tree(report: Report, key: str, path: str) -> MasterTree | None:
+def read_tree_root(report: Report, key: str, path: str) -> MasterTree | None:
     """The tree at *path*; None, and an error under *key*, if it cannot be read."""
     try:
         return MasterTree(path, frozenset(os.listdir(path)))
@@ -51,18 +51,18 @@ def find_tree(report: Report, key: str, path: str) -> MasterTree | None:
         return None
 
 
-def find_pushes(report: Report, key: str, path: str) -> tuple[MasterTree, ...]:
+def read_pushes(report: Report, key: str, path: str) -> tuple[MasterTree, ...]:
     """The trees of earlier pushes: every folder in *path* but hidden ones, which rsync has not finished."""
-    history = find_tree(report, key, path)
+    history = read_tree_root(report, key, path)
     names = sorted(history.versions) if history else []
     folders = (os.path.join(path, name) for name in names if not name.startswith("."))
-    trees = (find_tree(report, key, folder) for folder in folders if os.path.isdir(folder))
+    trees = (read_tree_root(report, key, folder) for folder in folders if os.path.isdir(folder))
     return tuple(tree for tree in trees if tree)
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The `repomd.xml` files of the newest push and of earlier ones.
+    """What is known of each directory's `repomd.xml`: the newest push's, and those of earlier pushes, from four places.
 
     primary     None where nothing of the newest push is on this machine but what *scanned* says
     remembered  what earlier loads found: the first of its names of a directory -> versions
