@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from ipaddress import ip_address
 
 from redirector.cli.options import LOADING, add_options, read_config
 from redirector.cli.output import Exit, print_result, say
@@ -27,11 +28,18 @@ def run(arguments: argparse.Namespace) -> int:
     config = read_config(arguments)
     from redirector.answer.explain import explain
     from redirector.answer.serve import Responder
+    from redirector.locate.second_reader import find_doubt
     from redirector.snapshot.load import load_snapshot
 
     now = time.time()
     try:
-        explanation = explain(Responder(load_snapshot(config, now)), arguments.target, arguments.client, now)
+        snapshot = load_snapshot(config, now)
+        explanation = explain(Responder(snapshot), arguments.target, arguments.client, now)
+        client = explanation.client
+        if snapshot.geo_path and client.country_from in ("", snapshot.geo_path):
+            doubt = find_doubt(snapshot.geo_path, ip_address(client.address).packed, client.country or None)
+            if doubt is not None:
+                say(doubt)
     except SnapshotError as error:
         say(str(error))
         return Exit.FAILED

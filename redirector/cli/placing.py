@@ -17,6 +17,7 @@ from redirector.errors import ConfigError, SnapshotError
 from redirector.files import explain_failure, read_bytes, write_atomically
 from redirector.locate.geoip import GeoDatabase, load_geoip
 from redirector.locate.networks import AsnTable, load_asns
+from redirector.locate.second_reader import SecondReader, open_second_reader
 from redirector.model import Catalog, Host, HostId, Place, Severity
 from redirector.plain_yaml import YAML_LIMIT_BYTES, parse_yaml
 from redirector.settings.serving import Config
@@ -71,7 +72,7 @@ def place_mirrors(config: Config, now: float, resolver: Resolver = resolve) -> P
     if config.geoip is None:
         raise ConfigError("command line", "--geoip", None, "a country or City database is needed")
     catalog = load_tree(config.source, now)
-    database = load_geoip(config.geoip)
+    database, second = load_geoip(config.geoip), open_second_reader(config.geoip)
     asns = load_asns(config.asn) if config.asn else None
     known, header = _read_known(path)
     unplaced = {host.name: name for host, name in _find_unplaced(catalog, known, database)}
@@ -82,7 +83,7 @@ def place_mirrors(config: Config, now: float, resolver: Resolver = resolve) -> P
     missing: dict[str, str] = {}
     for mirror, found in addresses.items():
         before = known.get(mirror, Located())
-        located = _locate(database, found) if mirror in unplaced else before
+        located = _locate(database, second, found) if mirror in unplaced else before
         if asns and isinstance(located, Located) and found and before.asn is None:
             located = replace(located, asn=_find_as(asns, found), addresses=before.addresses)
         if isinstance(located, str):
@@ -152,9 +153,11 @@ def _find_as(asns: AsnTable, addresses: Collection[bytes]) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _locate(database: GeoDatabase, addresses: Collection[bytes]) -> Located | str:
+def _locate(database: GeoDatabase, second: SecondReader, addresses: Collection[bytes]) -> Located | str:
     """Where a mirror with these *addresses* is, or why that cannot be said."""
-    found = [location for location in map(database.find, addresses) if location.country]
+    if any(database.find(address) != second.find(address) for address in addresses):
+        return "two readers of the database differ about its addresses"
+    found = [location for location in map(second.find, addresses) if location.country]
     countries = sorted({location.country for location in found if location.country})
     if not addresses:
         return "its name has no address"

@@ -75,7 +75,7 @@ def load_geoip(path: str) -> GeoDatabase:
     if not is_mmdb(content):
         raise SnapshotError.of(path, "not an MMDB file")
     positions = {NOWHERE: 0}
-    mmdb = parse_mmdb(content, path, _WANTED, lambda record: positions.setdefault(_location(record), len(positions)))
+    mmdb = parse_mmdb(content, path, _WANTED, lambda record: positions.setdefault(location_of(record), len(positions)))
     locations = tuple(positions)
     if not any(location.country for location in locations):
         raise SnapshotError.of(path, f"{mmdb} names no country: --geoip needs a country or city database")
@@ -91,7 +91,8 @@ def load_geoip(path: str) -> GeoDatabase:
     )
 
 
-def _location(record: object) -> Location:
+def location_of(record: object) -> Location:
+    """What a *record* says, in whichever form it is written; `NOWHERE` where it says nothing."""
     place = _member(record, "location")
     latitude, longitude = _degrees(_member(place, "latitude"), 90), _degrees(_member(place, "longitude"), 180)
     if place is None:
