@@ -84,7 +84,7 @@ _FAILED = {10: Outcome.NO_CONNECTION, 30: Outcome.TIMEOUT, 35: Outcome.TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class RsyncRun:
     """What one run said.
 
     status    exit status; negative: the signal that ended it; None: it did not run
@@ -204,7 +204,7 @@ class Rsync:
 
     async def attempt(
         self, url: str, options: Sequence[str], *, family: Family | None, ports: frozenset[int], send: bool = False
-    ) -> tuple[Listed, bytes | None]:
+    ) -> tuple[RsyncRun, bytes | None]:
         """One run about the one file *url*, by the same rules as probes: what came of it, and the file's bytes, if any.
 
         options  beside those that every run has
@@ -215,13 +215,13 @@ class Rsync:
             async with asyncio.timeout(CONNECT_S):
                 addresses = await self._resolve(source.host)
         except ValueError as error:
-            return Listed(None, ended=Outcome.FORBIDDEN, finding=printable(str(error))), None
+            return RsyncRun(None, ended=Outcome.FORBIDDEN, finding=printable(str(error))), None
         except (TimeoutError, OSError) as error:
-            return Listed(None, ended=Outcome.NO_NAME, finding=printable(str(error))), None
+            return RsyncRun(None, ended=Outcome.NO_NAME, finding=printable(str(error))), None
         probe = Probe("", "", Ask.FILE, url, family=family, ports=ports)
         address = self._choose(addresses, source.port, probe)
         if isinstance(address, Outcome):
-            return Listed(None, ended=address, finding=f"{source.host}: {address}"), None
+            return RsyncRun(None, ended=address, finding=f"{source.host}: {address}"), None
         arguments = [self._program, "--no-motd", "--no-h", "--quiet", f"--contimeout={CONNECT_S}"]
         arguments += [f"--timeout={SILENCE_S}", f"--max-size={FETCHED_BYTES}", *options, "--"]
         with tempfile.TemporaryDirectory(prefix="redirector-") as folder:
@@ -233,7 +233,7 @@ class Rsync:
                 async with self._pace.rsync(str(address), listing=False):
                     listed = await self._listed([*arguments, *operands], folder, self._named_files_s)
             except NotNow as refusal:
-                return Listed(None, ended=Outcome.BUSY, finding=refusal.reason), None
+                return RsyncRun(None, ended=Outcome.BUSY, finding=refusal.reason), None
             body = None
             if not send and listed.status == 0 and file.is_file() and not file.is_symlink():
                 body = file.read_bytes()
@@ -265,7 +265,7 @@ class Rsync:
             family=probe.family,
         )
 
-    async def _run(self, probe: Probe, source: Source, address: Address) -> Listed:
+    async def _run(self, probe: Probe, source: Source, address: Address) -> RsyncRun:
         arguments = [self._program, "--no-motd", "--no-h", "--list-only", f"--contimeout={CONNECT_S}"]
         arguments.append(f"--timeout={SILENCE_S}")
         limit_s = self._wall_clock_s if probe.ask is Ask.LISTING else self._named_files_s
@@ -280,7 +280,7 @@ class Rsync:
                 arguments.append("--recursive")
             return await self._listed([*arguments, "--", source.at(address), *target], folder, limit_s)
 
-    async def _listed(self, arguments: Sequence[str], folder: str, limit_s: float) -> Listed:
+    async def _listed(self, arguments: Sequence[str], folder: str, limit_s: float) -> RsyncRun:
         """Runs rsync; whatever happens, no process of it is left."""
         began = self._monotonic()
         environment = {
@@ -302,7 +302,7 @@ class Rsync:
                 limit=_CHUNK_BYTES,
             )
         except OSError as error:
-            return Listed(None, finding=f"{arguments[0]}: {error.strerror}")
+            return RsyncRun(None, finding=f"{arguments[0]}: {error.strerror}")
         assert process.stdout is not None and process.stderr is not None
         try:
             try:
@@ -313,7 +313,7 @@ class Rsync:
             except PermissionError:
                 _end(process)
                 await process.wait()
-                return Listed(None, finding="its memory cannot be bounded here")
+                return RsyncRun(None, finding="its memory cannot be bounded here")
             errors = asyncio.ensure_future(_begin_of(process.stderr))
             reader = _Reader(self._lines)
             ended = None
@@ -333,7 +333,9 @@ class Rsync:
             _end(process)
             await process.wait()
             raise
-        return Listed(status, tuple(reader.entries), text, ended, reader.finding, self._monotonic() - began, reader.odd)
+        return RsyncRun(
+            status, tuple(reader.entries), text, ended, reader.finding, self._monotonic() - began, reader.odd
+        )
 
 
 class _Reader:
@@ -383,7 +385,7 @@ class _Reader:
         return None
 
 
-def read_run(probe: Probe, found: Evidence, listed: Listed) -> Iterator[Evidence]:
+def read_run(probe: Probe, found: Evidence, listed: RsyncRun) -> Iterator[Evidence]:
     """What *listed* says, filled into *found*: one evidence, or one for each name that was asked for by name."""
     outcome, finding = _outcome(listed)
     found = replace(found, outcome=outcome, finding=printable(finding or _first_line(listed.errors)))
@@ -410,7 +412,7 @@ def read_run(probe: Probe, found: Evidence, listed: Listed) -> Iterator[Evidence
             yield replace(found, path=path, outcome=_why_missing(about), finding=printable(about))
 
 
-def _outcome(listed: Listed) -> tuple[Outcome, str]:
+def _outcome(listed: RsyncRun) -> tuple[Outcome, str]:
     """OK where the list can be used, as far as it goes."""
     if listed.ended is not None:
         return listed.ended, listed.finding

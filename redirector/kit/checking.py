@@ -20,7 +20,7 @@ from redirector.health.names import Names, Resolve, source_for
 from redirector.health.pace import Pace
 from redirector.health.plan import control_name
 from redirector.health.reading import read_index, read_marker
-from redirector.health.rsync import Listed, Rsync
+from redirector.health.rsync import Rsync, RsyncRun
 from redirector.health.safety import Safety, is_public
 from redirector.kit.exploring import Folder, Item, Place, explore
 from redirector.kit.finding import Finding, Level
@@ -555,7 +555,7 @@ class _Looking:
             self.master = await explore(place, self.tools.now(), self.look.staged)
         known = self.master
         path = known.index.path if known.index else known.marker or (known.file.path if known.file else "")
-        listed, body = await self.attempt(path, "--times") if path else (Listed(0), None)
+        listed, body = await self.attempt(path, "--times") if path else (RsyncRun(0), None)
         if not path:
             [seen] = await self.tools.rsync.probe(self.probe(Ask.FOLDER))
             if seen.outcome is not Outcome.OK:
@@ -630,7 +630,7 @@ class _Looking:
         else:
             yield self.ok("write", "takes nothing")
 
-    async def attempt(self, path: str, *options: str) -> tuple[Listed, bytes | None]:
+    async def attempt(self, path: str, *options: str) -> tuple[RsyncRun, bytes | None]:
         return await self.tools.rsync.attempt(self.url + path, options, family=self.family, ports=ports_of(self.url))
 
     async def lists(self, path: str) -> bool:
@@ -640,7 +640,7 @@ class _Looking:
     def probe(self, ask: Ask, path: str = "") -> Probe:
         return Probe("", "", ask, self.url, path, family=self.family, ports=ports_of(self.url))
 
-    def outcome_by_rsync(self, listed: Listed) -> tuple[Outcome, str]:
+    def outcome_by_rsync(self, listed: RsyncRun) -> tuple[Outcome, str]:
         if listed.ended is not None:
             return listed.ended, listed.finding or str(listed.ended)
         text = f"rsync's code {listed.status}: {_first(listed.errors)}"

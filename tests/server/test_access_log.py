@@ -19,7 +19,7 @@ from redirector.model import HostId
 from redirector.server.between.access_log import (
     MAX_BATCHES,
     AccessLog,
-    Entry,
+    LogEntry,
     LogReceiver,
     LogWriter,
     Moment,
@@ -35,9 +35,11 @@ from tests.server.running import METALINK, TARGET, serving, wait_until
 NOW = Moment(1_790_000_000.0)
 
 
-def entry(target: str = TARGET, agent: str = "dnf", asked: tuple[str, str] | None = ("fedora-40", "x86_64")) -> Entry:
+def entry(
+    target: str = TARGET, agent: str = "dnf", asked: tuple[str, str] | None = ("fedora-40", "x86_64")
+) -> LogEntry:
     answer = Answer(200, Kind.MIRRORLIST, b"12345", tier=Tier.COUNTRY, first=HostId(0), country="DE", asked=asked)
-    return Entry(b"\x0a\0\0\x01", "GET", target, "HTTP/1.1", answer, 5, 0.00012, "a.example", "", agent)
+    return LogEntry(b"\x0a\0\0\x01", "GET", target, "HTTP/1.1", answer, 5, 0.00012, "a.example", "", agent)
 
 
 def test_mirrormanager_line() -> None:

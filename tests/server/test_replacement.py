@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from redirector.server.between.messages import Extent, Report
+from redirector.server.between.messages import Extent, LoadReport
 from redirector.server.supervisor.replacement import check_replacement
 
 COUNTS = {
@@ -22,12 +22,12 @@ COUNTS = {
 SERVED = Extent(COUNTS, built=1_790_000_000, dated=True)
 
 
-def report(built: int = SERVED.built, counts: Mapping[str, int] = {}, dated: bool = True) -> Report:
+def report(built: int = SERVED.built, counts: Mapping[str, int] = {}, dated: bool = True) -> LoadReport:
     extent = Extent(COUNTS | dict(counts), built, dated)
-    return Report("/srv/snapshot.pb", extent, 0, 0, (), (), {}, None, None, (), ())
+    return LoadReport("/srv/snapshot.pb", extent, 0, 0, (), (), {}, None, None, (), ())
 
 
-def keys(new: Report, *allowed: str) -> list[str]:
+def keys(new: LoadReport, *allowed: str) -> list[str]:
     return [problem.key for problem in check_replacement(SERVED, new, allowed)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.server.between.messages import Extent, Report
+from redirector.server.between.messages import Extent, LoadReport
 from redirector.server.supervisor.state import keep, load_kept
 from redirector.settings.serving import Config
 from tests.server.running import METALINK, Server, serving, write_snapshot
@@ -94,7 +94,9 @@ def keep_now(config: Config, loaded_ago_s: float = 0.0) -> bool:
     extent = Extent({"hosts": 1}, built=1, dated=True)
     return keep(
         config,
-        Report(config.source, extent, time.time() + 1 - loaded_ago_s, 0, (), (), {}, None, None, (config.source,), ()),
+        LoadReport(
+            config.source, extent, time.time() + 1 - loaded_ago_s, 0, (), (), {}, None, None, (config.source,), ()
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redirector.answer.answer import Answer, Kind, Tier
-from redirector.server.between.access_log import FORMATS, Entry, Moment
+from redirector.server.between.access_log import FORMATS, LogEntry, Moment
 from redirector.stats.counts import day_of, week_of
 from tests.stats.rig import FEDORA, count, requests, systems
 
@@ -14,7 +14,7 @@ NOW = 1_795_845_600
 
 def line_of(form: str, target: str, asked: tuple[str, str] | None, agent: str = FEDORA, status: int = 200) -> bytes:
     answer = Answer(status, Kind.METALINK, b"", tier=Tier.COUNTRY, country="DE", asked=asked)
-    entry = Entry(bytes((198, 51, 100, 7)), "GET", target, "HTTP/1.1", answer, 5, 0.0001, "a.example.org", "", agent)
+    entry = LogEntry(bytes((198, 51, 100, 7)), "GET", target, "HTTP/1.1", answer, 5, 0.0001, "a.example.org", "", agent)
     return FORMATS[form](entry, Moment(NOW)).encode() + b"\n"
 
 

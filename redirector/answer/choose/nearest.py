@@ -62,7 +62,7 @@ class Field:
         """
         home = self._homes.get(audience.country, []) if audience.country else []
         own = self._of_as.get(audience.asn, set()) if audience.asn else set()
-        listing = _Listing(self.hosts, self._weights, room, taken, own)
+        listing = _Groups(self.hosts, self._weights, room, taken, own)
         comment = "" if listing.has(home) else country_words(audience.country)
         if audience.place is None:
             listing.draw(Tier.COUNTRY, home)
@@ -78,7 +78,7 @@ class Field:
         return listing.groups, comment
 
 
-class _Listing:
+class _Groups:
     """Groups in the making."""
 
     def __init__(

@@ -41,7 +41,7 @@ MAX_WARM = 12_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Places:
+class _CountryLines:
     """What all audiences of one country share, for all regular host sets; *reserve*: the rest of the world."""
 
     lines: tuple[AnyLine, ...]
@@ -66,7 +66,7 @@ class Orders:
         self.pool: Pool[Lineup] = Pool(limit * 3 // 4, lambda lineup: lineup.size_bytes)
         self._fields: dict[tuple[HostSetId, int], tuple[Field, HostId | None]] = {}
         self._words: Pool[str] = Pool(limit // 16, lambda words: 200 + len(words))
-        self._places: dict[tuple[str | None, int], _Places] = {}
+        self._places: dict[tuple[str | None, int], _CountryLines] = {}
         self._lines: Pool[Line] = Pool(limit // 8, lambda line: LINE_BYTES + 150 * len(line.hosts))
         self._heads: Pool[Heads] = Pool(limit // 16, lambda heads: 2 * len(heads.slots) + 300)
 
@@ -173,13 +173,13 @@ class Orders:
         groups, comment = field.rank(audience, field.measure(audience), length)
         return Order(tuple(map(self._line, groups)), length=length, origin=origin, comment=comment)
 
-    def _find_places(self, country: str | None, family: int) -> _Places:
+    def _find_places(self, country: str | None, family: int) -> _CountryLines:
         places = self._places.get((country, family))
         if places is None:
             places = self._places[country, family] = self._rank_everybody(country, family)
         return places
 
-    def _rank_everybody(self, country: str | None, family: int) -> _Places:
+    def _rank_everybody(self, country: str | None, family: int) -> _CountryLines:
         snapshot = self._snapshot
         ranking = rank(snapshot, snapshot.everybody, Audience(country), NO_WISHES, family or None)
         left_over = [host for host in snapshot.everybody.public if ranking.dropped.get(host) is Reason.FAR]
@@ -190,7 +190,7 @@ class Orders:
         if left_over and not reserve:
             weights = tuple(snapshot.hosts[host].bandwidth_mbit for host in left_over)
             reserve = [Group(Tier.GLOBAL, tuple(left_over), weights, snapshot.everybody.public)]
-        return _Places(tuple(lines), self._line(reserve[0]) if reserve else None)
+        return _CountryLines(tuple(lines), self._line(reserve[0]) if reserve else None)
 
     def _join(self, host_set: HostSetId, country: str | None, family: int, near: Sequence[AnyLine]) -> Order:
         """The order of a country for one regular host set, behind the hosts of *near*: with the rest of the world if

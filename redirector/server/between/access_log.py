@@ -53,7 +53,7 @@ MAX_FIELD_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One answered request.
 
     client      4 or 16 bytes; None when unknown
@@ -129,7 +129,7 @@ class _Places(dict[str | None, str]):
         return place
 
 
-def render_mirrormanager(entry: Entry, moment: Moment) -> str:
+def render_mirrormanager(entry: LogEntry, moment: Moment) -> str:
     """MirrorManager's line, for answers about `repo` and `arch`; "" for others."""
     answer = entry.answer
     if not answer.asked:
@@ -138,7 +138,7 @@ def render_mirrormanager(entry: Entry, moment: Moment) -> str:
     return line.rstrip()
 
 
-def render_combined(entry: Entry, moment: Moment) -> str:
+def render_combined(entry: LogEntry, moment: Moment) -> str:
     """The combined format of Apache and nginx."""
     request = f"{_quoted(entry.method)} {_quoted(entry.target)} {entry.version}"
     return (
@@ -147,7 +147,7 @@ def render_combined(entry: Entry, moment: Moment) -> str:
     )
 
 
-def render_json(entry: Entry, moment: Moment) -> str:
+def render_json(entry: LogEntry, moment: Moment) -> str:
     """One object."""
     answer = entry.answer
     return json.dumps(
@@ -171,7 +171,7 @@ def render_json(entry: Entry, moment: Moment) -> str:
 
 
 Absent = TypeVar("Absent")
-Render = Callable[[Entry, Moment], str]
+Render = Callable[[LogEntry, Moment], str]
 
 FORMATS: dict[str, Render] = {
     "mirrormanager": render_mirrormanager,
@@ -241,7 +241,7 @@ class AccessLog:
         self._batches: deque[bytes] = deque()
         self.moment = Moment(time.time())
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LogEntry) -> None:
         """Keep the line of *entry* for the next batch."""
         if self._masked:
             entry = replace(entry, client=mask(entry.client))

@@ -26,7 +26,7 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LoadReport:
     """What the supervisor knows about a snapshot that a nursery holds.
 
     hosts           what metrics call each host, by host id
@@ -91,7 +91,7 @@ class Start:
 class Loaded:
     """Nursery to supervisor: ready to fork. *before*: what the next load is told."""
 
-    report: Report
+    report: LoadReport
     before: Before = field(default_factory=Before)
 
 

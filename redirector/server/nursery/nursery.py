@@ -41,8 +41,8 @@ from redirector.server.between.messages import (
     Fork,
     Forked,
     Loaded,
+    LoadReport,
     NotForked,
-    Report,
     Start,
 )
 from redirector.server.between.processes import SIGNALS, die_with_parent, name_process
@@ -118,8 +118,8 @@ def _freeze() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _report(snapshot: Snapshot, duration_s: float, changes: Changes | None) -> Report:
-    return Report(
+def _report(snapshot: Snapshot, duration_s: float, changes: Changes | None) -> LoadReport:
+    return LoadReport(
         path=snapshot.path,
         extent=Extent(asdict(snapshot.counts), snapshot.built, snapshot.dated),
         loaded=time.time(),

@@ -36,8 +36,8 @@ from redirector.server.between.messages import (
     Forked,
     HostRow,
     Loaded,
+    LoadReport,
     NotForked,
-    Report,
     Start,
     Stopped,
     Take,
@@ -90,7 +90,7 @@ class Backoff:
 
 
 @dataclass(eq=False)
-class Worker:
+class WorkerProcess:
     """A worker process, from the order to fork it until its channel closes."""
 
     slot: int
@@ -119,7 +119,7 @@ class Age:
         restarts: Callable[[], None],
     ) -> None:
         self.config = config
-        self.report: Report | None = None
+        self.report: LoadReport | None = None
         self.before = Before()
         self.off: tuple[SwitchedOff, ...] = ()
         self.memory: CounterMemory | None = None
@@ -131,16 +131,16 @@ class Age:
         self._restarts = restarts
         self._control: Channel | None = None
         self._pid: int | None = None
-        self._outcome: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
-        self._workers: dict[int, Worker] = {}
+        self._outcome: asyncio.Future[LoadReport] = asyncio.get_running_loop().create_future()
+        self._workers: dict[int, WorkerProcess] = {}
         self._changed = asyncio.Event()
-        self._forking: list[Worker] = []
+        self._forking: list[WorkerProcess] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._reader: asyncio.Task[None] | None = None
         self._questions: dict[int, asyncio.Future[Explained | Described]] = {}
         self._numbers = itertools.count()
 
-    async def load(self, before: Before = NOTHING_BEFORE, off: tuple[SwitchedOff, ...] = ()) -> Report:
+    async def load(self, before: Before = NOTHING_BEFORE, off: tuple[SwitchedOff, ...] = ()) -> LoadReport:
         """Have a nursery load and check what the configuration names. Raises SnapshotError or ConfigError.
 
         before  that of the age before
@@ -254,17 +254,17 @@ class Age:
             self._restarts()
             await asyncio.sleep(backoff.after(time.monotonic() - worker.began))
 
-    def _fork(self, slot: int) -> Worker:
+    def _fork(self, slot: int) -> WorkerProcess:
         assert self._control is not None
         kept, given = make_pair()
         with given:
             self._control.send(Fork(slot), [given.fileno()])
-        worker = Worker(slot, Channel(kept))
+        worker = WorkerProcess(slot, Channel(kept))
         self._workers[slot] = worker
         self._forking.append(worker)
         return worker
 
-    async def _follow(self, worker: Worker) -> None:
+    async def _follow(self, worker: WorkerProcess) -> None:
         """Read what *worker* says until it ends."""
         while (received := await worker.channel.receive_soon()) is not None:
             match received.message:
@@ -345,7 +345,7 @@ class Age:
                 self._kill_workers()
                 await asyncio.wait(late)
 
-    def _introduce(self, worker: Worker, successor: Age, timeout_s: float) -> bool:
+    def _introduce(self, worker: WorkerProcess, successor: Age, timeout_s: float) -> bool:
         """Connect *worker* with one of *successor*'s and have it drain; False when there is none."""
         heirs = [each for each in successor._workers.values() if each.accepting.is_set()]
         if not heirs:

@@ -33,7 +33,7 @@ from redirector.server.between.counters import (
     CounterMemory,
     Series,
 )
-from redirector.server.between.messages import Report
+from redirector.server.between.messages import LoadReport
 
 MAX_LEFT_HOSTS = 300
 """How many hosts that are in no snapshot any more keep their counters; with 115 hosts, all series are some 1,000."""
@@ -105,7 +105,7 @@ class State:
     """
 
     counts: Counter[Series]
-    report: Report | None
+    report: LoadReport | None
     fallback: bool
     workers: int
     restarts: int
@@ -171,7 +171,7 @@ def _collect_requests(state: State) -> Iterator[Metric]:
     yield from (requests, durations, tiers, relaxed, hosts, countries)
 
 
-def _collect_snapshot(report: Report) -> Iterator[Metric]:
+def _collect_snapshot(report: LoadReport) -> Iterator[Metric]:
     extent = report.extent
     yield _gauge("snapshot_built_timestamp_seconds", "When the data being served was made.", extent.built)
     expected = GaugeMetricFamily(

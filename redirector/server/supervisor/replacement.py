@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from redirector.model import Problem, Severity
-from redirector.server.between.messages import Extent, Report
+from redirector.server.between.messages import Extent, LoadReport
 from redirector.snapshot.changes import Changes
 
 SHRINK = "shrink"
@@ -68,12 +68,12 @@ class Outcome:
         return "served" if self.served else "refused"
 
 
-def check_replacement(old: Extent, new: Report, allowed: Collection[str]) -> tuple[Problem, ...]:
+def check_replacement(old: Extent, new: LoadReport, allowed: Collection[str]) -> tuple[Problem, ...]:
     """What speaks against *new* in place of *old*: less than half of something is left, or its data is older."""
     return tuple(_find_reasons(old, new.extent, os.path.basename(new.path.rstrip("/")), allowed))
 
 
-def check_health(new: Report) -> tuple[Problem, ...]:
+def check_health(new: LoadReport) -> tuple[Problem, ...]:
     """What speaks against *new* where all that is new is a health file: it is not believed."""
     if new.health is None or new.health_checked is not None:
         return ()

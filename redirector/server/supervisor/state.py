@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from redirector.files import open_regular, write_atomically, write_flushed
-from redirector.server.between.messages import Extent, Report
+from redirector.server.between.messages import Extent, LoadReport
 from redirector.server.supervisor.inputs import Identity, identify, input_names, with_copies
 from redirector.settings.serving import Config
 from redirector.sources.inputs import copy_path
@@ -68,7 +68,7 @@ def load_kept(config: Config, which: str = LAST) -> Kept | None:
     )
 
 
-def served_now(config: Config, report: Report) -> list[list[object]]:
+def served_now(config: Config, report: LoadReport) -> list[list[object]]:
     """`Kept.served` of the inputs that *report* is about, as they are on disk."""
     return _without_health({"identities": _identities(config, report), "health": _health_of(report)})
 
@@ -106,17 +106,17 @@ def _identity(found: Identity) -> list[object]:
     return [found.path, found.inode, found.size_bytes, found.written_ns]
 
 
-def _identities(config: Config, report: Report) -> list[list[object]]:
+def _identities(config: Config, report: LoadReport) -> list[list[object]]:
     return [_identity(each) for each in identify(_paths_of(config, report))]
 
 
-def _paths_of(config: Config, report: Report) -> list[str]:
+def _paths_of(config: Config, report: LoadReport) -> list[str]:
     """What was read, and what is named, as absolute paths."""
     named = {path for path in input_names(config).values() if path is not None and not os.path.isdir(path)}
     return sorted({os.path.abspath(path) for path in (*named, *report.inputs)})
 
 
-def _health_of(report: Report) -> str | None:
+def _health_of(report: LoadReport) -> str | None:
     return None if report.health is None else os.path.abspath(report.health)
 
 
@@ -125,7 +125,7 @@ def _without_health(manifest: Mapping[str, Any]) -> list[list[object]]:
     return [each for each in manifest["identities"] if each[0] != manifest.get("health")]
 
 
-def keep(config: Config, report: Report, good: Mapping[str, tuple[bytes, float]] = MappingProxyType({})) -> bool:
+def keep(config: Config, report: LoadReport, good: Mapping[str, tuple[bytes, float]] = MappingProxyType({})) -> bool:
     """Copy the inputs of the snapshot that *report* is about into `config.state`; False when they are there already.
 
     What was read is copied, and nothing else: not what else lies in its folders, nor what a link leads to meanwhile;

@@ -16,7 +16,7 @@ from enum import Enum
 from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Problem, Severity
 from redirector.server.between.counters import Series
-from redirector.server.between.messages import Before, Extent, Report
+from redirector.server.between.messages import Before, Extent, LoadReport
 from redirector.server.supervisor.age import Age, Backoff
 from redirector.server.supervisor.inputs import Identity, find_inputs, identify
 from redirector.server.supervisor.metrics import RELOAD_BOUNDS_S, Durations, Totals
@@ -280,7 +280,7 @@ class Succession:
         self._notifier.ready(f"last reload: {outcome.name}")
         return outcome
 
-    async def _switch_without_inputs(self, wish: _Wish) -> Report | None:
+    async def _switch_without_inputs(self, wish: _Wish) -> LoadReport | None:
         """Switch hosts off or on where the inputs cannot be served: over the copies of those that are."""
         kept = load_kept(self.config)
         if kept is None:
@@ -294,7 +294,7 @@ class Succession:
             log_problems(_problems_of(error))
             return None
 
-    async def _succeed(self, wish: _Wish, kept: Kept | None = None) -> Report:
+    async def _succeed(self, wish: _Wish, kept: Kept | None = None) -> LoadReport:
         """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then.
 
         kept  the copies that are taken in place of the inputs
@@ -385,7 +385,7 @@ class Succession:
         live = config.health or (report.health if report is not None and not self.fallback else None)
         return kept.config if live is None else replace(kept.config, health=live)
 
-    async def _load(self, age: Age) -> Report:
+    async def _load(self, age: Age) -> LoadReport:
         """Have *age* load, within its time. Raises SnapshotError or ConfigError."""
         limit_s = age.config.load_timeout_s
         try:
@@ -498,7 +498,7 @@ class Succession:
         What cannot be believed takes nothing away: such a reload is refused, and the last one goes on being gone by.
         """
         seen: tuple[Identity, ...] = ()
-        ended: Report | None = None
+        ended: LoadReport | None = None
         while True:
             await asyncio.sleep(HEALTH_LOOK_S)
             report = self.current.report if self.current is not None else None
@@ -512,7 +512,7 @@ class Succession:
                 await asyncio.wait([self.reload(needs_health=not is_over, take=Take.SAME)])
             seen = found
 
-    async def _look(self, config: Config, report: Report | None = None) -> None:
+    async def _look(self, config: Config, report: LoadReport | None = None) -> None:
         """Remember the input files as a load finds them, or, with *report*, as it found them.
 
         A file that changed after the load began is left out, and so differs at the next look.

@@ -17,7 +17,7 @@ from redirector.answer.answer import Answer, Kind, Request
 from redirector.answer.ask.query import kind_of
 from redirector.answer.serve import Responder
 from redirector.locate.proxies import Client, find_client, is_proxy, read_forwarded, scheme_of, trusted_proxies_of
-from redirector.server.between.access_log import AccessLog, Entry
+from redirector.server.between.access_log import AccessLog, LogEntry
 from redirector.server.between.counters import Counters
 from redirector.server.worker.connection import Connection, Stall
 from redirector.server.worker.outbox import Outbox
@@ -218,7 +218,7 @@ class Service:
         self.counters.count(answer, duration_s)
         if self.access_log is not None:
             self.access_log.add(
-                Entry(
+                LogEntry(
                     client=response.get(_CLIENT, _NOBODY).address,
                     method=request.method,
                     target=request.raw_path,

@@ -25,7 +25,7 @@ from redirector.answer.show.frames import compose
 from redirector.answer.show.metalink import METALINK_TYPE
 from redirector.locate.addresses import parse_address
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, scheme_of
-from redirector.server.between.access_log import Entry
+from redirector.server.between.access_log import LogEntry
 from redirector.server.worker.app import Service, header_fields
 from redirector.server.worker.connection import END_OF_HEADERS, Connection
 from redirector.settings.serving import X_FORWARDED_FOR
@@ -259,7 +259,7 @@ class Lane:
         log, first = self._service.access_log, answer.first
         assert log is not None
         log.add(
-            Entry(
+            LogEntry(
                 client=address,
                 method="GET",
                 target=target.decode("utf-8", "surrogateescape"),
