@@ -87,6 +87,24 @@ def test_nothing_above_the_network_half_imports_it() -> None:
     assert found == []
 
 
+FOR_OTHERS = {"sqlalchemy.ext.asyncio.AsyncConnection", "sqlalchemy.exc.IntegrityError"}
+"""What every room may name: whose transaction it is in, and that somebody else was first."""
+
+
+def test_only_the_store_speaks_sql() -> None:
+    assert [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        if room_of(module) != "store"
+        for name in imports_of(path)
+        if name.startswith(("redirector.store.tables", "redirector.store.schema"))
+        or (
+            name.split(".")[0] in ("sqlalchemy", "alembic", "aiosqlite", "asyncpg", "sqlite3")
+            and name not in FOR_OTHERS
+        )
+    ] == []
+
+
 def test_answering_reaches_into_no_source() -> None:
     found = [
         f"{module} imports {name}"

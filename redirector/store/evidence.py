@@ -149,6 +149,11 @@ async def find_hosts(connection: AsyncConnection) -> list[HostRow]:
     return [HostRow(*row) for row in found]
 
 
+async def last_visit(connection: AsyncConnection) -> int:
+    """When a mirror was visited last; 0: none ever was."""
+    return await connection.scalar(select(func.max(hosts.c.visited))) or 0
+
+
 async def find_contents(
     connection: AsyncConnection, vantage: str | None = None, wanted: Collection[str] | None = None
 ) -> list[ContentRow]:

@@ -528,10 +528,10 @@ def test_all_files_of_the_real_tree_load(real: Catalog) -> None:
     assert (countries["GB"], countries["UK"], countries[None]) == (13, 0, 81)
 
 
-def test_the_real_tree_loads_fast(real: Catalog) -> None:
+def test_the_real_tree_takes_no_time_out_of_proportion(real: Catalog) -> None:
     started = time.process_time()
     load_tree(real.path, NOW)
-    assert time.process_time() - started < 1.5
+    assert time.process_time() - started < 20, "it takes one on a busy machine: something goes with the square"
 
 
 ODDITIES = {

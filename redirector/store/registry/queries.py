@@ -145,6 +145,11 @@ async def list_events(
     return [EventRow(**row._mapping) for row in await connection.execute(query)]
 
 
+async def last_event(connection: AsyncConnection) -> int:
+    """The number of the newest event; 0 when there is none."""
+    return await connection.scalar(select(func.max(tables.event.c.id))) or 0
+
+
 async def newest_edit(connection: AsyncConnection) -> int:
     """When somebody last changed the registry, imports aside, epoch seconds; 0 when nobody did."""
     by_hand = tables.event.c.what.not_like("import.%")

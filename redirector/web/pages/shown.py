@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, pstdev
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.health.report import score_of
@@ -20,9 +19,8 @@ from redirector.registry.publish.holdings import read_holdings
 from redirector.registry.publish.selection import select as select_published
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S, HistoryRow, VisitRow
+from redirector.store.registry import queries
 from redirector.store.statistics import Margin, PropagationRow, SystemRow, TrafficRow
-from redirector.store.tables import health as health_tables
-from redirector.store.tables import registry as registry_tables
 from redirector.web.pages.pushes import last_pushes
 
 HISTORY_DAYS = 90
@@ -168,6 +166,4 @@ class Shelf:
 
 async def _mark(connection: AsyncConnection, now: int) -> tuple[int, ...]:
     """What differs when something could look otherwise."""
-    event = await connection.scalar(select(func.max(registry_tables.event.c.id)))
-    visited = await connection.scalar(select(func.max(health_tables.hosts.c.visited)))
-    return now // 60, event or 0, visited or 0
+    return now // 60, await queries.last_event(connection), await evidence.last_visit(connection)
