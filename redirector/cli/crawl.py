@@ -42,6 +42,9 @@ from redirector.store.opening import Store, open_store
 
 log = logging.getLogger("redirector.health")
 
+REASONS = 20
+"""Why nobody is visited is said of so many mirrors."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a crawl; those of `serve` are accepted, so that one list does for all."""
@@ -210,7 +213,10 @@ async def _crawl_once(
     assert made is not None
     path = _health_path(job, made.world)
     if not made.results and not made.entries:
-        say(f"{job.source}: nobody to visit, nothing written")
+        subjects = made.world.subjects if made.world is not None else ()
+        for subject in subjects[:REASONS]:
+            say(f"{subject.name}: is not visited: {subject.unvisited or 'nothing is expected there'}")
+        say(f"{job.subject}: nobody to visit among {len(subjects)} mirrors, nothing written")
         return Exit.FAILED
     if made.void:
         say(f"nothing concluded, nothing written: {made.void}")

@@ -112,6 +112,7 @@ def _unvisited(
         "in maintenance": in_maintenance(row.maintenance, now),
         "always current": bool(carried) and all(each.always_current for each in carried),
         "opted out": row.name in opted_out,
+        "nothing that it carries was scanned: `redirector scan` reads what `masters` name": bool(carried) and not parts,
         "has no URL of http, https or rsync": not any(part.urls for part in parts),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")

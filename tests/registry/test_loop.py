@@ -85,3 +85,36 @@ def test_a_newcomers_mirror_is_in_the_answer(
     ):
         assert main(["explain", target, "--client", "141.20.1.1", "--source", "cache.pb"]) == 0
         assert told in capsys.readouterr().out
+
+
+def test_a_crawl_of_what_nobody_scanned_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands: list[tuple[str, ...]] = [
+        ("registry", "init"),
+        ("registry", "category", "add", "Example Linux", "--top", "pub/linux", "--product", "Example Linux"),
+        ("registry", "site", "add", "Example Site", "--url", "https://example.org/", "--contacts", "ops@example.org"),
+        ("registry", "site", "approve", "Example Site"),
+        (
+            "registry",
+            "host",
+            "add",
+            "m.example.org",
+            "--site",
+            "Example Site",
+            "--country",
+            "DE",
+            "--bandwidth-mbit",
+            "9",
+        ),
+        ("registry", "carried", "add", "m.example.org", "Example Linux"),
+        ("registry", "url", "add", "m.example.org", "Example Linux", "https://m.example.org/linux/"),
+    ]
+    for words in commands:
+        assert main([*words, "--database", "sqlite:///redirector.db"]) == 0, (words, capsys.readouterr().err)
+    capsys.readouterr()
+    assert main(["crawl", "--once", "--database", "sqlite:///redirector.db"]) == 1
+    said = capsys.readouterr().err
+    assert "m.example.org: is not visited: nothing that it carries was scanned: `redirector scan`" in said
+    assert "the registry: nobody to visit among 1 mirrors" in said
