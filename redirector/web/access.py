@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
+from redirector.errors import StoreError
 from redirector.locate.proxies import TrustedProxies, find_client
 from redirector.registry.edit import accounts
 from redirector.registry.edit.change import Change, House
@@ -21,6 +23,8 @@ from redirector.store.opening import Store
 from redirector.web.api.call import ApiError
 from redirector.web.limits import Limits, network_of
 from redirector.web.pages.shown import Shelf
+
+_log = logging.getLogger("redirector.web")
 
 API = "/api/v1"
 
@@ -85,12 +89,16 @@ async def asking(request: web.Request, *, write: bool, public: bool = False) -> 
     """
     site = request.app[SITE]
     secret = bearer(request)
+    if secret is None and not public:
+        limit(request, VISITOR)
+        raise Forbidden("log in first")
     opened = site.store.write() if write else site.store.read()
     async with opened as connection:
         actor = VISITOR
         if secret is not None:
             found = await accounts.find_actor(Change(connection, VISITOR, int(site.now()), site.house), secret)
             if found is None:
+                limit(request, VISITOR)
                 raise ApiError("the token is unknown, or works no more", status=401)
             actor = found
         request[ACTOR] = actor
@@ -120,12 +128,15 @@ def limit(request: web.Request, actor: Actor, cost: float = 1.0) -> None:
 
 
 async def _note_use(site: Site, secret: str) -> None:
-    """Remember that a token was used, once a minute."""
+    """Remember that a token was used, once a minute; what it did stands, whatever becomes of this."""
     now = site.now()
     if now - site.used.get(secret, 0.0) < USED_EVERY_S:
         return
     if len(site.used) > 10_000:
         site.used.clear()
     site.used[secret] = now
-    async with site.store.write() as connection:
-        await accounts.note_use(Change(connection, VISITOR, int(now), site.house), secret)
+    try:
+        async with site.store.write() as connection:
+            await accounts.note_use(Change(connection, VISITOR, int(now), site.house), secret)
+    except StoreError as error:
+        _log.warning("that a token was used could not be written down: %s", error)

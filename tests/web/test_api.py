@@ -271,6 +271,38 @@ async def test_who_asks_too_often_is_told_when_he_may_again(registry: Registry) 
         assert (await client.get(f"{API}/categories")).headers["Retry-After"] == "2"
 
 
+async def test_who_guesses_tokens_is_slowed_down(registry: Registry) -> None:
+    site = Site(registry.store, registry.house, trusted_proxies_of(()), Limits(1, 5), now=lambda: 1.0)
+    async with TestClient(TestServer(make_application(site))) as client:
+        headers = {"Authorization": "Bearer rdr_guess"}
+        statuses = [(await client.get(f"{API}/sites", headers=headers)).status for _ in range(7)]
+        assert statuses == [401] * 5 + [429] * 2
+
+
+async def test_who_is_nobody_never_waits_for_the_database(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(_: Store) -> Any:
+        raise AssertionError
+
+    site = Site(registry.store, registry.house, trusted_proxies_of(()), Limits(1000, 1000))
+    async with TestClient(TestServer(make_application(site))) as client:
+        monkeypatch.setattr(Store, "write", opened)
+        assert (await client.post(f"{API}/sites", json=SITE)).status == 401
+
+
+async def test_what_was_done_stands_though_the_use_of_the_token_cannot_be_written_down(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from redirector.errors import StoreError
+    from redirector.registry.edit import accounts
+
+    async def locked(*_: Any) -> None:
+        raise StoreError("sqlite:///x", "is locked", "ask again")
+
+    _, token = await api.person("keeper")
+    monkeypatch.setattr(accounts, "note_use", locked)
+    assert (await api.ask("POST", "/sites", token, SITE)).status == 201
+
+
 async def test_what_is_public_may_be_read_by_pages_of_other_sites(api: Api) -> None:
     for path in ("/categories", "/repositories", "/openapi.json"):
         answer = await api.ask("GET", path, None, None, Origin="https://elsewhere.example")
