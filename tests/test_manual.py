@@ -1,0 +1,104 @@
+"""The manual page and the shells' completion know every command and option, and all commands keep one style."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from redirector.cli.grammar import Command, read_grammar
+from redirector.cli.main import main
+from redirector.cli.manual import render_completion, render_manual
+from redirector.cli.verbs import VERBS
+
+COMMANDS = read_grammar()
+LEAVES = [each for each in COMMANDS if each.path and not each.below]
+
+
+def name_of(command: Command) -> str:
+    return " ".join(command.path)
+
+
+def complete(*words: str) -> set[str]:
+    """What bash offers after these words, the last of which is being typed."""
+    typed = " ".join(map(shlex.quote, ("redirector", *words)))
+    script = (
+        f"{render_completion(COMMANDS)}\nCOMP_WORDS=({typed})\nCOMP_CWORD={len(words)}\n_redirector\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+def test_every_command_is_known() -> None:
+    assert {each.path[0] for each in COMMANDS if each.path} == {verb.name for verb in VERBS}
+    assert ("registry", "host", "add") in {each.path for each in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("cra",), {"crawl"}),
+        (("registry", "ho"), {"host"}),
+        (("registry", "host", "ad"), {"add"}),
+        (("crawl", "--int"), {"--interval"}),
+        (("crawl", "--config", "x.yml", "--onc"), {"--once"}),
+        (("registry", "token", "me", "--scope", ""), {"read", "write"}),
+        (("serve", "--config", "x"), set()),
+        (("manual", "ba"), {"bash"}),
+    ],
+    ids=" ".join,
+)
+def test_bash_offers_what_may_follow(words: tuple[str, ...], offered: set[str]) -> None:
+    assert complete(*words) == offered
+
+
+def test_zsh_gets_the_same_by_its_own_bridge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["manual", "zsh"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("#compdef redirector\n")
+    assert text.endswith(render_completion(COMMANDS))
+
+
+def requests(text: str) -> Iterator[str]:
+    yield from (line.split()[0] for line in text.splitlines() if line.startswith((".", "'")))
+
+
+def test_the_manual_page_names_every_option_and_no_text_becomes_a_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["manual"]) == 0
+    text = capsys.readouterr().out
+    assert text == render_manual(COMMANDS)
+    assert set(requests(text)) == {".TH", ".SH", ".SS", ".TP", ".B"}
+    plain = text.replace("\\-", "-")
+    for command in COMMANDS:
+        for word in command.words:
+            assert all(flag in plain for flag in word.flags if flag not in ("-h", "--help"))
+    assert '.SS "redirector registry host add' in plain
+
+
+# -- One style ---------------------------------------------------------------------------------------------------------
+
+LINES = {"serve", "scan", "crawl", "manual", "registry serve", "mirror init"}
+"""Commands that run on, or write files: what they print is no result, or is one already."""
+
+
+@pytest.mark.parametrize("command", LEAVES, ids=name_of)
+def test_every_command_says_what_it_does_and_has_json_and_options_in_one_spelling(command: Command) -> None:
+    assert command.help and not command.help.endswith("."), "a line without a full stop"
+    assert command.help[0].islower() or command.help.startswith("AS "), "that goes on from the command's name"
+    flags = [flag for word in command.words for flag in word.flags]
+    assert len(flags) == len(set(flags))
+    assert all(re.fullmatch(r"-h|--[a-z0-9]+(-[a-z0-9]+)*", flag) for flag in flags), flags
+    assert "--json" in flags or name_of(command) in LINES | {"place"}, flags
+    assert all(word.help or word.value for word in command.words)
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if len(each.path) == 1], ids=name_of)
+def test_a_wrong_option_is_wrong_usage_everywhere(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.path, "--no-such-option"]) == 2
+    out, told = capsys.readouterr()
+    assert out == "" and told
