@@ -43,6 +43,7 @@ class Plan:
     pace      factor on every time by which mirrors are judged: with 0.002 a day is three minutes
     push_s    between two pushes of the master
     turn_s    between two scans and publications
+    database  the store's URL; None: SQLite in the folder
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Plan:
     push_s: float = 40.0
     turn_s: float = 5.0
     seed: int = 1
+    database: str | None = None
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class Loop:
             synchronize(self.master, self._mirror_folder(mirror), mirror.without)
         ports = self.plan.ports
         config = {
-            "database": f"sqlite:///{folder / 'redirector.db'}",
+            "database": self.plan.database or f"sqlite:///{folder / 'redirector.db'}",
             "url": self.pages(),
             "source": str(folder / "mirrorlist_cache.proto"),
             "geoip": str(DATA / "geoip/country.mmdb"),
