@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-LIMIT_S = 60
+LIMIT_S = 180
 PRIVATE = "127.0.0.5"
 """The client for whom the private mirror of `write_tree` is."""
 
