@@ -9,7 +9,15 @@ from aiohttp import web
 from redirector.registry.edit.change import Change
 from redirector.registry.refusals import Forbidden
 from redirector.store.registry import queries
-from redirector.store.registry.rows import AccountRow, AdminRow, CategoryRow, HostRow, RepositoryRow, SiteRow
+from redirector.store.registry.rows import (
+    AccountRow,
+    AdminRow,
+    CategoryRow,
+    HostRow,
+    ReleaseRow,
+    RepositoryRow,
+    SiteRow,
+)
 from redirector.web.access import OPEN, asking
 
 
@@ -51,9 +59,14 @@ async def _find_site(change: Change, name: str) -> int | None:
 
 
 async def _repositories(request: web.Request) -> web.Response:
-    """All repositories: `{PREFIX: {name, directory}}` each."""
+    """All repositories, but those of releases whose time has not come: `{PREFIX: {name, directory}}` each."""
     async with asking(request, write=False, public=True) as change:
         rows = await queries.list_rows(change.connection, RepositoryRow)
+        waiting = {
+            row.version_name
+            for row in await queries.list_rows(change.connection, ReleaseRow)
+            if row.not_before is not None and row.not_before > change.now
+        }
         names = {row.name for row in await queries.list_rows(change.connection, CategoryRow)}
     listed = [
         {
@@ -63,7 +76,7 @@ async def _repositories(request: web.Request) -> web.Response:
             }
         }
         for row in rows
-        if row.enabled
+        if row.enabled and waiting.isdisjoint(row.directory.split("/"))
     ]
     return _answer({"repositories": listed, "total": len(listed)}, headers=OPEN)
 

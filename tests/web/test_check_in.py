@@ -22,7 +22,6 @@ from redirector.store.registry import queries
 from redirector.store.registry.rows import CheckedInRow, HostRow, SiteRow, TokenRow
 from redirector.store.statistics import list_traffic
 from tests.registry.check_ins import PICKLE, call, config, pack
-from tests.registry.rig import OPERATOR
 from tests.web.conftest import Api, api, empty_database, registry
 
 __all__ = ["api", "empty_database", "registry"]
@@ -498,4 +497,7 @@ async def test_old_questions_are_answered_in_mirrormanagers_form(private: Mirror
     status, told = await ask("/api/repositories/")
     assert status == 200 and told["total"] == len(told["repositories"]) == 7
     assert {"repo-1": {"name": "pub/linux/1", "directory": "pub/linux/1"}} in told["repositories"]
-    assert OPERATOR.admin
+    release = {"product": "Example Linux", "version": "1", "not_before": "2040-01-01T00:00:00Z"}
+    await registry.do(catalogue.create_release, release)
+    status, told = await ask("/api/repositories")
+    assert status == 200 and "pub/linux/1" not in str(told) and "pub/linux/2" in str(told)
