@@ -13,4 +13,4 @@ def test_a_store_is_put_back_and_made_again_and_nobody_notices(tmp_path: Path) -
     assert "Example Site" in out
     assert "nothing is pending" in out
     assert (home / "copy.key").read_bytes() == (home / "redirector.key").read_bytes()
-    assert b"https://mirror.example.org/linux/" in (home / "again.proto").read_bytes()
+    assert b"https://mirror.example.org/linux" in (home / "again.proto").read_bytes()
