@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from redirector.cli.output import Exit
 from redirector.cli.verbs import VERBS
 from redirector.settings.option import options_of
 from redirector.settings.serving import Config
+from redirector.sources.switched_off import SwitchedOff, keep_switched_off
 from tests.real import GEOIP
 
 MIRROR = """\
@@ -29,6 +31,7 @@ sponsor: Example
 sponsor_url: https://example.org
 geolocation: {{country: {country}}}
 """
+CITY = str(GEOIP / "GeoLite2-City-Test.mmdb")
 COUNTRY = str(GEOIP / "GeoLite2-Country-Test.mmdb")
 LONDON = "81.2.69.142"
 FREE_PORTS = ("--listen", "127.0.0.1:0", "--admin", "none")
@@ -123,8 +126,100 @@ def test_check_prints_a_line_a_problem_and_then_the_counts(tree: Path, capsys: p
     assert "2 hosts" in counts and "1 errors" in counts
 
 
+def test_check_says_error_or_warning_errors_first_and_many_alike_together(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        text = MIRROR.format(name=f"m{number}.example", country="UK")
+        (tree / f"mirrors.d/m{number}.example.yml").write_text(text)
+    (tree / "mirrors.d/z.example.yml").write_text(MIRROR.format(name="z.example", country="XQ"))
+    arguments = ["check", "--source", str(tree), "--geoip", CITY]
+    assert main(arguments) == Exit.DONE
+    first, *alike, more, _, counts = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{tree}/mirrors.d/z.example.yml: geolocation.country: error: ")
+    assert [line.rpartition("/")[2] for line in alike] == [
+        f"m{number}.example.yml: geolocation.country: warning: 'UK': taken as GB" for number in (0, 1, 10, 11, 12)
+    ]
+    assert more == "  and 15 more warnings of this kind: geolocation.country; --all shows each"
+    assert "1 errors, 21 warnings" in counts
+    main([*arguments, "--all"])
+    assert capsys.readouterr().out.count("'UK': taken as GB") == 20
+
+
+def test_check_strict_errors_passes_over_warnings(tree: Path) -> None:
+    arguments = ["check", "--source", str(tree), "--geoip", CITY, "--strict=errors"]
+    (tree / "mirrors.d/u.example.yml").write_text(MIRROR.format(name="u.example", country="UK"))
+    assert main(arguments) == Exit.DONE
+    (tree / "mirrors.d/z.example.yml").write_text(MIRROR.format(name="z.example", country="XQ"))
+    assert main(arguments) == Exit.FAILED
+
+
+def test_check_against_another_source_prints_only_what_is_new(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("old", "mended"):
+        (tree / f"mirrors.d/{name}.example.yml").write_text(MIRROR.format(name=f"{name}.example", country="XQ"))
+    branch = tmp_path / "branch"
+    shutil.copytree(tree, branch)
+    arguments = ["check", "--source", str(branch), "--against", str(tree), "--geoip", CITY, "--strict=errors"]
+    (branch / "mirrors.d/mended.example.yml").write_text(MIRROR.format(name="mended.example", country="DE"))
+    assert main(arguments) == Exit.DONE
+    assert capsys.readouterr().out.startswith(f"0 new problems, 2 that {tree} has are gone\n")
+    (branch / "mirrors.d/new.example.yml").write_text(MIRROR.format(name="new.example", country="XQ"))
+    assert main(arguments) == Exit.FAILED
+    problem, _, counts, _ = capsys.readouterr().out.splitlines()
+    assert problem.startswith(f"{branch}/mirrors.d/new.example.yml: geolocation.country: error: ")
+    assert counts.startswith("2 new problems")
+    main([*arguments, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (len(told["problems"]), told["gone"], told["counts"]["errors"]) == (2, 2, 1)
+    (branch / "config.yml").write_text("versions: [")
+    assert main(arguments) == Exit.FAILED
+
+
+def test_a_country_database_alone_is_a_warning_that_says_what_it_means(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--source", str(tree), "--geoip", COUNTRY, "--strict"]) == Exit.FAILED
+    assert "each client counts as if it were in its country's largest city" in capsys.readouterr().out
+
+
+def test_explain_shows_one_host(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["explain", "/mirrorlist/9/baseos", "--source", str(tree), "--geoip", COUNTRY, "--client", LONDON]
+    assert main([*arguments, "--host", "B.example"]) == Exit.DONE
+    shown = capsys.readouterr().out.partition("\nanswer ")[0]
+    assert "b.example (GB" in shown and "a.example" not in shown
+    assert "(the largest city of GB; nobody says more)" in shown
+    assert main([*arguments, "--host", "d.example"]) == Exit.FAILED
+    assert "near: " in capsys.readouterr().err
+
+
+def test_explain_shows_twenty_hosts_that_are_left_out_and_counts_the_rest(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(60):
+        text = MIRROR.format(name=f"m{number}.example", country="GB" if number < 30 else "FR")
+        (tree / f"mirrors.d/m{number}.example.yml").write_text(text)
+    main(["explain", "/mirrorlist/9/baseos", "--source", str(tree), "--geoip", COUNTRY, "--client", LONDON])
+    left_out = capsys.readouterr().out.partition("left out\n")[2].partition("\n\n")[0].splitlines()
+    counted = [int(line.split()[2]) for line in left_out if line.startswith("  - and ")]
+    assert len(left_out) - len(counted) == 19
+    assert sum(counted) + 19 + 10 == 62
+
+
+def test_check_and_explain_know_what_an_operator_has_switched_off(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep_switched_off(str(tmp_path / "state"), [SwitchedOff("a.example", 1.0), SwitchedOff("gone.example", 1.0)])
+    options = ["--source", str(tree), "--geoip", CITY, "--state", str(tmp_path / "state")]
+    main(["check", *options])
+    assert "off gone.example: warning: no such host now" in capsys.readouterr().out
+    main(["explain", "/mirrorlist/9/baseos", "--client", "::1", *options])
+    assert "given to nobody: switched off by an operator since" in capsys.readouterr().out
+
+
 def test_check_strict_counts_warnings(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["check", "--source", str(tree), "--geoip", COUNTRY]
+    arguments = ["check", "--source", str(tree), "--geoip", CITY]
     assert (main(arguments), main([*arguments, "--strict"])) == (Exit.DONE, Exit.DONE)
     with (tree / "mirrors.d/b.example.yml").open("a") as file:
         file.write("odd: 1\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -20,9 +21,13 @@ from redirector.answer.show.formats import LINES, TABLES
 from redirector.answer.show.metalink import METALINK_TYPE
 from redirector.errors import QueryError
 from redirector.locate.addresses import parse_address
+from redirector.locate.places import place_of_country
 from redirector.locate.proxies import Client
 from redirector.model import HostId
 from redirector.snapshot.snapshot import Snapshot
+
+SHOWN = 20
+"""Hosts left out that stand on lines of their own; the others are counted by reason."""
 
 LEFT_OUT = "left out"
 BY_NEARNESS = "near, drawn by weight"
@@ -37,6 +42,7 @@ class Whereabouts:
     country: str
     country_from: str
     place: str
+    place_from: str
     asn: int | None
     asn_from: str
     netblocks: tuple[str, ...]
@@ -84,6 +90,10 @@ class Explanation:
     hosts: tuple[Verdict, ...]
     answer: str
 
+    def of_host(self, name: str) -> Explanation:
+        """The same with one of its hosts alone; with none where nobody is called *name*."""
+        return replace(self, hosts=tuple(each for each in self.hosts if each.host.casefold() == name.casefold()))
+
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
@@ -94,18 +104,26 @@ class Explanation:
             f"lists     {self.lists}",
             f"client    {client.address}",
             f"country   {client.country or 'unknown'}{_said_by(client.country_from)}",
-            f"place     {client.place or 'unknown'}",
+            f"place     {client.place or 'unknown'}{f' ({client.place_from})' if client.place_from else ''}",
             f"AS        {client.asn or 'unknown'}{_said_by(client.asn_from)}",
             f"netblocks {', '.join(client.netblocks) or 'in none of any host'}",
             f"wishes    {', '.join(self.wishes) or 'none'}",
             f"relaxed   {', '.join(self.relaxed) or 'nothing'}",
         ]
         heading = ""
+        left_out = [verdict for verdict in self.hosts if verdict.heading == LEFT_OUT]
         for verdict in self.hosts:
+            if verdict.heading == LEFT_OUT:
+                continue
             if verdict.heading != heading:
                 heading = verdict.heading
                 lines += ["", heading]
             lines.append(_verdict_line(verdict))
+        if left_out:
+            shown = left_out if len(left_out) <= SHOWN else left_out[: SHOWN - 1]
+            lines += ["", "left out", *map(_verdict_line, shown)]
+            rest = Counter(verdict.reason.partition(":")[0] for verdict in left_out[len(shown) :])
+            lines += [f"  - and {count:,} more: {reason}" for reason, count in rest.most_common()]
         return "\n".join([*lines, "", f"answer {self.status}", self.answer.rstrip("\n")])
 
 
@@ -185,12 +203,16 @@ def _whereabouts(snapshot: Snapshot, address: bytes, seat: Seat) -> Whereabouts:
     audience = snapshot.audiences.audience(seat.audience)
     override = snapshot.audiences.combinations[seat.audience][1]
     asn = snapshot.asns.table.find(address) if snapshot.asns else None
-    place = audience.place
+    place, place_from = audience.place, f"says {snapshot.geo_path}"
+    if place is None and audience.country and snapshot.policy.by_distance:
+        place = place_of_country(audience.country)
+        place_from = f"the largest city of {audience.country}; nobody says more"
     return Whereabouts(
         address=str(ip_address(address)),
         country=audience.country or "",
         country_from="" if not audience.country else snapshot.path if override else snapshot.geo_path,
         place=f"{place.latitude:.4f}, {place.longitude:.4f}" if place else "",
+        place_from=place_from if place else "",
         asn=asn or None,
         asn_from=snapshot.asn_path if asn else "",
         netblocks=tuple(

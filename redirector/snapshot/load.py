@@ -12,11 +12,11 @@ from typing import TypeVar, cast
 from redirector.errors import ConfigError, SnapshotError
 from redirector.files import explain_failure
 from redirector.locate.continents import gazetteer_continents, load_continents
-from redirector.locate.geoip import load_geoip
+from redirector.locate.geoip import GeoDatabase, load_geoip
 from redirector.locate.networks import AsnTable, load_asns
 from redirector.model import Catalog, Choice, Host, Problem, Severity
 from redirector.settings.serving import Config
-from redirector.snapshot.check import check_catalog
+from redirector.snapshot.check import NAMED, check_catalog
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
@@ -71,6 +71,7 @@ def load_snapshot(
     known: KnownTables | None = None,
     lint: bool = True,
     off: Collection[SwitchedOff] = (),
+    named: int = NAMED,
 ) -> Snapshot:
     """Load what *config* names.
 
@@ -79,6 +80,7 @@ def load_snapshot(
     known    tables that were read before
     lint     look for what is odd about the catalog, and nobody but an operator wants to know
     off      hosts that an operator has switched off
+    named    see `check_catalog`
     raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
             and source do not go together
     """
@@ -113,8 +115,8 @@ def load_snapshot(
     for loaded in (catalog, geo, asns, continents, clients):
         problems.extend(loaded.problems if loaded is not None else ())
     if catalog is not None:
-        problems.extend(_missing_inputs(config, catalog))
-        problems.extend(check_catalog(catalog, config.trusted_proxies) if lint else ())
+        problems.extend(_missing_inputs(config, catalog, geo))
+        problems.extend(check_catalog(catalog, config.trusted_proxies, named) if lint else ())
     if catalog is None or continents is None or clients is None or any(problem.fatal for problem in problems):
         raise SnapshotError(problems)
     databases = {}
@@ -155,12 +157,16 @@ def _load_remembered(state: str, problems: list[Problem]) -> Remembered:
         return NOTHING
 
 
-def _missing_inputs(config: Config, catalog: Catalog) -> list[Problem]:
+def _missing_inputs(config: Config, catalog: Catalog, geo: GeoDatabase | None) -> list[Problem]:
     """Options without which something in the catalog is in vain."""
     problems = []
     if config.geoip is None:
         text = "no country database is given: nobody has a country, and all get mirrors from everywhere"
         problems.append(Problem(Severity.WARNING, config.source, "geoip", text))
+    choice = Choice(config.choice) if config.choice else catalog.choice
+    if geo is not None and not geo.has_coordinates and choice is not Choice.TIERS:
+        text = "has countries, but no coordinates: each client counts as if it were in its country's largest city"
+        problems.append(Problem(Severity.WARNING, geo.path, "geoip", f"{text}; a City database tells more"))
     if config.asn is None and any(host.asns for host in catalog.hosts):
         text = "no AS table is given, so the AS numbers of hosts choose nobody"
         problems.append(Problem(Severity.WARNING, config.source, "asn", text))
