@@ -55,6 +55,7 @@ class Request:
     host    the `Host` header; only the page looks at it
     scheme  how the client asked, as a trusted proxy in front of us says (`X-Forwarded-Proto`): the page shows it, and
             who came by https is sent on by https
+    operator  it is the peer itself who asks, and `admin_allow` holds its address
     """
 
     target: bytes
@@ -64,6 +65,7 @@ class Request:
     accept: str = ""
     host: str = ""
     scheme: str = ""
+    operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

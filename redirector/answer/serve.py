@@ -11,7 +11,9 @@ from redirector.answer.ask.files import resolve_file
 from redirector.answer.ask.listing import Listing
 from redirector.answer.ask.query import UNKNOWN_PAGE, Query, kind_of, parse_query
 from redirector.answer.ask.resolve import DANGLING, plain_queries, resolve, resolve_isos
+from redirector.answer.beside import Beside
 from redirector.answer.reading import Reader, Reading, Seat
+from redirector.answer.show.face import Face
 from redirector.answer.show.formats import LINES, TABLES
 from redirector.answer.show.frames import Frame, compose, frame_of
 from redirector.answer.show.join import MARK, join
@@ -24,7 +26,7 @@ from redirector.answer.show.metalink import (
     metalink_header,
     no_details,
 )
-from redirector.answer.show.page import answer_page, compile_page
+from redirector.answer.show.page import PLAIN_FACE
 from redirector.answer.show.redirects import countries_of_urls, digest_headers, link_headers, wanted_metalink
 from redirector.answer.show.urls import plain_url
 from redirector.answer.tables import answer_lines, answer_table
@@ -64,15 +66,16 @@ class Responder:
 
     frames         target, as `/mirrorlist?repo=baseos-9&arch=x86_64` -> what of its answer is the same for everybody;
                    for every target that can be known beforehand, in its usual spelling
-    page           see `compile_page`
+    page           the page for people, ready but for whom it is shown to
     url_countries  see `countries_of_urls`
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, face: Face = PLAIN_FACE) -> None:
         self.snapshot = snapshot
         self.reader = Reader(snapshot)
         self.orders = self.reader.orders
-        self.page = compile_page(snapshot)
+        self.beside = Beside(snapshot, self.reader, face)
+        self.page = self.beside.page
         self.url_countries = countries_of_urls(snapshot.hosts, snapshot.host_sets)
         self.frames: dict[bytes, Frame] = plain_frames(snapshot)
 
@@ -96,13 +99,15 @@ class Responder:
             query = _PLAIN
             seat = self.reader.seat(request, query)
         else:
+            if (beside := self.beside.find(request)) is not None:
+                return beside
             query = parse_query(request.target, self.snapshot.policy.decode)
             if query.kind is Kind.ISOLIST:
                 return self._isolist(request, query)
             if query.kind is Kind.OTHER:
                 return self._file(request, query)
             if query.kind is Kind.PAGE:
-                return answer_page(self.page, request.host, request.scheme)
+                raise QueryError(404, "there is no page here for people")
             metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
             listing = resolve(self.snapshot, query)
             seat = self.reader.seat(request, query)

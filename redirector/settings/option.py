@@ -206,6 +206,28 @@ def parse_host_name(given: Given) -> str:
     return given.text.lower().rstrip(".")
 
 
+def parse_line(given: Given) -> str:
+    """A line of text that people read."""
+    if not given.text.isprintable() or len(given.text) > SHOWN_CHARACTERS:
+        raise given.wrong(f"one line of at most {SHOWN_CHARACTERS} characters is needed")
+    return given.text
+
+
+def parse_link(given: Given) -> tuple[str, str]:
+    """A text and the URL that it leads to, which stands last."""
+    text, _, url = given.text.rpartition(" ")
+    if not text.strip() or not given.text.isprintable() or not re.fullmatch(r"https?://[^\s/]\S*", url):
+        raise given.wrong("a text and a URL are needed, such as 'Status https://status.example.org'")
+    return text.strip(), url
+
+
+def parse_key_url(given: Given) -> str:
+    """Where keys lie: https, http or a file."""
+    if not re.fullmatch(r"(https?://[^\s/]|file:///)[!-~]*", given.text):
+        raise given.wrong("a URL is needed, such as https://example.org/RPM-GPG-KEY or file:///etc/pki/rpm-gpg/KEY")
+    return given.text
+
+
 def parse_target(given: Given) -> str:
     """A request target."""
     if not given.text.startswith("/") or not given.text.isascii() or not given.text.isprintable() or " " in given.text:

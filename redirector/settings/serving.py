@@ -21,6 +21,9 @@ from redirector.settings.option import (
     parse_address,
     parse_flag,
     parse_host_name,
+    parse_key_url,
+    parse_line,
+    parse_link,
     parse_log_path,
     parse_network,
     parse_path,
@@ -221,6 +224,43 @@ class Config:
             reason="a page from elsewhere may have made a name of its own lead here",
             repeat=True,
             shown="none",
+        ),
+    )
+    page: bool = option_field(
+        True,
+        Option(
+            "--no-page",
+            "",
+            parse_flag,
+            "no page for people at /, and none of ISO images; in the file `page: false`",
+            shown="there is one",
+            switch="false",
+        ),
+    )
+    page_title: str = option_field(
+        "Mirrors", Option("--page-title", "TEXT", parse_line, "the title of the page for people")
+    )
+    page_logo: str = option_field(
+        "", Option("--page-logo", "TEXT", parse_line, "a line above the title of the page", shown="none")
+    )
+    page_links: tuple[tuple[str, str], ...] = option_field(
+        (),
+        Option(
+            "--page-link",
+            "'TEXT URL'",
+            parse_link,
+            "a link below the title of the page",
+            repeat=True,
+            shown="none",
+        ),
+    )
+    gpgkey: str | None = option_field(
+        None,
+        Option(
+            "--gpgkey",
+            "URL",
+            or_none(parse_key_url),
+            "where the keys lie that packages are signed with: the page's snippets for dnf and zypper name it",
         ),
     )
     workers: int = field(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -12,14 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Kind, Request
+from redirector.answer.serve import Responder
+from redirector.answer.show.face import Face
 from redirector.answer.show.samples import pick_sample
 from redirector.locate.proxies import Client
-from redirector.model import Catalog, Dialect, Directory, HostSetId
+from redirector.model import Catalog, Condition, Dialect, Directory, HostSetId
 from tests.answer.catalogs import catalogs
 from tests.answer.trees import DETAILS, tree_of
 from tests.rig import NOW, Mirror, Rig, catalog_of, mirror, rig, rig_of
 
-PROGRAMS = ["dnf", "zypper", "apt", "pacman", "aria2", "curl"]
+PROGRAMS = ["dnf", "zypper", "aria2", "curl"]
+OTHER_PROGRAMS = ["apt", "pacman"]
 VOID = {"meta", "link", "br"}
 
 
@@ -94,8 +99,9 @@ def test_the_page_is_plain_and_complete(build: Callable[..., Rig]) -> None:
     assert seen.seen.count("h1") == 1
     assert len(set(seen.ids)) == len(seen.ids)
     assert {link[1:] for link in seen.links if link.startswith("#")} <= set(seen.ids)
-    assert all(link.startswith(("#", "http://", "https://")) for link in seen.links)
-    assert [identity for identity in seen.ids if identity in PROGRAMS] == PROGRAMS
+    assert all(link.startswith(("#", "/isos/", "/kitten/isos/", "http://", "https://")) for link in seen.links)
+    assert [identity for identity in seen.ids if identity in PROGRAMS + OTHER_PROGRAMS] == PROGRAMS
+    assert "There is nothing for apt and pacman here." in html
 
 
 def test_nothing_is_loaded_or_run() -> None:
@@ -209,7 +215,7 @@ def test_no_private_host_is_ever_on_it(data: st.DataObject, dialect: Dialect) ->
 def test_every_address_in_a_snippet_answers(build: Callable[..., Rig]) -> None:
     served = build(mirror("a.de", "DE"))
     addresses = re.findall(r"https://mirrors\.example\.org(/[^\s']*)", "\n".join(codes(page(served))))
-    assert len(addresses) == 7
+    assert len(addresses) == 5
     for target in addresses:
         answer = served.get(target.replace("$basearch", "x86_64"))
         assert answer.status in (200, 302), target
@@ -276,7 +282,7 @@ def test_archives_of_other_kinds_are_found_by_what_they_hold() -> None:
     )
     assert "deb mirror+https://mirrors.example.org/mirrorlist?path=pub/debian&format=apt stable main" in text
     assert "path=pub/arch/$repo/os/$arch&format=pacman" in text
-    assert "No directory here is known" in page(rig(mirror("a", "DE")))
+    assert "mirror+" not in page(rig(mirror("a", "DE")))
 
 
 def test_names_cannot_break_out_of_a_snippet() -> None:
@@ -339,9 +345,106 @@ def test_the_page_is_compiled_once() -> None:
     pieces = served.responder.page
     page(served)
     assert served.responder.page is pieces
-    assert len(pieces) == 8
+    assert len(pieces.before) + len(pieces.after) == 7
 
 
-def test_today_s_server_has_no_page() -> None:
+def test_the_page_stays_where_answers_are_today_s_server_s() -> None:
     answer = rig(mirror("a", "DE"), compatibility="mirrormanager").get("/")
-    assert (answer.status, answer.body) == (404, b"We don't serve their kind here!")
+    assert (answer.status, answer.content_type) == (200, "text/html; charset=utf-8")
+
+
+def faced(served: Rig, face: Face) -> Rig:
+    return Rig(Responder(served.responder.snapshot, face))
+
+
+@pytest.mark.parametrize("compatibility", [None, "mirrormanager"])
+def test_there_is_no_page_where_nobody_wants_one(compatibility: str | None) -> None:
+    served = faced(rig(mirror("a", "DE"), compatibility=compatibility), Face(shown=False))
+    assert served.get("/").status == 404
+    assert faced(tree_rig(mirror("a", "DE")), Face(shown=False)).get("/isos").status == 404
+
+
+def test_operators_say_title_logo_links_and_keys() -> None:
+    links = (("Status", "https://status.example"), ("<b>", "https://b.example"))
+    face = Face(True, "Our & mirrors", "The <logo>", links, "https://keys.example/KEY")
+    html = page(faced(tree_rig(mirror("a", "DE")), face))
+    assert "<title>Our &amp; mirrors</title>" in html and "<h1>Our &amp; mirrors</h1>" in html
+    assert "The &lt;logo&gt;" in html and "&lt;b&gt;</a>" in html
+    assert '<a href="https://status.example" rel="nofollow">Status</a>' in html
+    dnf, zypper, *_ = codes(html)
+    assert dnf.endswith("gpgcheck=1\ngpgkey=https://keys.example/KEY")
+    assert zypper.endswith("gpgcheck=1\ngpgkey=https://keys.example/KEY")
+
+
+def test_a_visitor_sees_the_mirrors_that_its_programs_get() -> None:
+    served = tree_rig(mirror("far.example", "FR"), mirror("near.example", "DE"))
+    question = Request(b"/", Client(None), NOW, 0)
+    html = served.responder.answer(question).body.decode()
+    yours = html.partition('id="yours"')[2].partition("</section>")[0]
+    assert "far.example" in yours and "near.example" in yours
+    assert "Your mirrors" not in page(tree_rig(mirror("p", "DE", private=True, netblocks=["192.0.2.0/24"])))
+
+
+def test_who_is_down_or_off_is_marked_with_since_when() -> None:
+    ill = mirror("ill.example", "DE", up=False, condition=Condition("stale", since=NOW), down_reason="internal words")
+    html = page(tree_rig(ill, mirror("well.example", "DE")))
+    assert html.count("down since 2026-09-21 14:13 UTC") == 1 and "internal words" not in html
+
+
+def test_anchors_stay_whatever_countries_there_are() -> None:
+    one = outline(page(tree_rig(mirror("us.example", "US")))).ids
+    more = outline(page(tree_rig(mirror("de.example", "DE"), mirror("us.example", "US")))).ids
+    assert "in-united-states" in one and {"in-united-states", "in-germany"} <= set(more)
+
+
+def test_what_browsers_and_robots_ask_for_is_what_they_expect() -> None:
+    for compatibility in (None, "mirrormanager"):
+        served = rig(mirror("a", "DE"), compatibility=compatibility)
+        icon, robots = served.get("/favicon.ico"), served.get("/robots.txt")
+        assert (icon.status, icon.content_type, icon.body[:4]) == (200, "image/x-icon", b"\0\0\1\0")
+        assert len(icon.body) == 22 + 40 + 8 + 128
+        assert robots.body.startswith(b"User-agent: *\n") and robots.content_type == "text/plain"
+
+
+# ---- ISO images, modules, and what operators look at -----------------------------------------------------------------
+
+
+def test_pages_of_iso_images_lead_to_mirrors() -> None:
+    served = tree_rig(mirror("a.example", "DE"), mirror("p.example", "DE", private=True, netblocks=["192.0.2.0/24"]))
+    index = served.get("/isos").body.decode()
+    links = [link for link in outline(index).links if link.startswith("/isos/")]
+    assert "/isos/x86_64/9.8" in links and all("kitten" not in link for link in links)
+    for link in [*links, "/isos/x86_64/9", "/isos/x86_64/9.8/"]:
+        answer = served.get(link)
+        assert (answer.status, answer.kind) == (200, Kind.PAGE), link
+        assert "https://a.example" in answer.body.decode() and b"p.example" not in answer.body
+    assert any(link.endswith("/9.8/isos/x86_64/") for link in outline(served.get("/isos/x86_64/9").body.decode()).links)
+    assert served.get("/isos/x86_64/77").status == served.get("/isos/z80/9").status == 404
+    assert served.get("/isos/x86_64").status == 404
+    assert snapshot_rig(mirror("a", "DE")).get("/isos").status == 404
+
+
+@pytest.mark.parametrize("name", ["ip_info", "nearest_mirrors", "all_mirrors"])
+def test_what_operators_look_at_is_for_them_alone(name: str) -> None:
+    served = tree_rig(
+        mirror("a.example", "DE"), mirror("p.example", "DE", private=True, netblocks=["192.0.2.0/24"], sponsor="S")
+    )
+    target = f"/debug/json/{name}".encode()
+    stranger = served.responder.answer(Request(target, Client(None), NOW, 0))
+    assert stranger.status == 403 and b"example" not in stranger.body
+    operator = Request(target, Client(None), NOW, 0, operator=True)
+    answer = served.responder.answer(operator)
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    told = json.loads(answer.body)
+    if name == "all_mirrors":
+        assert [host["name"] for host in told] == ["a.example", "p.example"]
+        assert told[1]["subnets"] == ["192.0.2.0/24"] and not any("mail" in key for key in told[0])
+    elif name == "nearest_mirrors":
+        assert [host["name"] for host in told] == ["a.example"]
+    else:
+        assert told["ip"] is None
+        other = Request(target + b"?ip=192.0.2.1", Client(None), NOW, 0, operator=True)
+        assert json.loads(served.responder.answer(other).body)["netblocks"] == [
+            {"prefix": 24, "mirrors": ["p.example"]}
+        ]
+    assert served.responder.answer(replace(operator, target=b"/debug/json/else")).status == 404

@@ -237,3 +237,15 @@ def test_a_file_of_switched_off_hosts_that_cannot_be_read_is_an_error_and_no_mor
     with serving(tree, "--state", str(state), *STEADY) as server:
         server.wait_for("error: which hosts are switched off cannot be read")
         assert len(hosts_in(server)) == 3
+
+
+def test_debug_documents_are_for_operators_who_ask_without_a_proxy(tree: Path) -> None:
+    target = "/debug/json/ip_info"
+    with serving(tree) as server:
+        told = server.ask(target).json()
+        assert told["ip"] == "127.0.0.1"
+        assert server.ask(target + "?ip=192.0.2.1").json()["ip"] == "192.0.2.1"
+        for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "X-Forwarded-Proto"):
+            assert server.ask(target, **{header.replace("-", "_"): "10.0.0.1"}).status == 403, header
+    with serving(tree, "--admin-allow", "192.0.2.0/24") as server:
+        assert server.ask(target).status == 403

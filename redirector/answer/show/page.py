@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from redirector.answer.answer import Answer, Kind
-from redirector.answer.show.samples import SITE, Sample, pick_sample, snippets
+from redirector.answer.choose.listed import Listed
+from redirector.answer.show.face import Face
+from redirector.answer.show.samples import SITE, Sample, absent_programs, pick_sample, snippets
 from redirector.answer.show.urls import plain_url
-from redirector.locate.places import countries
+from redirector.locate.places import countries, fold
 from redirector.model import Host, HostId, utc
 from redirector.snapshot.snapshot import Snapshot
-from redirector.tree.resolve import plain_names
+from redirector.tree.resolve import iso_names, plain_names
+
+VISITOR = "\1"
+"""Where what depends on the visitor goes; no name holds a control character."""
+
+YOURS = 5
+"""How many of a visitor's own mirrors are shown."""
+
+PLAIN_FACE = Face()
 
 PAGE_TYPE = "text/html; charset=utf-8"
 
@@ -36,7 +47,7 @@ _MAX_NAMES = 2000
 
 _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1c2126; --soft: #5a6570; --paper: #fff; --box: #f3f5f7; --line: #d9dee3;
   --link: #0b57a4; --ill: #a4260b }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9ba7b3; --paper: #14181c; --box: #1f252b;
@@ -68,47 +79,111 @@ tbody th { padding-top: 1.1rem; font-size: 1.05rem }
 """
 
 
-def compile_page(snapshot: Snapshot) -> tuple[bytes, ...]:
-    """The page, cut where this server's own address goes. cost: 20 ms for 500 mirrors"""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page, cut where this server's own address goes, and where what depends on the visitor does."""
+
+    before: tuple[bytes, ...]
+    after: tuple[bytes, ...]
+
+
+def compile_page(snapshot: Snapshot, face: Face = PLAIN_FACE) -> Page:
+    """The page. cost: 20 ms for 500 mirrors"""
     hosts = _public_hosts(snapshot)
     places = _by_country(snapshot, hosts)
     sample = pick_sample(snapshot)
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Mirrors</title>\n',
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Mirrors</h1>\n",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+        f"<title>{escape(face.title)}</title>\n",
+        f"<style>{STYLE}</style>\n</head>\n<body>\n<header>\n",
+        f'<p class="logo">{escape(face.logo)}</p>\n' if face.logo else "",
+        f"<h1>{escape(face.title)}</h1>\n",
         f"<p>This server tells package managers which mirrors are near them: {_count(len(hosts), 'public mirror')} in "
         f"{_count(len([place for place in places if place]), 'country', 'countries')}. Point a program at it once, and "
         "it gets the nearest ones at every update, best first.</p>\n",
         '<nav aria-label="On this page">',
-        *(f'<a href="#{each.program}">{each.program}</a> ' for each in snippets(sample)),
-        '<a href="#repositories">repositories</a> <a href="#mirrors">mirrors by country</a></nav>\n</header>\n<main>\n',
-        *_usage(sample),
+        *(f'<a href="#{each.program}">{each.program}</a> ' for each in snippets(sample, face.gpgkey)),
+        '<a href="#repositories">repositories</a> ',
+        '<a href="#isos">ISO images</a> ' if snapshot.releases else "",
+        '<a href="#mirrors">mirrors by country</a></nav>\n',
+        *_links(face),
+        "</header>\n<main>\n",
+        VISITOR,
+        *_usage(sample, face),
         *_repositories(snapshot),
+        *_isos(snapshot),
         *_mirrors(snapshot, places),
-        "</main>\n</body>\n</html>\n",
+        f'</main>\n<footer>\n<p class="soft">Data of {utc(snapshot.built)}</p>\n</footer>\n</body>\n</html>\n',
     ]
-    return tuple(part.encode() for part in "".join(parts).split(SITE))
+    before, after = "".join(parts).split(VISITOR)
+    return Page(*(tuple(piece.encode() for piece in part.split(SITE)) for part in (before, after)))
 
 
-def answer_page(page: Sequence[bytes], host: str, scheme: str) -> Answer:
-    """The page for a client that asked *host*, by *scheme* as a proxy in front of us says; either may be anything."""
+def answer_page(page: Page, host: str, scheme: str, visitor: str = "") -> Answer:
+    """The page for a client that asked *host*, by *scheme* as a proxy in front of us says; either may be anything.
+
+    visitor  what `write_visitor` wrote
+    """
     site = _UNKNOWN_SITE
     if _HOST.fullmatch(host):
         site = f"{'https' if scheme.strip().lower() == 'https' else 'http'}://{host}"
-    return Answer(200, Kind.PAGE, site.encode().join(page), PAGE_TYPE, PAGE_HEADERS)
+    body = site.encode().join(page.before) + visitor.encode() + site.encode().join(page.after)
+    return Answer(200, Kind.PAGE, body, PAGE_TYPE, PAGE_HEADERS)
+
+
+def write_visitor(snapshot: Snapshot, listed: Sequence[Listed], country: str | None) -> str:
+    """The mirrors that a visitor's own programs get, best first; "" when there are none."""
+    facts = snapshot.hosts
+    shown = [each for each in listed if facts[each.host].for_strangers and not facts[each.host].origin][:YOURS]
+    if not shown:
+        return ""
+    known = countries()
+    where = f" in {known[country].name}" if country and country in known else ""
+    lines = []
+    for each in shown:
+        host = snapshot.hosts[each.host]
+        place = ", ".join(filter(None, (host.country, "" if each.km is None else f"{each.km:,.0f} km")))
+        link = link_to(host.name, f"{each.urls[0]}/") if each.urls else escape(host.name)
+        lines.append(f"<li>{link}" + (f' <span class="soft">{escape(place)}</span>' if place else "") + "</li>\n")
+    return (
+        f'<section id="yours">\n<h2>Your mirrors</h2>\n<p>Programs at your address{escape(where)} are given these '
+        f"first:</p>\n<ol>\n{''.join(lines)}</ol>\n</section>\n"
+    )
+
+
+def _links(face: Face) -> Iterator[str]:
+    if face.links:
+        yield '<p class="links">'
+        yield from (f"{link_to(text, url)} " for text, url in face.links)
+        yield "</p>\n"
+
+
+def _isos(snapshot: Snapshot) -> Iterator[str]:
+    """Where ISO images lie, by version and architecture."""
+    releases = snapshot.releases
+    if releases is None:
+        return
+    yield '<section id="isos">\n<h2>ISO images</h2>\n<ul>\n'
+    for version, arches in iso_names(releases):
+        prefix, short = ("/kitten", version.removesuffix("-kitten")) if version.endswith("-kitten") else ("", version)
+        links = (f'<a href="{prefix}/isos/{quote(arch)}/{quote(short)}">{escape(arch)}</a>' for arch in arches)
+        yield f"<li>{escape(version)}: {' '.join(links)}</li>\n"
+    yield "</ul>\n</section>\n"
 
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"<strong>{number:,}</strong> {one if number == 1 else many or one + 's'}"
 
 
-def _usage(sample: Sample) -> Iterator[str]:
+def _usage(sample: Sample, face: Face) -> Iterator[str]:
     yield "<section>\n<h2>How to use it</h2>\n"
-    for each in snippets(sample):
+    for each in snippets(sample, face.gpgkey):
         yield f'<h3 id="{each.program}">{escape(each.title)}</h3>\n'
         for text, code in each.steps:
             yield f"<p>{_with_code(text)}</p>\n<pre><code>{escape(code)}</code></pre>\n"
+    if absent := absent_programs(sample):
+        yield f'<p class="soft">There is nothing for {escape(" and ".join(absent))} here.</p>\n'
     yield "</section>\n"
 
 
@@ -161,23 +236,29 @@ def _by_country(
 
 def _mirrors(snapshot: Snapshot, places: dict[str, list[tuple[Host, Sequence[str]]]]) -> Iterator[str]:
     yield '<section id="mirrors">\n<h2>Mirrors by country</h2>\n<p class="countries">'
-    for n, name in enumerate(places):
-        yield f'<a href="#c{n}">{escape(name or "unknown place")}</a> '
+    for name in places:
+        yield f'<a href="#{_anchor(name)}">{escape(name or "unknown place")}</a> '
     yield "</p>\n<table>\n<caption>Public mirrors, the protocols that they speak, and who "
     yield 'provides them</caption>\n<thead><tr><th scope="col">Mirror</th><th scope="col">Protocols</th>'
     yield '<th scope="col">Provided by</th></tr></thead>\n'
-    for n, (name, hosts) in enumerate(places.items()):
-        yield f'<tbody>\n<tr><th id="c{n}" colspan="3" scope="rowgroup">{escape(name or "Unknown place")} '
+    for name, hosts in places.items():
+        yield f'<tbody>\n<tr><th id="{_anchor(name)}" colspan="3" scope="rowgroup">{escape(name or "Unknown place")} '
         yield f'<span class="soft">{len(hosts)}</span></th></tr>\n'
-        yield from (_row(host, urls) for host, urls in hosts)
+        yield from (row_of(host, urls) for host, urls in hosts)
         yield "</tbody>\n"
     yield "</table>\n</section>\n"
 
 
-def _row(host: Host, urls: Sequence[str]) -> str:
+def _anchor(country: str) -> str:
+    """Where the mirrors of *country* stand, whatever others there are."""
+    return "in-" + (re.sub("[^a-z0-9]+", "-", fold(country)).strip("-") or "unknown")
+
+
+def row_of(host: Host, urls: Sequence[str], ending: str = "/") -> str:
+    """A row of a table of mirrors, linked to the first of *urls* that a browser can read, with *ending* behind."""
     schemes = dict.fromkeys(url.partition(":")[0] for url in urls)
     address = next((url for url in urls if url.startswith(("https:", "http:"))), None)
-    name = _link(host.name, f"{address}/") if address else escape(host.name)
+    name = link_to(host.name, f"{address}{ending}") if address else escape(host.name)
     if said := _standing(host):
         name += f'<br>\n<span class="ill">{escape(said)}</span>'
     return f'<tr><td>{name}</td><td class="schemes">{escape(" ".join(schemes))}</td><td>{_sponsor(host)}</td></tr>\n'
@@ -197,10 +278,10 @@ def _sponsor(host: Host) -> str:
     """Who pays for *host*, without a way to write to them."""
     if not host.sponsor or _EMAIL.search(host.sponsor):
         return ""
-    return _link(host.sponsor, host.sponsor_url)
+    return link_to(host.sponsor, host.sponsor_url)
 
 
-def _link(text: str, url: str) -> str:
+def link_to(text: str, url: str) -> str:
     """*text*, linked where *url* is one of the web's and names no user."""
     try:
         parts = urlsplit(url)

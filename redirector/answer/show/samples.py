@@ -97,8 +97,17 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(digits[:9]) for digits in re.findall(r"[0-9]+", text)[:1])
 
 
-def snippets(sample: Sample) -> Iterator[Snippet]:
-    """What people copy, a program at a time; `SITE` stands for the server's address."""
+def absent_programs(sample: Sample) -> tuple[str, ...]:
+    """Programs that find nothing here that they could read."""
+    found = {"apt": sample.debian, "pacman": sample.arch_linux}
+    return tuple(program for program, root in found.items() if root is None)
+
+
+def snippets(sample: Sample, gpgkey: str = "") -> Iterator[Snippet]:
+    """What people copy, a program at a time; `SITE` stands for the server's address.
+
+    gpgkey  where the keys lie that packages are signed with; "": not said
+    """
     repo, directory = quote(sample.repo, safe=_IN_QUOTES), quote(sample.directory, safe=_IN_QUOTES)
     kind = "metalink" if sample.metalink else "mirrorlist"
     asked = f"repo={repo}&arch={BASEARCH}" if repo else f"path={directory}"
@@ -113,14 +122,14 @@ def snippets(sample: Sample) -> Iterator[Snippet]:
         "whole": f"{SITE}/metalink?repo={repo}&arch={sample.arch}" if sample.metalink else file,
         "debian": quote(sample.debian or sample.directory, safe=_IN_QUOTES),
         "arch_linux": quote(sample.arch_linux or sample.directory, safe=_IN_QUOTES),
-        "for_apt": "" if sample.debian else _ELSEWHERE.format("has `dists`"),
-        "for_pacman": "" if sample.arch_linux else _ELSEWHERE.format("has `core`"),
+        "gpgkey": f"\ngpgkey={gpgkey}" if gpgkey else "",
     }
+    absent = absent_programs(sample)
     for program, title, steps in _TEMPLATES:
+        if program in absent:
+            continue
         yield Snippet(program, title, tuple((text.format(**words), code.format(**words)) for text, code in steps))
 
-
-_ELSEWHERE = " No directory here is known to be an archive of this kind; one that {} would stand behind `path=`."
 
 _TEMPLATES = (
     (
@@ -129,7 +138,7 @@ _TEMPLATES = (
         (
             (
                 "`/etc/yum.repos.d/{name}.repo`; other repositories have other names behind `repo=`.",
-                "[{name}]\nname={name}\n{kind}={list}\nenabled=1\ngpgcheck=1",
+                "[{name}]\nname={name}\n{kind}={list}\nenabled=1\ngpgcheck=1{gpgkey}",
             ),
         ),
     ),
@@ -139,7 +148,7 @@ _TEMPLATES = (
         (
             (
                 "`/etc/zypp/repos.d/{name}.repo`.",
-                "[{name}]\nname={name}\nmirrorlist={list}\ntype=rpm-md\nenabled=1\nautorefresh=1\ngpgcheck=1",
+                "[{name}]\nname={name}\nmirrorlist={list}\ntype=rpm-md\nenabled=1\nautorefresh=1\ngpgcheck=1{gpgkey}",
             ),
         ),
     ),
@@ -148,7 +157,7 @@ _TEMPLATES = (
         "apt",
         (
             (
-                "`/etc/apt/sources.list.d/example.list`, with your release and its components at the end.{for_apt}",
+                "`/etc/apt/sources.list.d/example.list`, with your release and its components at the end.",
                 "deb mirror+{site}/mirrorlist?path={debian}&format=apt stable main",
             ),
         ),
@@ -158,7 +167,7 @@ _TEMPLATES = (
         "pacman",
         (
             (
-                "Fetch the list now and then; what begins with a `$` is for pacman to fill in.{for_pacman}",
+                "Fetch the list now and then; what begins with a `$` is for pacman to fill in.",
                 "curl --fail --output /etc/pacman.d/mirrorlist "
                 "'{site}/mirrorlist?path={arch_linux}/$repo/os/$arch&format=pacman'",
             ),

@@ -23,6 +23,7 @@ from dataclasses import asdict
 from redirector.answer.choose.draw import draw, draw_plainly
 from redirector.answer.explain import explain
 from redirector.answer.serve import Responder
+from redirector.answer.show.face import Face
 from redirector.errors import ConfigError, QueryError, SnapshotError
 from redirector.model import Standing
 from redirector.server.between.channel import Channel
@@ -88,7 +89,8 @@ def main() -> None:
         try:
             before = received.message.before
             earlier = EarlierFiles(before.good, before.kept)
-            responder = Responder(load_snapshot(config, time.time(), earlier, off=received.message.off))
+            face = Face(config.page, config.page_title, config.page_logo, config.page_links, config.gpgkey or "")
+            responder = Responder(load_snapshot(config, time.time(), earlier, off=received.message.off), face)
             if problems := check_canaries(responder, config.canaries, time.time()):
                 raise SnapshotError(problems)
         except SnapshotError as error:

@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address
 from typing import cast
 
 from aiohttp import hdrs, web
@@ -21,11 +22,15 @@ from redirector.server.between.access_log import AccessLog, LogEntry
 from redirector.server.between.counters import Counters
 from redirector.server.worker.connection import Connection, Stall
 from redirector.server.worker.outbox import Outbox
-from redirector.settings.serving import Config
+from redirector.settings.serving import CLIENT_HEADERS, Config
 
 _log = logging.getLogger("redirector.server")
 
 SERVER = "redirector"
+
+FORWARDING = (*CLIENT_HEADERS, "Via", hdrs.X_FORWARDED_PROTO, hdrs.X_FORWARDED_HOST)
+"""Headers that proxies add: who sends one of them asks for somebody else."""
+
 CACHE_CONTROL = "private, no-store"
 METHODS = ("GET", "HEAD")
 
@@ -131,7 +136,7 @@ class Service:
         scheme = scheme_of(said) if said and is_proxy(peer, self.trusted) else ""
         if lines and not is_proxy(peer, self.trusted):
             self.disbelieve(peer)
-        response = self.respond(self.answer(request, client, scheme))
+        response = self.respond(self.answer(request, client, scheme, peer))
         response[_CLIENT] = client
         if self.draining or request.body_exists:
             response.force_close()
@@ -147,6 +152,17 @@ class Service:
             scheme = said or scheme
         return lines, scheme
 
+    def is_operator(self, peer: str | None) -> bool:
+        """Whether *peer*, who asks for nobody else, may see what operators do. One on a unix socket is a proxy."""
+        if peer is None:
+            return False
+        try:
+            address = ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return any((mapped or address) in network for network in self.config.admin_allow)
+
     def disbelieve(self, peer: str | None) -> None:
         """Say once of each of the first few peers that its header is not believed, and what would make it so."""
         if peer and peer not in self._disbelieved and len(self._disbelieved) < MAX_DISBELIEVED:
@@ -158,7 +174,7 @@ class Service:
                 peer,
             )
 
-    def answer(self, request: web.BaseRequest, client: Client, scheme: str = "") -> Answer:
+    def answer(self, request: web.BaseRequest, client: Client, scheme: str = "", peer: str | None = None) -> Answer:
         """What *request* gets; never raises."""
         target = request.raw_path.encode("utf-8", "surrogateescape")
         if request.method not in METHODS:
@@ -167,6 +183,7 @@ class Service:
             return Answer(413, kind_of(target), b"a request must not have a body\n")
         if request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
             return Answer(417, kind_of(target), b"the only expectation that is met is 100-continue\n")
+        forwarded = any(name in request.headers for name in FORWARDING)
         question = Request(
             target,
             client,
@@ -175,6 +192,7 @@ class Service:
             accept=", ".join(request.headers.getall(hdrs.ACCEPT, ())),
             host=request.headers.get(hdrs.HOST, ""),
             scheme=scheme,
+            operator=not forwarded and self.is_operator(peer),
         )
         try:
             return self.responder.answer(question)
