@@ -2,6 +2,7 @@
 # install what they need into .venv first.
 
 PYTHON ?= python3
+PORT ?= 8080
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -10,8 +11,13 @@ INSTALLED := .venv/installed
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml setup.py constraints.txt redirector/answer/_fast.c
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[network,postgresql,dev,bench]'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Python 3.11 or newer is needed, and $(PYTHON) is another, or is not there: make PYTHON=python3.11' >&2; exit 1; }
+	@echo 'Installing what is needed into .venv; the first time it takes a minute or two'
+	@$(PYTHON) -m venv .venv || { echo 'Debian has venv in a package of its own: apt install python3-venv' >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[network,postgresql,dev,bench]' || { \
+		echo 'pytricia is built from source: a C compiler and the headers of Python have to be there' >&2; \
+		echo 'Debian, Ubuntu: apt install gcc python3-dev    Fedora, AlmaLinux: dnf install gcc python3-devel' >&2; exit 1; }
 	@touch $@
 
 # A master, five mirrors and every program, until Ctrl-C; leaves build/demo.
@@ -19,11 +25,13 @@ demo: install
 	@exec $(BIN)/python -m demo
 
 run: install
-	@echo 'Try, in another terminal:'
-	@echo 'curl http://127.0.0.1:8080/mirrorlist/9/baseos'
-	@echo 'curl http://127.0.0.1:8080/metalink?path=9/BaseOS/x86_64/os/repodata/repomd.xml'
-	@echo 'curl http://127.0.0.1:8080/isolist/9/x86_64'
-	@exec $(BIN)/redirector serve --config data/redirector.yml
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { \
+		echo 'Port $(PORT) is busy, or not to be had: take another one, make run PORT=8081' >&2; exit 1; }
+	@echo 'Loading the sample; it takes some seconds. Then try, in another terminal:'
+	@echo "curl 'http://127.0.0.1:$(PORT)/mirrorlist/9/baseos'"
+	@echo "curl 'http://127.0.0.1:$(PORT)/metalink?path=9/BaseOS/x86_64/os/repodata/repomd.xml'"
+	@echo "curl 'http://127.0.0.1:$(PORT)/isolist/9/x86_64'"
+	@exec $(BIN)/redirector serve --config data/redirector.yml --listen '127.0.0.1:$(PORT)'
 
 test: install
 	$(BIN)/python -m pytest --numprocesses auto

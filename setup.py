@@ -1,4 +1,4 @@
-"""The one thing that `pyproject.toml` cannot say for sure yet: a part in C, left out where there is no compiler."""
+"""What `pyproject.toml` cannot say: a part in C, left out where there is no compiler; and the sample, file by file."""
 
 import os
 
@@ -8,7 +8,23 @@ STRICT = os.environ.get("REDIRECTOR_STRICT_C", "").split()
 """More flags for the compiler; with them, a part that does not compile is an error. `make check` lets no warning pass,
 `make sanitize` builds with sanitizers."""
 
+SAMPLE = "share/redirector/sample"
+"""Where the sample is installed, below the environment's folder; `redirector sample` copies it from there."""
+
+
+def sample_files() -> list[tuple[str, list[str]]]:
+    """Folder -> the files of the sample that go there."""
+    top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+    found = []
+    for folder, _, names in sorted(os.walk(top)):
+        inside = os.path.relpath(folder, os.path.dirname(top))
+        target = os.path.normpath(os.path.join(SAMPLE, os.path.relpath(folder, top)))
+        found.append((target, [os.path.join(inside, name) for name in sorted(names)]))
+    return [(target, names) for target, names in found if names]
+
+
 setup(
+    data_files=sample_files(),
     ext_modules=[
         Extension(
             "redirector.answer._fast",
@@ -17,5 +33,5 @@ setup(
             extra_compile_args=STRICT,
             extra_link_args=[flag for flag in STRICT if flag.startswith("-fsanitize")],
         )
-    ]
+    ],
 )

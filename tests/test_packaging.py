@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import requires
 from itertools import chain
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -18,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from redirector import Client, Request, Responder, __version__, load_config, load_snapshot
+from redirector.cli.main import main
 from redirector.settings.option import Address
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,12 +76,58 @@ def test_make_run_shows_three_addresses_that_the_sample_answers() -> None:
     config = load_config({"config": str(ROOT / "data/redirector.yml")})
     assert config.listen == (Address("127.0.0.1", 8080),)
     responder = Responder(load_snapshot(config, time.time()))
-    lines = re.findall(r"^\t@echo '(curl .*)'$", (ROOT / "Makefile").read_text(), re.M)
-    targets = [line.removeprefix("curl http://127.0.0.1:8080").encode() for line in lines]
+    lines = re.findall(
+        r"""^\t@echo "curl 'http://127.0.0.1:\$\(PORT\)(/.*)'"$""", (ROOT / "Makefile").read_text(), re.M
+    )
+    targets = [line.encode() for line in lines]
     assert len(targets) == 3
     for target in targets:
         request = Request(target, Client(b"\x7f\0\0\1", trusted=True), time.time(), chance=0)
         assert responder.answer(request).status in (200, 302), target
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        pytest.param(("PYTHON=false", "-W", "setup.py"), "Python 3.11 or newer is needed", id="an old Python"),
+        pytest.param(("PORT=1x",), "take another one, make run PORT=8081", id="no port"),
+    ],
+)
+def test_make_says_what_is_missing(given: tuple[str, ...], says: str) -> None:
+    ended = subprocess.run(
+        ["make", "run", *given, *(() if "-W" in given else ("-o", "install"))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode != 0 and says in ended.stderr
+
+
+def test_a_sample_can_be_had_from_what_is_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "sample"
+    assert main(["sample", str(folder)]) == 0
+    assert f"redirector serve --config {folder}/redirector.yml" in capsys.readouterr().out
+    config = load_config({"config": str(folder / "redirector.yml")})
+    assert load_snapshot(config, time.time()).counts.hosts == 26
+    assert main(["sample", str(folder)]) == 1
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_the_sample_is_installed_whole() -> None:
+    listed = {name for _, names in data_files() for name in names}
+    assert listed == {str(path.relative_to(ROOT)) for path in (ROOT / "data").rglob("*") if path.is_file()}
+
+
+def data_files() -> list[tuple[str, list[str]]]:
+    """What `setup.py` has installed beside the package."""
+    spec = importlib.util.spec_from_file_location("sample_files", ROOT / "setup.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with mock.patch("setuptools.setup"), mock.patch("os.getcwd", return_value=str(ROOT)):
+        spec.loader.exec_module(module)
+    found: list[tuple[str, list[str]]] = module.sample_files()
+    return found
 
 
 def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,9 @@ class Responder:
             if query.kind is Kind.PAGE:
                 raise QueryError(404, "there is no page here for people")
             metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
+            if query.redirect and query.path and not (metalink or query.form) and self.snapshot.policy.decode:
+                found = self._file(replace(request, accept=""), query)  # as the file's own path, but for `Accept`
+                return replace(found, headers=tuple(each for each in found.headers if each[0] != "Vary"))
             listing = resolve(self.snapshot, query)
             seat = self.reader.seat(request, query)
             if (metalink or query.form == "meta4") and not listing.details:

@@ -46,6 +46,7 @@ VERBS = (
     Verb("serve", "load, check, and answer until SIGTERM"),
     Verb("check", "load what serve would load, and print each problem"),
     Verb("explain", "print how the answer to a target comes about, step by step", "TARGET --client ADDRESS "),
+    Verb("sample", "write a made-up distribution to begin with", "DIR "),
     Verb("diff", "print what a change does to clients, before it is served", "OLD [NEW] "),
     Verb("status", "how a running server is"),
     Verb("list", "the hosts of a running server: state, share, first places a minute"),

@@ -58,7 +58,9 @@ def load_config(flags: Flags) -> Config:
     document = _document_of(flags)
     values = _read_job(Config, flags, document)
     if "source" not in values:
-        raise ConfigError(COMMAND_LINE, "--source", None, f"{_SOURCE_NEEDED}; for an example: --config {_EXAMPLE}")
+        here = "" if os.path.exists(_EXAMPLE) else " (`redirector sample data` writes it)"
+        way_out = f"{_SOURCE_NEEDED}; for an example: --config {_EXAMPLE}{here}"
+        raise ConfigError(COMMAND_LINE, "--source", None, way_out)
     if values.get("compatibility") is not None:
         values.setdefault("order_window_s", COMPATIBLE_WINDOW_S)
     return Config(**values)  # type: ignore[arg-type]  # each value comes from the parser of its own field

@@ -101,7 +101,6 @@ def test_a_tree_s_repositories_and_all_below_them_lead_to_mirrors_or_the_vault(a
 @pytest.mark.parametrize(
     "target",
     [
-        "/favicon.ico",
         "/pub",
         "/pub/linux/40/x86_64/os2",
         "/pub/linux/40/x86_64/os2/a.rpm",
@@ -414,3 +413,15 @@ def test_any_path_gets_a_well_formed_answer(path: bytes) -> None:
             answer = served.get(prefix + path)
             check_form(answer)
             assert answer.status in (200, 302, 400, 404)
+
+
+@pytest.mark.parametrize(
+    "path", ["9/BaseOS/x86_64/os/Packages/a.rpm", "9.8/BaseOS/x86_64/os/", "9.8/BaseOS/x86_64/os/x/y"]
+)
+def test_a_file_is_found_by_its_path_as_by_its_address(path: str) -> None:
+    served = rig_of(tree_of(mirror("a.example", "DE")))
+    by_address, by_path = served.get(f"/{path}"), served.get(f"/mirrorlist?path={path}&redirect=1")
+    assert by_path.status == by_address.status == 302
+    assert dict(by_path.headers)["Location"].rstrip("/") == dict(by_address.headers)["Location"].rstrip("/")
+    missing = served.get("/mirrorlist?path=nowhere/a.rpm&redirect=1")
+    assert (missing.status, missing.body) == (404, served.get("/nowhere/a.rpm").body)

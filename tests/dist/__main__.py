@@ -1,8 +1,7 @@
 """Build what is given away, and try it: `python -m tests.dist [FOLDER]`, by default `build/dist`.
 
 The source distribution and the wheel are built, each is installed into a fresh environment, without any extra, and
-serves the sample from there, with the part in C. The sample comes out of the source distribution, which must hold
-every file of the clone.
+serves the sample that it brings, with the part in C. The source distribution must hold every file of the clone.
 """
 
 from __future__ import annotations
@@ -96,14 +95,15 @@ def serving(python: Path, sample: Path) -> Iterator[str]:
         server.wait()
 
 
-def try_out(package: Path, folder: Path, sample: Path) -> None:
-    """Install *package* into a fresh environment in *folder*, and serve *sample* from it."""
+def try_out(package: Path, folder: Path) -> None:
+    """Install *package* into a fresh environment in *folder*, and serve the sample that it brings."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     run(python, "-m", "pip", "install", *QUIET, "--constraint", CONSTRAINTS, package, cwd=folder)
     where = run(python, "-c", "import redirector.answer._fast as fast; print(fast.__file__)", cwd=folder)
     assert Path(where.strip()).is_relative_to(folder), f"{where.strip()} is not what was installed"
-    with serving(python, sample) as address:
+    run(python, "-m", "redirector", "sample", folder / "sample", cwd=folder)
+    with serving(python, folder / "sample" / "redirector.yml") as address:
         for target, expected in TARGETS.items():
             with urlopen(address + target, timeout=10) as answer:
                 assert expected in answer.read(), target
@@ -116,11 +116,8 @@ def main() -> int:
         return 1
     with TemporaryDirectory() as made:
         folder = Path(made)
-        with tarfile.open(source) as archive:
-            archive.extractall(folder, filter="data")
-        (unpacked,) = folder.iterdir()
         for package in (source, wheel):
-            try_out(package, folder / package.suffix, unpacked / "data" / "redirector.yml")
+            try_out(package, folder / package.suffix)
             print(f"{package}: installed, serves the sample, with its part in C")
     return 0
 

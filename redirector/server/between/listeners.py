@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from errno import EINVAL
+from errno import EADDRINUSE, EINVAL
 
 from redirector.settings.option import Address
 
@@ -76,7 +76,8 @@ def open_listeners(addresses: Sequence[Address], mode: int) -> tuple[Listener, .
             for listener in opened:
                 listener.close()
             number, text = (error.errno, error.strerror) if isinstance(error, OSError) else (EINVAL, None)
-            raise OSError(number, f"cannot listen on {address}: {text or error}") from None
+            hint = "; another one is chosen by --listen, or --admin" if number == EADDRINUSE else ""
+            raise OSError(number, f"cannot listen on {address}: {text or error}{hint}") from None
     return tuple(opened)
 
 
