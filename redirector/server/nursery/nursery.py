@@ -142,7 +142,7 @@ def _report(snapshot: Snapshot, duration_s: float, changes: Changes | None) -> L
 
 
 def _count_standings(snapshot: Snapshot) -> Counter[str]:
-    return Counter(host.standing.value for host in snapshot.hosts if not host.origin)
+    return Counter(host.standing.value for host in snapshot.hosts)
 
 
 def _expected(snapshot: Snapshot) -> dict[str, float]:
