@@ -66,15 +66,32 @@ def _render_machine(machine: Mapping[str, object]) -> str:
 
 
 def _render_table(rows: Mapping[str, Row]) -> str:
-    lines = ["| what | at least | aim | measured | | by CPU |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| what | at least | aim | measured | reaches | by CPU | a second, against | disturbed |",
+        "|" + "---|" * 8,
+    ]
     for name, row in rows.items():
         target = TARGETS[name]
         by_cpu = f"{row.detail['ratio_by_cpu']:g} ×" if "ratio_by_cpu" in row.detail else ""
         lines.append(
             f"| {target.what} | {target.at_least:g} {target.unit} | {target.aim:g} {target.unit} "
-            f"| **{row.measured:g} {target.unit}** | {_verdict(target, row.measured)} | {by_cpu} |"
+            f"| **{row.measured:g} {target.unit}** | {_verdict(target, row.measured)} | {by_cpu} "
+            f"| {_rates(row)} | {_disturbance(row)} |"
         )
     return "\n".join(lines)
+
+
+def _rates(row: Row) -> str:
+    """Both rates that a ratio was made of."""
+    if "rate" not in row.detail or "against" not in row.detail:
+        return ""
+    return f"{float(str(row.detail['rate'])):,.0f}, {float(str(row.detail['against'])):,.0f}"
+
+
+def _disturbance(row: Row) -> str:
+    """How much of the server's core strangers had, where that is enough to doubt the row; and that it was repeated."""
+    share = f"by {row.strangers:.0%}" if row.is_disturbed else ""
+    return ", ".join(filter(None, (share, "repeated" if row.detail.get("repeated") else "")))
 
 
 def _verdict(target: Target, measured: float) -> str:

@@ -19,7 +19,7 @@ from benchmarks.open_loop import measure, read_requests
 from benchmarks.processes import Server, family, find_nginx, run_nginx, workers
 from benchmarks.report import Report, describe_machine
 from benchmarks.setting import CLOSE, METALINK, MIRRORLIST, Inputs, Setting, judge, ratio, take_turns
-from benchmarks.table import TARGETS, Row
+from benchmarks.table import TARGETS, Row, undisturbed
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -100,4 +100,17 @@ def test_report_holds_measured_values_beside_targets(tmp_path: Path, name: str, 
     report.save(tmp_path)
     assert json.loads((tmp_path / "report.json").read_text()) == asdict(report)
     (line,) = [line for line in (tmp_path / "report.md").read_text().splitlines() if TARGETS[name].what in line]
-    assert line.endswith(f"**{measured:g} {TARGETS[name].unit}** | {verdict} |  |")
+    assert line.endswith(f"**{measured:g} {TARGETS[name].unit}** | {verdict} |  |  |  |")
+
+
+def test_a_disturbed_row_is_measured_once_more_and_marked(tmp_path: Path) -> None:
+    found = [Row(0.5, {"strangers": 0.3, "rate": 1000.0, "against": 2000.0}), Row(0.6, {"strangers": 0.1})]
+    row = undisturbed(iter(found).__next__)
+    assert row.measured == 0.6 and row.detail["repeated"] is True
+    quiet = undisturbed(iter([Row(0.7, {"strangers": 0.01, "rate": 12345.6, "against": 20000.0})]).__next__)
+    report = Report(describe_machine())
+    report.table = {MIRRORLIST: row, METALINK: quiet}
+    lines = report.render().splitlines()
+    assert any(line.endswith("| by 10%, repeated |") for line in lines)
+    assert any(line.endswith("| 12,346, 20,000 |  |") for line in lines)
+    assert any("| reaches |" in line for line in lines)
