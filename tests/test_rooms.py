@@ -17,7 +17,19 @@ NETWORK_HALF = ("store", "master", "health", "registry", "stats", "kit", "web")
 NETWORK_LIBRARIES = ("sqlalchemy", "alembic", "pydantic", "joserfc", "argon2", "aiosmtplib", "aiosqlite", "asyncpg")
 
 INNER = {
-    "answer": ("answer", "_fast", "ask", "choose", "show", "reading", "tables", "serve", "explain", "compare"),
+    "answer": (
+        "answer",
+        "_fast",
+        "ask",
+        "choose",
+        "show",
+        "reading",
+        "tables",
+        "beside",
+        "serve",
+        "explain",
+        "compare",
+    ),
     "server": ("between", "worker", "nursery", "supervisor"),
 }
 """Rooms in rooms, and single modules between them: each may import those before it."""

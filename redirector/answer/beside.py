@@ -25,7 +25,7 @@ from redirector.answer.show.face import Face
 from redirector.answer.show.page import answer_page, compile_page, write_visitor
 from redirector.answer.show.samples import pick_sample
 from redirector.errors import QueryError
-from redirector.locate.proxies import parse_address
+from redirector.locate.addresses import parse_address
 from redirector.snapshot.snapshot import Snapshot
 
 DEBUG = "/debug/json/"

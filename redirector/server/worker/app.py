@@ -9,7 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import cast
 
 from aiohttp import hdrs, web
@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from redirector.answer.answer import Answer, Kind, Request
 from redirector.answer.ask.query import kind_of
 from redirector.answer.serve import Responder
+from redirector.locate.addresses import parse_address
 from redirector.locate.proxies import Client, find_client, is_proxy, read_forwarded, scheme_of, trusted_proxies_of
 from redirector.server.between.access_log import AccessLog, LogEntry
 from redirector.server.between.counters import Counters
@@ -154,14 +155,8 @@ class Service:
 
     def is_operator(self, peer: str | None) -> bool:
         """Whether *peer*, who asks for nobody else, may see what operators do. One on a unix socket is a proxy."""
-        if peer is None:
-            return False
-        try:
-            address = ip_address(peer.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        return any((mapped or address) in network for network in self.config.admin_allow)
+        packed = None if peer is None else parse_address(peer.partition("%")[0])
+        return packed is not None and any(ip_address(packed) in network for network in self.config.admin_allow)
 
     def disbelieve(self, peer: str | None) -> None:
         """Say once of each of the first few peers that its header is not believed, and what would make it so."""
