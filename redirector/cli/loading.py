@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redirector.server.supervisor.state import find_kept
+from redirector.server.supervisor.state import load_kept
 from redirector.settings.serving import Config
 from redirector.snapshot.check import NAMED
 from redirector.snapshot.load import KnownTables, load_snapshot
@@ -17,7 +17,7 @@ def load_as_served(config: Config, now: float, known: KnownTables | None = None,
     named   see `check_catalog`
     raises  SnapshotError and ConfigError as `load_snapshot`
     """
-    kept = find_kept(config)
+    kept = load_kept(config)
     try:
         off = load_switched_off(config.state, now)
     except (OSError, ValueError):
