@@ -50,6 +50,8 @@ EDGE = {
     "web.application",
     "web.frame",
     "web.people",
+    "web.login",
+    "web.forms",
     "web.pages.routes",
     "web.checkins",
     "web.contacts",

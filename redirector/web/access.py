@@ -46,6 +46,7 @@ class Site:
     used  token -> when its use was written down
     shelf  what the public pages show
     join   what whoever wants to become a mirror is told
+    sign_up  who may: `open`, `oidc` (through the provider alone) or `invited`
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Site:
     used: dict[str, float] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
     join: Join = field(default_factory=Join)
+    sign_up: str = "open"
 
 
 SITE = web.AppKey("site", Site)

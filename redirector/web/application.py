@@ -21,7 +21,7 @@ from redirector.web.checkins import add_check_ins
 from redirector.web.contacts import add_contacts
 from redirector.web.exports import add_exports
 from redirector.web.metrics import answer_metrics
-from redirector.web.people import add_people, refusal_page
+from redirector.web.people import add_people, keep_cookies, refusal_page
 from redirector.web.questions import add_old_questions
 
 _log = logging.getLogger("redirector.web")
@@ -32,7 +32,7 @@ RETRY_S = 5
 
 def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Application:
     """The application; nothing listens yet."""
-    application = web.Application(middlewares=[_guard], client_max_size=BODY_LIMIT_BYTES)
+    application = web.Application(middlewares=[_guard, keep_cookies], client_max_size=BODY_LIMIT_BYTES)
     application[SITE] = site
     for route in routes:
         application.router.add_route(route.method, API + route.path, _handler(route), name=None)
@@ -105,7 +105,9 @@ def _refused(request: web.Request, error: RegistryError) -> web.Response:
         headers["Retry-After"] = str(int(error.wait_s) + 1)
     if request.path.startswith(API):
         return web.Response(status=status, body=text, content_type=CONTENT_TYPE, headers=headers)
-    return refusal_page(request, status, str(error), headers)
+    return refusal_page(
+        request, error.status, str(error), {name: headers[name] for name in headers if name != "WWW-Authenticate"}
+    )
 
 
 def _refusal(request: web.Request, status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from redirector.web.access import SITE
+from redirector.web.access import SITE, Handler
+from redirector.web.forms.desk import Desk
+from redirector.web.forms.hosts import HostForms
+from redirector.web.forms.sites import SiteForms
 from redirector.web.frame import Frame, html
+from redirector.web.login.routes import LoginPages
+from redirector.web.login.visits import put_cookies, visit_of
 from redirector.web.pages.routes import PublicPages
 
 
@@ -13,10 +18,25 @@ def add_people(application: web.Application) -> None:
     """The routes."""
     site = application[SITE]
     PublicPages(site.store, site.shelf, site.now, site.join, site.url, _frame).add_to(application)
+    LoginPages(site, site.sign_up).add_to(application)
+    SiteForms(site).add_to(application)
+    HostForms(site).add_to(application)
+    Desk(site).add_to(application)
 
 
-async def _frame(_: web.Request, here: str) -> Frame:
-    return Frame(here)
+async def _frame(request: web.Request, here: str) -> Frame:
+    return (await visit_of(request)).frame(here)
+
+
+@web.middleware
+async def keep_cookies(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers to people set what their browsers shall hold; redirections, too."""
+    try:
+        response = await handler(request)
+    except web.HTTPRedirection as redirection:
+        response = web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
+    put_cookies(request, response)
+    return response
 
 
 def refusal_page(request: web.Request, status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:

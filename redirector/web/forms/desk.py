@@ -1,0 +1,217 @@
+"""The distribution's desk: what waits, what is broken, accounts, events, releases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import select
+
+from redirector.registry import nouns, views
+from redirector.registry.edit import accounts, catalogue
+from redirector.registry.edit.change import find_host, find_site
+from redirector.registry.permits import Act
+from redirector.registry.public import PublicMirror
+from redirector.registry.refusals import RegistryError
+from redirector.store import evidence, login
+from redirector.store.registry import queries
+from redirector.store.registry.rows import AccountRow, AsnRow, HostRow, NetworkRow, SiteRow
+from redirector.store.tables.outbox import outbox
+from redirector.web.api.call import read_number
+from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
+from redirector.web.forms.room import Room, need_desk, number_of
+
+EVENTS_SHOWN = 100
+WORST = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Desk(Room):
+    """Pages for distribution admins, and events for everybody who may see some."""
+
+    def add_to(self, application: web.Application) -> None:
+        """The routes."""
+        router = application.router
+        router.add_get("/desk", self.show)
+        router.add_get("/desk/accounts", self.show_accounts)
+        router.add_post("/desk/accounts/{number}", self.change_account)
+        router.add_get("/desk/releases", self.show_releases)
+        router.add_post("/desk/releases", self.add_release)
+        router.add_post("/desk/releases/{number}/delete", self.delete_release)
+        router.add_get("/desk/categories", self.show_categories)
+        router.add_post("/desk/categories", self.add_category)
+        router.add_get("/events", self.events)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """What waits, and what is not well."""
+        visit = await self.person(request)
+        async with self.reading(visit) as change:
+            need_desk(change)
+            connection = change.connection
+            sites = {row.id: row for row in await queries.list_rows(connection, SiteRow)}
+            hosts = {row.id: row for row in await queries.list_rows(connection, HostRow)}
+            waiting: list[tuple[str, Any, HostRow]] = []
+            for network in await queries.list_rows(connection, NetworkRow, waits=True):
+                waiting.append(("networks", network, hosts[network.host]))
+            for asn in await queries.list_rows(connection, AsnRow, waits=True):
+                waiting.append(("asns", asn, hosts[asn.host]))
+            shown = await self.site.shelf.read(connection, change.now)
+            rounds = await evidence.find_rounds(connection, 10, void=True)
+            failed = (
+                await connection.execute(
+                    select(outbox)
+                    .where(outbox.c.error != "", outbox.c.sent.is_(False))
+                    .order_by(outbox.c.id.desc())
+                    .limit(20)
+                )
+            ).all()
+        mirrors = shown.listed.mirrors
+        values = {
+            "waiting_sites": [
+                (row, [host for host in hosts.values() if host.site == row.id])
+                for row in sites.values()
+                if row.state == "waiting"
+            ],
+            "waiting": waiting,
+            "states": Counter(mirror.state for mirror in mirrors).most_common(),
+            "broken": [mirror for mirror in mirrors if mirror.state in ("stale", "unreachable", "unknown")],
+            "worst": _worst_served(mirrors),
+            "rounds": rounds,
+            "notices": failed,
+        }
+        return self.page(visit, "desk.html", values)
+
+    # -- Accounts ------------------------------------------------------------------------------------------------------
+
+    async def show_accounts(self, request: web.Request, text: str = "", status: int = 200) -> web.Response:
+        """All accounts."""
+        visit = await self.person(request)
+        async with self.reading(visit) as change:
+            need_desk(change)
+            rows = await queries.list_rows(change.connection, AccountRow)
+        return self.page(visit, "accounts.html", {"accounts": rows, "text": text}, status)
+
+    async def change_account(self, request: web.Request) -> web.Response:
+        """Disable it, enable it, or make it a distribution admin, or none; one's own stays as it is."""
+        visit = await self.person(request)
+        typed = await self.typed(request)
+        number = number_of(request, "number")
+        bodies = {
+            "disable": {"disabled": True},
+            "enable": {"disabled": False},
+            "admin": {"distribution_admin": True},
+            "plain": {"distribution_admin": False},
+        }
+        body = bodies.get(typed.get("do", ""))
+        if number == visit.actor.account or body is None:
+            return await self.show_accounts(request, "Your own account is changed by another admin.", 409)
+        async with self.writing(visit) as change:
+            need_desk(change)
+            row = await queries.find(change.connection, AccountRow, id=number)
+            if row is None:
+                raise web.HTTPNotFound
+            await accounts.save_account(change, {"login": row.login, **body})
+            if body.get("disabled"):
+                await login.end_sessions(change.connection, number)
+        raise web.HTTPSeeOther("/desk/accounts")
+
+    # -- Releases and categories ---------------------------------------------------------------------------------------
+
+    async def show_releases(self, request: web.Request, failed: Failure | None = None) -> web.Response:
+        """Releases, and what is under embargo until when."""
+        visit = await self.person(request)
+        async with self.reading(visit) as change:
+            need_desk(change)
+            rows = await catalogue.list_releases(change)
+            now = change.now
+        fields = form_fields("release", "release", nouns.Release, {}, failed)
+        values = {"releases": rows, "fields": fields, "failed": failed, "at": now}
+        return self.page(visit, "releases.html", values, failed.status if failed else 200)
+
+    async def add_release(self, request: web.Request) -> web.Response:
+        """One more."""
+        visit = await self.person(request)
+        typed = await self.typed(request)
+        try:
+            async with self.writing(visit) as change:
+                await catalogue.create_release(change, body_of(nouns.Release, typed))
+        except RegistryError as error:
+            return await self.show_releases(request, failure_of(error, typed))
+        raise web.HTTPSeeOther("/desk/releases")
+
+    async def delete_release(self, request: web.Request) -> web.Response:
+        """One less: what it kept back is public."""
+        visit = await self.person(request)
+        await self.typed(request)
+        async with self.writing(visit) as change:
+            await catalogue.delete_release(change, number_of(request, "number"))
+        raise web.HTTPSeeOther("/desk/releases")
+
+    async def show_categories(self, request: web.Request, failed: Failure | None = None) -> web.Response:
+        """What hosts can carry."""
+        visit = await self.person(request)
+        async with self.reading(visit) as change:
+            need_desk(change)
+            rows = await catalogue.list_categories(change)
+        fields = form_fields("category", "category", nouns.Category, {}, failed)
+        values = {"categories": rows, "fields": fields, "failed": failed}
+        return self.page(visit, "categories.html", values, failed.status if failed else 200)
+
+    async def add_category(self, request: web.Request) -> web.Response:
+        """One more."""
+        visit = await self.person(request)
+        typed = await self.typed(request)
+        try:
+            async with self.writing(visit) as change:
+                await catalogue.create_category(change, body_of(nouns.Category, typed))
+        except RegistryError as error:
+            return await self.show_categories(request, failure_of(error, typed))
+        raise web.HTTPSeeOther("/desk/categories")
+
+    # -- Events --------------------------------------------------------------------------------------------------------
+
+    async def events(self, request: web.Request) -> web.Response:
+        """What happened, newest first; to a site or host, or to all of one's own."""
+        visit = await self.person(request)
+        query = {name: value for name, value in request.query.items() if value}
+        site = read_number(query, "site", 0, 0, 2**63 - 1)
+        host = read_number(query, "host", 0, 0, 2**63 - 1)
+        before = read_number(query, "before", 2**63 - 1, 0, 2**63 - 1)
+        async with self.reading(visit) as change:
+            wanted: list[int] | None = None if change.actor.admin else sorted(change.actor.sites)
+            if site:
+                wanted = [(await find_site(change, Act.READ, site)).id]
+            if host:
+                await find_host(change, Act.READ, host)
+            rows = await queries.list_events(
+                change.connection,
+                sites=wanted,
+                host=host or None,
+                what=query.get("what"),
+                before=before,
+                limit=EVENTS_SHOWN + 1,
+            )
+        more = rows[EVENTS_SHOWN - 1].id if len(rows) > EVENTS_SHOWN else None
+        values = {
+            "events": [(row, views.show_event(row)) for row in rows[:EVENTS_SHOWN]],
+            "more": more,
+            "what": query.get("what", ""),
+            "site": site or "",
+            "host": host or "",
+        }
+        return self.page(visit, "events.html", values)
+
+
+def _worst_served(mirrors: tuple[PublicMirror, ...]) -> list[tuple[str, int, int, int]]:
+    """(country, mirrors, of them listed, Mbit/s of those) where the listed have least."""
+    found: dict[str, list[PublicMirror]] = {}
+    for mirror in mirrors:
+        if mirror.country:
+            found.setdefault(mirror.country, []).append(mirror)
+    rows = [
+        (country, len(each), sum(m.ok for m in each), sum(m.bandwidth_mbit or 0 for m in each if m.ok))
+        for country, each in found.items()
+    ]
+    return sorted(rows, key=lambda row: (row[2], row[3], row[0]))[:WORST]

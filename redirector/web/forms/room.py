@@ -1,0 +1,77 @@
+"""What all forms share: who sends them, the transaction, and how a refusal is shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from redirector.registry.edit.change import Change
+from redirector.registry.permits import Act
+from redirector.registry.refusals import Missing
+from redirector.web.access import Site, limit
+from redirector.web.frame import html
+from redirector.web.login.visits import Visit, check_form, visit_of
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Forms over a site."""
+
+    site: Site
+
+    async def person(self, request: web.Request) -> Visit:
+        """Who is logged in; whoever is not is sent there, and back afterwards."""
+        visit = await visit_of(request)
+        if visit.account is None:
+            target = request.path_qs if request.method == "GET" else "/sites"
+            raise web.HTTPSeeOther(f"/login?next={target}")
+        limit(request, visit.actor)
+        return visit
+
+    async def typed(self, request: web.Request) -> dict[str, str]:
+        """What was sent. Raises Forbidden unless a form of ours was."""
+        form = await request.post()
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+        check_form(request, await visit_of(request), texts.pop("csrf", ""))
+        return texts
+
+    @asynccontextmanager
+    async def reading(self, visit: Visit) -> AsyncIterator[Change]:
+        """What this person may read."""
+        async with self.site.store.read() as connection:
+            yield Change(connection, visit.actor, int(self.site.now()), self.site.house, lax=True)
+
+    @asynccontextmanager
+    async def writing(self, visit: Visit) -> AsyncIterator[Change]:
+        """One change by this person: all of it, or nothing."""
+        async with self.site.store.write() as connection:
+            yield Change(connection, visit.actor, int(self.site.now()), self.site.house, lax=True)
+
+    def page(
+        self, visit: Visit, template: str, values: Mapping[str, Any], status: int = 200, here: str = ""
+    ) -> web.Response:
+        """A page for this person."""
+        return html(visit.frame(here), template, {**values, "csrf": visit.csrf}, status)
+
+
+def number_of(request: web.Request, name: str) -> int:
+    """A number in the path. Raises Missing."""
+    text = request.match_info[name]
+    if text.isascii() and text.isdecimal() and len(text) < 19:
+        return int(text)
+    raise Missing
+
+
+def version_of(typed: Mapping[str, str]) -> int | None:
+    """The version that the form was made of."""
+    text = typed.get("version", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def need_desk(change: Change) -> None:
+    """Raise Forbidden for all but distribution admins."""
+    change.require(Act.ADMINISTER)

@@ -1,0 +1,1 @@
+"""Who somebody is. Nothing outside this room touches cookies, passwords or keys of providers."""
