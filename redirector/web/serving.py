@@ -7,16 +7,19 @@ import logging
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from email.utils import parseaddr
 
 from aiohttp import web
 
-from redirector.locate.proxies import TrustedProxies
+from redirector.locate.proxies import trusted_proxies_of
 from redirector.registry.announcing import Post
 from redirector.registry.edit.change import House
 from redirector.registry.signing import Signer
+from redirector.settings.joining import Join
 from redirector.settings.mail import Telling
 from redirector.settings.option import Address
+from redirector.settings.web import Web
 from redirector.store.opening import open_store
 from redirector.web.access import Site
 from redirector.web.application import make_application
@@ -30,28 +33,45 @@ SHUTDOWN_S = 10.0
 """How long what is under way may take when the process is told to end."""
 
 
-async def serve(
-    database: str,
-    house: House,
-    address: Address,
-    trusted: TrustedProxies,
-    url: str,
-    per_minute: int,
-    signer: Signer | None = None,
-    telling: Telling | None = None,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the operator settled.
+
+    url      where people reach the pages; "" when it was not said
+    telling  who is told what happens
+    signer   signs notices of releases; None: nobody does
+    """
+
+    settings: Web
+    house: House
+    url: str
+    join: Join
+    telling: Telling
+    signer: Signer | None = None
+
+
+async def serve(database: str, wanted: Wanted) -> int:
     """Answer, and tell people and programs what happens, until SIGTERM or SIGINT. Raises StoreError, OSError."""
     logging.basicConfig(stream=sys.stderr, format="redirector: %(levelname)s: %(message)s", level=logging.INFO)
     async with await open_store(database) as store:
-        site = Site(store, house, trusted, Limits(per_minute / 60, per_minute), url)
-        telling = telling or Telling()
+        settings, telling = wanted.settings, wanted.telling
+        per_minute = settings.api_limit
+        site = Site(
+            store,
+            wanted.house,
+            trusted_proxies_of(settings.trusted_proxies),
+            Limits(per_minute / 60, per_minute),
+            wanted.url or f"http://{settings.web}",
+            join=wanted.join,
+            sign_up=settings.sign_up,
+        )
         post = Post(
             mails=telling.mail is not None,
             name=parseaddr(telling.mail.sender)[0] if telling.mail is not None else "",
             hooks=telling.hooks,
-            pages=url,
-            cipher=house.cipher,
-            signer=signer,
+            pages=site.url,
+            cipher=wanted.house.cipher,
+            signer=wanted.signer,
         )
         postman = Postman(store, post, telling, site.now)
         application = make_application(site)
@@ -60,7 +80,7 @@ async def serve(
         await runner.setup()
         telling_all = asyncio.ensure_future(postman.run())
         try:
-            name = await _listen(runner, address)
+            name = await _listen(runner, settings.web)
             ended = asyncio.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, ended.set)

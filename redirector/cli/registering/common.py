@@ -21,6 +21,7 @@ from redirector.registry.refusals import RegistryError
 from redirector.registry.secrets import Cipher, KeyFileError, read_key_file
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job
+from redirector.settings.joining import Join, Joining
 from redirector.settings.mail import Telling
 from redirector.settings.network import Network, database_url
 from redirector.settings.option import default_text, options_of
@@ -66,6 +67,11 @@ class Desk:
         except KeyFileError:
             cipher = None
         return House(cipher=cipher, allow_ftp=self.registry.allow_ftp, pages=self.network.url or "", mails=self.mails)
+
+
+def join_of(desk: Desk) -> Join:
+    """What whoever wants to become a mirror is told."""
+    return load_job(Joining, {"config": desk.config} if desk.config else {}).join
 
 
 def add_command(

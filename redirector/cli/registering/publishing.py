@@ -11,7 +11,7 @@ from typing import Any
 
 from redirector.cli.options import flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
-from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
+from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of
 from redirector.cli.registering.reloading import ask_reload
 from redirector.errors import ConfigError
 from redirector.files import write_atomically
@@ -32,6 +32,8 @@ from redirector.settings.file import load_key
 from redirector.settings.option import Address, Given, parse_network
 from redirector.settings.serving import Config
 from redirector.store.opening import Store, open_store
+from redirector.web.pages.files import render_files, write_files
+from redirector.web.pages.shown import read_pasts, read_shown
 
 NAMED = 20
 """Things left out that are named; the rest are counted."""
@@ -43,6 +45,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--snapshot", metavar="FILE", help="a snapshot file")
     parser.add_argument("--tree", metavar="DIR", help="a tree of YAML files")
     parser.add_argument("--exports", metavar="DIR", help="what `registry export` prints, a file each")
+    parser.add_argument("--pages", metavar="DIR", help="the public pages as files")
     parser.add_argument("--dry-run", action="store_true", help="print what would change, and write nothing")
     parser.add_argument("--allow", metavar="shrink", default="", help="publish though half of it would be gone")
     parser.add_argument("--mail", action="store_true", help="with the contacts' mail addresses in the tree's files")
@@ -56,6 +59,7 @@ class _Wanted:
     snapshot: str | None
     tree: str | None
     exports: str | None
+    pages: str | None
     dry: bool
     allowed: frozenset[str]
     mail: bool
@@ -66,13 +70,14 @@ def _publish(arguments: argparse.Namespace) -> int:
     allowed = frozenset(filter(None, arguments.allow.split(",")))
     if allowed - {SHRINK}:
         raise ConfigError("command line", "--allow", arguments.allow, f"{SHRINK} is all that can be allowed")
-    if not (arguments.snapshot or arguments.tree or arguments.exports):
-        way_out = "say what to write: --snapshot FILE, --tree DIR or --exports DIR"
+    if not (arguments.snapshot or arguments.tree or arguments.exports or arguments.pages):
+        way_out = "say what to write: --snapshot FILE, --tree DIR, --exports DIR or --pages DIR"
         raise ConfigError("command line", "--snapshot", None, way_out)
     wanted = _Wanted(
         arguments.snapshot,
         arguments.tree,
         arguments.exports,
+        arguments.pages,
         arguments.dry_run,
         allowed,
         arguments.mail,
@@ -117,12 +122,20 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
     async with store.read() as connection:
         holdings = await read_holdings(connection, now, desk.rules())
         files = await export_files(Change(connection, OPERATOR, now, desk.house())) if wanted.exports else {}
+        pages: dict[str, bytes] = {}
+        if wanted.pages:
+            shown = await read_shown(connection, now)
+            pasts = await read_pasts(connection, shown)
+            pages = dict(render_files(shown, pasts, join_of(desk), desk.network.url or ""))
     _put(holdings, wanted, now, done)
     if wanted.exports and not wanted.dry:
         os.makedirs(wanted.exports, exist_ok=True)
         for name, text in files.items():
             write_atomically(os.path.join(wanted.exports, name), text.encode())
         done.told.append(f"{wanted.exports}: {', '.join(files)}")
+    if wanted.pages and not wanted.dry:
+        changed = write_files(wanted.pages, pages)
+        done.told.append(f"{wanted.pages}: {len(pages)} files, {changed} of them changed")
     return done
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, say
-from redirector.cli.registering.common import Commands, add_command, desk_of, guarded
-from redirector.locate.proxies import trusted_proxies_of
+from redirector.cli.registering.common import Commands, add_command, desk_of, guarded, join_of
 from redirector.registry.secrets import KeyFileError, read_key_file
 from redirector.registry.signing import read_sign_key
 from redirector.settings.file import load_job
@@ -35,10 +34,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         say(str(error))
         return Exit.WRONG_USAGE
     house = replace(desk.house(), cipher=cipher)
-    from redirector.web.serving import serve
+    from redirector.web.serving import Wanted, serve
 
-    trusted = trusted_proxies_of(settings.trusted_proxies)
-    url, telling = desk.network.url or "", load_job(Telling, flags)
-    return guarded(
-        serve(desk.database, house, settings.web, trusted, url, settings.api_limit, signer=signer, telling=telling)
-    )
+    telling = load_job(Telling, flags)
+    wanted = Wanted(settings, house, desk.network.url or "", join_of(desk), telling, signer)
+    return guarded(serve(desk.database, wanted))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, pstdev
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -77,23 +78,30 @@ async def read_shown(connection: AsyncConnection, now: int) -> Shown:
     """Everything but the past of single mirrors. cost: under 1 s for 700 hosts"""
     holdings = await read_holdings(connection, now)
     listed = public_list(holdings, select_published(holdings, now), now)
-    day = datetime.fromtimestamp(now, UTC).date()
-    names = frozenset(mirror.host for mirror in listed.mirrors)
     return Shown(
         now=now,
         listed=listed,
-        scores=_scores([row for row in await evidence.find_visits(connection, now - DAY_S) if row.host in names]),
         places=places_of(listed.mirrors),
-        margins=await statistics.list_margins(connection, str(day - timedelta(days=STATISTICS_DAYS))),
-        systems=await statistics.list_countme(connection, (now - 345_600) // 604_800 - SYSTEM_WEEKS),
-        propagation=await statistics.list_propagation(connection, now - PROPAGATION_DAYS * DAY_S),
-        pushes=last_pushes(await evidence.find_pushes(connection, now - PROPAGATION_DAYS * DAY_S), listed.mirrors),
+        **await read_kept(connection, listed.mirrors, now),
         categories=[
             CategoryShown(row.name, row.product, row.top, len(holdings.contents[number].names))
             for number, row in sorted(holdings.categories.items(), key=lambda pair: pair[1].name_key)
             if row.joinable and row.for_people
         ],
     )
+
+
+async def read_kept(connection: AsyncConnection, mirrors: Sequence[PublicMirror], now: int) -> dict[str, Any]:
+    """What crawls and statistics keep, as fields of `Shown`."""
+    day = datetime.fromtimestamp(now, UTC).date()
+    names = frozenset(mirror.host for mirror in mirrors)
+    return {
+        "scores": _scores([row for row in await evidence.find_visits(connection, now - DAY_S) if row.host in names]),
+        "margins": await statistics.list_margins(connection, str(day - timedelta(days=STATISTICS_DAYS))),
+        "systems": await statistics.list_countme(connection, (now - 345_600) // 604_800 - SYSTEM_WEEKS),
+        "propagation": await statistics.list_propagation(connection, now - PROPAGATION_DAYS * DAY_S),
+        "pushes": last_pushes(await evidence.find_pushes(connection, now - PROPAGATION_DAYS * DAY_S), mirrors),
+    }
 
 
 async def read_past(connection: AsyncConnection, host: str, now: int) -> Past:
@@ -105,6 +113,11 @@ async def read_past(connection: AsyncConnection, host: str, now: int) -> Past:
         visits=await evidence.find_visits(connection, since, host),
         traffic=await statistics.list_traffic(connection, day, host=host),
     )
+
+
+async def read_pasts(connection: AsyncConnection, shown: Shown) -> dict[str, Past]:
+    """What is kept of each mirror, by name."""
+    return {mirror.host: await read_past(connection, mirror.host, shown.now) for mirror in shown.listed.mirrors}
 
 
 def _scores(visits: Sequence[VisitRow]) -> dict[str, float]:
