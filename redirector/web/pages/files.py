@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from redirector.files import write_atomically
 from redirector.registry.public import list_object
 from redirector.settings.joining import Join
 from redirector.web.frame import Frame, page_bytes
@@ -60,15 +61,7 @@ def write_files(folder: str, files: Mapping[str, bytes]) -> int:
         if path.is_file() and path.read_bytes() == raw:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
-        try:
-            with open(fresh, "wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        write_atomically(str(path), raw)
         changed += 1
     _remove_others(top, files)
     return changed
