@@ -14,6 +14,7 @@ from redirector.answer.ask.resolve import DANGLING, plain_queries, resolve, reso
 from redirector.answer.beside import Beside
 from redirector.answer.reading import Reader, Reading, Seat
 from redirector.answer.show.face import Face
+from redirector.answer.show.folder import EMPTY, Folder
 from redirector.answer.show.formats import LINES, TABLES
 from redirector.answer.show.frames import Frame, compose, frame_of
 from redirector.answer.show.join import MARK, join
@@ -66,12 +67,14 @@ class Responder:
 
     frames         target, as `/mirrorlist?repo=baseos-9&arch=x86_64` -> what of its answer is the same for everybody;
                    for every target that can be known beforehand, in its usual spelling
+    folder         pages that others wrote, beside our own
     page           the page for people, ready but for whom it is shown to
     url_countries  see `countries_of_urls`
     """
 
-    def __init__(self, snapshot: Snapshot, face: Face = PLAIN_FACE) -> None:
+    def __init__(self, snapshot: Snapshot, face: Face = PLAIN_FACE, folder: Folder = EMPTY) -> None:
         self.snapshot = snapshot
+        self.folder = folder
         self.reader = Reader(snapshot)
         self.orders = self.reader.orders
         self.beside = Beside(snapshot, self.reader, face)
@@ -98,6 +101,8 @@ class Responder:
         if frame is not None:
             query = _PLAIN
             seat = self.reader.seat(request, query)
+        elif (page := self.folder.find(request.target)) is not None:
+            return page
         else:
             if (beside := self.beside.find(request)) is not None:
                 return beside

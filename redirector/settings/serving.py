@@ -300,6 +300,16 @@ class Config:
             reason="a header that the proxy does not set can be set by anybody",
         ),
     )
+    pages: str | None = option_field(
+        None,
+        Option(
+            "--pages",
+            "DIR",
+            or_none(parse_path),
+            "pages that `redirector pages` or `registry publish --pages` wrote: held in memory, 64 MB at most, and "
+            "served beside `/`; read again at every reload",
+        ),
+    )
     state: str | None = option_field(
         None,
         Option(

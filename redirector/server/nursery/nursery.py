@@ -24,6 +24,7 @@ from redirector.answer.choose.draw import draw, draw_plainly
 from redirector.answer.explain import explain
 from redirector.answer.serve import Responder
 from redirector.answer.show.face import Face
+from redirector.answer.show.folder import EMPTY, Folder, read_folder
 from redirector.errors import ConfigError, QueryError, SnapshotError
 from redirector.model import Standing
 from redirector.server.between.channel import Channel
@@ -90,7 +91,7 @@ def main() -> None:
             before = received.message.before
             earlier = EarlierFiles(before.good, before.kept)
             face = Face(config.page, config.page_title, config.page_logo, config.page_links, config.gpgkey or "")
-            responder = Responder(load_snapshot(config, time.time(), earlier, off=received.message.off), face)
+            responder = Responder(load_snapshot(config, time.time(), earlier, off=received.message.off), face, _read_folder(config.pages))
             if problems := check_canaries(responder, config.canaries, time.time()):
                 raise SnapshotError(problems)
         except SnapshotError as error:
@@ -110,6 +111,15 @@ def main() -> None:
         control.send(Loaded(report, told))
         del outline, told, before, earlier, received
         Nursery(config, responder, control, log_sink, listeners).run()
+
+
+def _read_folder(path: str | None) -> Folder:
+    """The pages beside our own; without those that cannot be had, everything else is served all the same."""
+    try:
+        return read_folder(path)
+    except ConfigError as error:
+        _log.warning("the pages are not served: %s", error)
+        return EMPTY
 
 
 def _freeze() -> None:
