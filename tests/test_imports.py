@@ -51,6 +51,7 @@ EDGE = {
     "web.frame",
     "web.people",
     "web.login.passwords",
+    "web.login.oidc",
     "web.login.routes",
     "web.login.visits",
     "web.forms.desk",

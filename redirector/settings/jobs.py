@@ -7,6 +7,7 @@ from redirector.settings.joining import Joining
 from redirector.settings.mail import Telling
 from redirector.settings.masters import Masters
 from redirector.settings.network import Network
+from redirector.settings.oidc import LoggingIn
 from redirector.settings.registry import Registry, RegistryAtTop
 from redirector.settings.scanning import Scanning
 from redirector.settings.serving import Config
@@ -25,6 +26,7 @@ JOBS: tuple[type, ...] = (
     RegistryAtTop,
     Web,
     Joining,
+    LoggingIn,
 )
 
 

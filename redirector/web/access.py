@@ -19,6 +19,7 @@ from redirector.registry.permits import VISITOR, Actor
 from redirector.registry.refusals import Forbidden, RegistryError
 from redirector.server.between.listeners import peer_of
 from redirector.settings.joining import Join
+from redirector.settings.oidc import Oidc
 from redirector.store.opening import Store
 from redirector.web.api.call import ApiError
 from redirector.web.limits import Limits, network_of
@@ -46,6 +47,7 @@ class Site:
     used  token -> when its use was written down
     shelf  what the public pages show
     join   what whoever wants to become a mirror is told
+    oidc   the provider that people can log in by
     sign_up  who may: `open`, `oidc` (through the provider alone) or `invited`
     """
 
@@ -59,6 +61,7 @@ class Site:
     shelf: Shelf = field(default_factory=Shelf)
     join: Join = field(default_factory=Join)
     sign_up: str = "open"
+    oidc: Oidc | None = None
 
 
 SITE = web.AppKey("site", Site)

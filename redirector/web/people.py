@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from aiohttp import web
 
 from redirector.web.access import SITE, Handler
@@ -9,6 +11,7 @@ from redirector.web.forms.desk import Desk
 from redirector.web.forms.hosts import HostForms
 from redirector.web.forms.sites import SiteForms
 from redirector.web.frame import Frame, html
+from redirector.web.login.oidc import CALLBACK, Provider, ProviderPages
 from redirector.web.login.routes import LoginPages
 from redirector.web.login.visits import put_cookies, visit_of
 from redirector.web.pages.routes import PublicPages
@@ -18,7 +21,9 @@ def add_people(application: web.Application) -> None:
     """The routes."""
     site = application[SITE]
     PublicPages(site.store, site.shelf, site.now, site.join, site.url, _frame).add_to(application)
-    LoginPages(site, site.sign_up).add_to(application)
+    LoginPages(site, site.sign_up, urlsplit(site.oidc.issuer).netloc if site.oidc else "").add_to(application)
+    if site.oidc is not None:
+        ProviderPages(site, Provider(site.oidc, f"{site.url}{CALLBACK}")).add_to(application)
     SiteForms(site).add_to(application)
     HostForms(site).add_to(application)
     Desk(site).add_to(application)
@@ -34,7 +39,10 @@ async def keep_cookies(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         response = await handler(request)
     except web.HTTPRedirection as redirection:
-        response = web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
+        response = web.Response(
+            status=redirection.status,
+            headers={"Location": redirection.headers["Location"], "Cache-Control": "no-store"},
+        )
     put_cookies(request, response)
     return response
 

@@ -18,6 +18,7 @@ from redirector.registry.edit.change import House
 from redirector.registry.signing import Signer
 from redirector.settings.joining import Join
 from redirector.settings.mail import Telling
+from redirector.settings.oidc import Oidc
 from redirector.settings.option import Address
 from redirector.settings.web import Web
 from redirector.store.opening import open_store
@@ -48,6 +49,7 @@ class Wanted:
     join: Join
     telling: Telling
     signer: Signer | None = None
+    oidc: Oidc | None = None
 
 
 async def serve(database: str, wanted: Wanted) -> int:
@@ -64,6 +66,7 @@ async def serve(database: str, wanted: Wanted) -> int:
             wanted.url or f"http://{settings.web}",
             join=wanted.join,
             sign_up=settings.sign_up,
+            oidc=wanted.oidc,
         )
         post = Post(
             mails=telling.mail is not None,

@@ -12,6 +12,7 @@ from redirector.registry.secrets import KeyFileError, read_key_file
 from redirector.registry.signing import read_sign_key
 from redirector.settings.file import load_job
 from redirector.settings.mail import Telling
+from redirector.settings.oidc import LoggingIn
 from redirector.settings.web import Web
 
 
@@ -37,5 +38,5 @@ def _serve(arguments: argparse.Namespace) -> int:
     from redirector.web.serving import Wanted, serve
 
     telling = load_job(Telling, flags)
-    wanted = Wanted(settings, house, desk.network.url or "", join_of(desk), telling, signer)
+    wanted = Wanted(settings, house, desk.network.url or "", join_of(desk), telling, signer, load_job(LoggingIn, flags).oidc)
     return guarded(serve(desk.database, wanted))
