@@ -38,5 +38,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from redirector.web.serving import Wanted, serve
 
     telling = load_job(Telling, flags)
-    wanted = Wanted(settings, house, desk.network.url or "", join_of(desk), telling, signer, load_job(LoggingIn, flags).oidc)
+    wanted = Wanted(
+        settings, house, desk.network.url or "", join_of(desk), telling, signer, load_job(LoggingIn, flags).oidc
+    )
     return guarded(serve(desk.database, wanted))

@@ -178,7 +178,7 @@ class SiteForms(Room):
             row = await find_site(change, Act.READ, number)
             account = await queries.find(change.connection, AccountRow, id=invitation.account or 0)
             mail = invitation.mail or (account.mail if account else None)
-            if mail:
+            if mail and not change.house.mails:
                 link = f"{self.site.url}{INVITATION_PATH}/{secret}"
                 letter = letters.invitation_letter(mail, row.name, change.actor.name, link)
                 await outbox.put(change.connection, (letter,), change.now)
