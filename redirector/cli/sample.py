@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redirector
-from redirector.cli.output import Exit, print_result, say
+from redirector.cli.output import Exit, as_json, print_result, say
 
 INSTALLED = os.path.join("share", "redirector", "sample")
 """Where it is below the folder of an environment, see `setup.py`."""
@@ -21,6 +21,7 @@ CONFIG = "redirector.yml"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to."""
     parser.add_argument("folder", metavar="DIR", help="a folder that is not there yet, or is empty")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{folder}: {error.strerror or error}")
         return Exit.FAILED
     config = folder / CONFIG
+    if arguments.json:
+        return print_result(as_json({"folder": str(folder), "config": str(config)}), Exit.DONE)
     return print_result(f"redirector check --config {config}\nredirector serve --config {config}\n", Exit.DONE)
 
 
