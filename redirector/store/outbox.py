@@ -138,6 +138,28 @@ async def find_latest(connection: AsyncConnection, kind: str, host: str, target:
     return (await connection.execute(query)).scalar() or 0
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A parcel whose latest attempt failed; *made*: when it was put in, epoch seconds."""
+
+    made: int
+    channel: str
+    kind: str
+    host: str
+    error: str
+
+
+async def list_failures(connection: AsyncConnection, limit: int) -> list[Failure]:
+    """What could not be sent so far, or at all; the newest first."""
+    query = (
+        select(outbox.c.made, outbox.c.channel, outbox.c.kind, outbox.c.host, outbox.c.error)
+        .where(outbox.c.error != "", outbox.c.sent.is_(False))
+        .order_by(outbox.c.id.desc())
+        .limit(limit)
+    )
+    return [Failure(*row) for row in await connection.execute(query)]
+
+
 async def count_ended(connection: AsyncConnection) -> dict[tuple[str, bool], int]:
     """(kind, sent) -> how many; what is neither waiting nor forgotten."""
     query = (

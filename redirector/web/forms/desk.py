@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy import select
 
 from redirector.registry import nouns, views
 from redirector.registry.edit import accounts, catalogue
@@ -15,16 +14,16 @@ from redirector.registry.edit.change import find_host, find_site
 from redirector.registry.permits import Act
 from redirector.registry.public import PublicMirror
 from redirector.registry.refusals import RegistryError
-from redirector.store import evidence, login
+from redirector.store import evidence, login, outbox
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow, AsnRow, HostRow, NetworkRow, SiteRow
-from redirector.store.tables.outbox import outbox
 from redirector.web.api.call import read_number
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
 from redirector.web.forms.room import Room, need_desk, number_of
 
 EVENTS_SHOWN = 100
 WORST = 15
+SHOWN_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +58,7 @@ class Desk(Room):
                 waiting.append(("asns", asn, hosts[asn.host]))
             shown = await self.site.shelf.read(connection, change.now)
             rounds = await evidence.find_rounds(connection, 10, void=True)
-            failed = (
-                await connection.execute(
-                    select(outbox)
-                    .where(outbox.c.error != "", outbox.c.sent.is_(False))
-                    .order_by(outbox.c.id.desc())
-                    .limit(20)
-                )
-            ).all()
+            failed = await outbox.list_failures(connection, SHOWN_FAILURES)
         mirrors = shown.listed.mirrors
         values = {
             "waiting_sites": [
