@@ -10,11 +10,14 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from redirector.model import HostId
-from redirector.snapshot.snapshot import Snapshot
+
+if TYPE_CHECKING:  # whoever keeps and compares outlines needs none of what a snapshot is made of
+    from redirector.snapshot.snapshot import Snapshot
 
 FACETS = ("URLs", "place", "networks", "bandwidth", "restrictions", "health", "lacking", "sponsor")
 """What may be different about a host."""

@@ -30,6 +30,10 @@ RETRY_S = 5
 """After how long somebody may ask again when the database is away, locked or full."""
 
 
+PROGRAMS = ("/api/", "/mirrormanager/")
+"""Where programs ask: they are refused by problem documents, people by pages."""
+
+
 def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Application:
     """The application; nothing listens yet."""
     application = web.Application(middlewares=[_guard, keep_cookies], client_max_size=BODY_LIMIT_BYTES)
@@ -103,7 +107,7 @@ def _refused(request: web.Request, error: RegistryError) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if isinstance(error, TooOften):
         headers["Retry-After"] = str(int(error.wait_s) + 1)
-    if request.path.startswith(API):
+    if request.path.startswith(PROGRAMS):
         return web.Response(status=status, body=text, content_type=CONTENT_TYPE, headers=headers)
     return refusal_page(
         request, error.status, str(error), {name: headers[name] for name in headers if name != "WWW-Authenticate"}
