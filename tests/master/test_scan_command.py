@@ -182,7 +182,11 @@ def start(config: Path, script: str, stderr: int | None = None) -> subprocess.Po
     config.write_text("masters: [{category: Slow, top: pub, rsync: 'rsync://127.0.0.1/pub/'}]\n")
     command: Sequence[str | Path] = [sys.executable, "-m", "redirector", "scan", "--config", config]
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr or subprocess.PIPE, env=environment)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr or subprocess.PIPE, env=environment)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_ends_it_and_the_program_that_lists(config: Path) -> None:
@@ -193,7 +197,7 @@ def test_ctrl_c_ends_it_and_the_program_that_lists(config: Path) -> None:
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == Exit.INTERRUPTED and b"Traceback" not in err
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
