@@ -57,17 +57,21 @@ class Wish:
 
 async def export(change: Change, name: str, wish: Wish) -> str:
     """The export *name*. Raises Invalid, Forbidden, Missing."""
+    return await _render(change, name, wish, await read_holdings(change.connection, change.now))
+
+
+async def _render(change: Change, name: str, wish: Wish, holdings: Holdings) -> str:
     match name:
         case "rsync-acl":
-            return await _addresses(change, wish)
+            return await _addresses(change, wish, holdings)
         case "rsync-filter":
-            return await changed_filter(change, wish)
+            return await _filter(change, wish, holdings)
         case "tiers":
-            return render_tiers(await read_holdings(change.connection, change.now))
+            return render_tiers(holdings)
         case "public":
-            return _public(await read_holdings(change.connection, change.now), change.now)
+            return _public(holdings, change.now)
         case _:
-            return render_mirmon(await read_holdings(change.connection, change.now), wish.mail)
+            return render_mirmon(holdings, wish.mail)
 
 
 def _public(holdings: Holdings, now: int) -> str:
@@ -87,16 +91,15 @@ FILES = {
 """What `publish --exports` writes: file -> the export that its name begins with, and how."""
 
 
-async def export_files(change: Change) -> dict[str, str]:
-    """The content of each of `FILES`."""
-    return {file: await export(change, file.partition(".")[0], wish) for file, wish in FILES.items()}
+async def export_files(change: Change, holdings: Holdings) -> dict[str, str]:
+    """The content of each of `FILES`, from what was read already: to read it takes longer than all of them."""
+    return {file: await _render(change, file.partition(".")[0], wish, holdings) for file, wish in FILES.items()}
 
 
-async def _addresses(change: Change, wish: Wish) -> str:
+async def _addresses(change: Change, wish: Wish, holdings: Holdings) -> str:
     if wish.layout not in FORMATS:
         raise Invalid(problems=(FieldProblem("format", f"{', '.join(FORMATS)} are known"),))
     tier = _read_tier(wish.tier)
-    holdings = await read_holdings(change.connection, change.now)
     if wish.host is None:
         if not change.actor.admin:
             raise Forbidden("all addresses are for distribution admins; host= gives those of who may pull from yours")
@@ -122,14 +125,13 @@ def _read_tier(text: str | None) -> int | None:
     return int(text)
 
 
-async def changed_filter(change: Change, wish: Wish) -> str:
+async def _filter(change: Change, wish: Wish, holdings: Holdings) -> str:
     """rsync's filter for what the named categories' masters changed. Raises Invalid for a name or time that is none."""
     if not (wish.since.isascii() and wish.since.isdecimal() and len(wish.since) < 12):
         raise Invalid(problems=(FieldProblem("since", "a time in epoch seconds is needed"),))
     named = [name.strip() for name in wish.categories.split(",") if name.strip()]
     if not named:
         raise Invalid(problems=(FieldProblem("categories", "names of categories are needed, with commas between"),))
-    holdings = await read_holdings(change.connection, change.now)
     known = {row.name.casefold(): number for number, row in holdings.categories.items()}
     if unknown := [name for name in named if name.casefold() not in known]:
         raise Invalid(problems=(FieldProblem("categories", f"there is no category {unknown[0][:100]!r}"),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from redirector.registry.exporting import NAMES, TYPES, Wish, changed_filter, export
+from redirector.registry.exporting import NAMES, TYPES, Wish, export
 from redirector.registry.exports import NOBODY
 from redirector.registry.refusals import Invalid, Missing
 from redirector.web.access import API, OPEN, asking
@@ -48,6 +48,6 @@ async def _filter(request: web.Request) -> web.Response:
     """A wrong request transfers nothing, and says why in a comment."""
     try:
         async with asking(request, write=False, public=True) as change:
-            return web.Response(text=await changed_filter(change, _wish_of(request)))
+            return web.Response(text=await export(change, "rsync-filter", _wish_of(request)))
     except Invalid as error:
         return web.Response(status=400, text=f"# {error}\n{NOBODY}\n")

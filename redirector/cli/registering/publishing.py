@@ -121,7 +121,7 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
         done.told += [f"{name}: left 30 days ago, and is deleted" for name in gone]
     async with store.read() as connection:
         holdings = await read_holdings(connection, now, desk.rules())
-        files = await export_files(Change(connection, OPERATOR, now, desk.house())) if wanted.exports else {}
+        files = await export_files(Change(connection, OPERATOR, now, desk.house()), holdings) if wanted.exports else {}
         pages: dict[str, bytes] = {}
         if wanted.pages:
             shown = await read_shown(connection, now)
