@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.load import Crowd
-from tests.server.running import Server, ask, serving
+from tests.server.running import Server, ask, children_of, is_alive, serving, wait_until
 
 
 def signal_supervisor(server: Server) -> None:
@@ -77,13 +77,13 @@ def test_a_client_that_never_ends_its_request_holds_nobody_up_beyond_the_drain_t
             assert time.monotonic() - began < 5
 
 
-def test_signals_while_loading_end_the_server(tmp_path: Path) -> None:
-    pipe = tmp_path / "never-ending"
-    os.mkfifo(pipe)
-    with serving(Path(pipe), ready=False) as server:
-        server.nursery()
+def test_signals_while_loading_end_the_server(source: Path) -> None:
+    with serving(source, ready=False) as server:
+        (nursery,) = wait_until(lambda: children_of(server.pid), 1)
+        os.kill(nursery, signal.SIGSTOP)  # so that loading does not end before the signal comes
         server.signal(signal.SIGTERM)
         assert server.wait() in (0, 1)
+        assert not is_alive(nursery)
 
 
 def test_the_admin_listener_is_the_last_to_close(source: Path) -> None:
