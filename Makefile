@@ -33,6 +33,9 @@ run: install
 	@echo "curl 'http://127.0.0.1:$(PORT)/isolist/9/x86_64'"
 	@exec $(BIN)/redirector serve --config data/redirector.yml --listen '127.0.0.1:$(PORT)'
 
+# Tests start hundreds of processes: none should compile the package anew, as containers like to have it.
+test coverage kit loop: export PYTHONDONTWRITEBYTECODE =
+
 test: install
 	$(BIN)/python -m pytest --numprocesses auto
 
