@@ -45,6 +45,7 @@ EDGE = {
     "web.access",
     "kit.checking",
     "kit.ftp",
+    "kit.looking.ports",
     "kit.reporting",
     "web.application",
     "web.frame",

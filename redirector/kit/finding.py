@@ -34,6 +34,7 @@ class Finding:
 
 CHECKS = {
     "answer": "it answers, on IPv4 and IPv6",
+    "ports": "which of http, https and rsync are open to the world",
     "redirect": "files come from where they are asked for",
     "size": "a known file has its size",
     "hash": "a known file has its checksum",

@@ -7,14 +7,14 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from redirector import __version__
 from redirector.cli.mirroring.kit import add_kit, read_kit
 from redirector.cli.output import Exit, as_json, print_result
 from redirector.errors import ConfigError
 from redirector.health.safety import Safety
-from redirector.kit.checking import Look, check_mirror, open_tools
+from redirector.kit.checking import Look, open_tools, tell_findings
 from redirector.kit.finding import Finding, outcome_of
 from redirector.kit.local import check_local
 from redirector.kit.wishes import FILE_NAME, Wishes, seconds_of
@@ -96,28 +96,15 @@ def _frequency(arguments: argparse.Namespace, wishes: Wishes | None) -> int | No
 async def _run(
     arguments: argparse.Namespace, urls: Sequence[str], look: Look, safety: Safety, wishes: Wishes | None
 ) -> list[Finding]:
-    agent = f"redirector-mirror-check/{__version__}"
-    tools = open_tools(safety, agent, time.time, time.monotonic)
-    found = []
+    def tell(finding: Finding) -> None:
+        if not arguments.json:
+            print(one_line(str(finding)), flush=True)
+
+    found = list(check_local(wishes)) if arguments.local and wishes is not None else []
+    for finding in found:
+        tell(finding)
+    tools = open_tools(safety, f"redirector-mirror-check/{__version__}", time.time, time.monotonic)
     try:
-        async for finding in _findings(arguments, urls, look, wishes, check_mirror(urls, look, tools)):
-            found.append(finding)
-            if not arguments.json:
-                print(one_line(str(finding)), flush=True)
+        return found + await tell_findings(urls, look, tools, tell)
     finally:
         await tools.close()
-    return found
-
-
-async def _findings(
-    arguments: argparse.Namespace,
-    urls: Sequence[str],
-    look: Look,
-    wishes: Wishes | None,
-    outside: AsyncIterator[Finding],
-) -> AsyncIterator[Finding]:
-    if arguments.local and wishes is not None:
-        for finding in check_local(wishes):
-            yield finding
-    async for finding in outside:
-        yield finding
