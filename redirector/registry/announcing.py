@@ -18,6 +18,7 @@ from redirector.registry import contacts, letters
 from redirector.registry.edit.sites import LEAVE_S
 from redirector.registry.letters import Letter
 from redirector.registry.publish.scanned import contents_of, read_scans
+from redirector.registry.rules import name_key
 from redirector.registry.secrets import Cipher
 from redirector.registry.signing import Signer
 from redirector.settings.mail import Hook, is_mail_address
@@ -273,7 +274,7 @@ async def _is_readable(
     scanned = [
         scans[row.name_key]
         for row in categories
-        if row.name_key in scans and row.product.casefold() == release.product.casefold()
+        if row.name_key in scans and name_key(row.product) == name_key(release.product)
     ]
     if not scanned:
         return True

@@ -23,6 +23,7 @@ from redirector.registry.public import mirror_object, public_list
 from redirector.registry.publish.holdings import Holdings, read_holdings
 from redirector.registry.publish.selection import select
 from redirector.registry.refusals import FieldProblem, Forbidden, Invalid
+from redirector.registry.rules import name_key
 from redirector.store.contents import find_contents
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AclRow, HostRow
@@ -132,11 +133,11 @@ async def _filter(change: Change, wish: Wish, holdings: Holdings) -> str:
     named = [name.strip() for name in wish.categories.split(",") if name.strip()]
     if not named:
         raise Invalid(problems=(FieldProblem("categories", "names of categories are needed, with commas between"),))
-    known = {row.name.casefold(): number for number, row in holdings.categories.items()}
-    if unknown := [name for name in named if name.casefold() not in known]:
+    known = {name_key(row.name): number for number, row in holdings.categories.items()}
+    if unknown := [name for name in named if name_key(name) not in known]:
         raise Invalid(problems=(FieldProblem("categories", f"there is no category {unknown[0][:100]!r}"),))
     shown = {name for category in select(holdings, change.now).categories for name in category.names}
-    found = [await _changed(change, holdings, known[name.casefold()], shown) for name in named]
+    found = [await _changed(change, holdings, known[name_key(name)], shown) for name in named]
     return render_filter(found, int(wish.since), wish.strip.strip("/"))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redirector.registry.publish.contents import CategoryContents
 from redirector.registry.publish.holdings import bare_contents, imported_contents
 from redirector.registry.publish.scanned import contents_of
+from redirector.registry.rules import name_key
 from redirector.store.contents import find_categories, find_packed, find_push
 from redirector.store.directories import Packed
 from redirector.store.registry import queries
@@ -74,7 +75,7 @@ class Source:
 
 async def find_source(connection: AsyncConnection, category: CategoryRow, stamp: Stamp = ()) -> Source | None:
     """What there is of *category*; None when it is still as it was at *stamp*."""
-    scanned = {name.casefold(): name for name in await find_categories(connection)}.get(category.name_key)
+    scanned = {name_key(name): name for name in await find_categories(connection)}.get(category.name_key)
     if scanned is not None:
         now: Stamp = ("scan", category.version, *(await find_push(connection, scanned) or ()))
         if now == stamp:

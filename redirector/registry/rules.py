@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from redirector.locate.places import countries, find_country
@@ -53,6 +54,27 @@ _URL = re.compile(
 _FREQUENCY = re.compile(r"[1-9][0-9]{0,3} ?(?:m|min|h|d|w)")
 
 _USUAL_PORTS = {"http": "80", "https": "443", "rsync": "873", "ftp": "21"}
+
+
+NAME_KEY_LIMIT, LOGIN_KEY_LIMIT = 255, 64
+"""What the tables hold: folding makes some letters longer."""
+
+
+def name_key(text: str, limit: int = NAME_KEY_LIMIT) -> str:
+    """What names are compared by: case, width, ligatures and the way accents are written make no difference.
+
+    limit  characters; of what is longer the end is a digest
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    if len(folded) <= limit:
+        return folded
+    digest = blake2b(folded.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return folded[: limit - len(digest)] + digest
+
+
+def login_key(text: str) -> str:
+    """What logins are compared by."""
+    return name_key(text, LOGIN_KEY_LIMIT)
 
 
 # -- Text --------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from redirector.health.subjects import VISITED_SCHEMES, Carried, Subject
 from redirector.health.world import World
 from redirector.registry.listing import SiteState, in_maintenance
 from redirector.registry.publish.contents import CategoryContents, excluded
+from redirector.registry.rules import name_key
 from redirector.store.contents import find_categories, find_contents
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
@@ -39,7 +40,7 @@ async def read_world(connection: AsyncConnection, rules: Rules, opted_out: Colle
     for name in await find_categories(connection):
         contents = await find_contents(connection, name)
         if contents is not None:
-            masters[name.casefold()] = read_contents(contents)
+            masters[name_key(name)] = read_contents(contents)
     sites = {row.id: row for row in await queries.list_rows(connection, SiteRow)}
     hosts = {row.id: row for row in await queries.list_rows(connection, HostRow)}
     names = {row.id: row.name for row in await queries.list_rows(connection, CategoryRow)}
@@ -50,9 +51,9 @@ async def read_world(connection: AsyncConnection, rules: Rules, opted_out: Colle
     for row in hosts.values():
         site = sites[row.site]
         parts = [
-            _carried(part, masters[names[part.category].casefold()], urls.get(part.id, ()))
+            _carried(part, masters[name_key(names[part.category])], urls.get(part.id, ()))
             for part in carried.get(row.id, ())
-            if names[part.category].casefold() in masters and not part.always_current
+            if name_key(names[part.category]) in masters and not part.always_current
         ]
         source = hosts.get(row.pulls_from or 0)
         subjects.append(

@@ -47,6 +47,7 @@ from redirector.registry.edit.check_in import (
 from redirector.registry.known import Known, Stamp, find_source
 from redirector.registry.permits import VISITOR, Actor
 from redirector.registry.refusals import FieldProblem, Forbidden, Missing, RegistryError
+from redirector.registry.rules import name_key
 from redirector.store.registry import queries
 from redirector.store.registry.rows import HostRow, SiteRow
 from redirector.web.access import API, SITE, Site, address_of
@@ -155,8 +156,8 @@ class CheckIns:
         self._limit(self._hosts, f"host {host.id}", request)
         receipt = await self._write(actor, host, site, told)
         await self._note_use(secret.strip())
-        heard = {part.counted.category.casefold() for part in receipt.parts}
-        return receipt, sorted(name[:255] for name in told.parts if name.casefold() not in heard)
+        heard = {name_key(part.counted.category) for part in receipt.parts}
+        return receipt, sorted(name[:255] for name in told.parts if name_key(name) not in heard)
 
     # The old form
 

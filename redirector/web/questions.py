@@ -8,6 +8,7 @@ from aiohttp import web
 
 from redirector.registry.edit.change import Change
 from redirector.registry.refusals import Forbidden
+from redirector.registry.rules import name_key
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
     AccountRow,
@@ -51,10 +52,10 @@ async def _find_site(change: Change, name: str) -> int | None:
     """The number of the site that the host of that name is of, or of the site of that name."""
     if not name.isprintable():
         return None
-    host = await queries.find(change.connection, HostRow, name_key=name.casefold())
+    host = await queries.find(change.connection, HostRow, name_key=name_key(name))
     if host is not None:
         return host.site
-    site = await queries.find(change.connection, SiteRow, name_key=name.casefold())
+    site = await queries.find(change.connection, SiteRow, name_key=name_key(name))
     return None if site is None else site.id
 
 

@@ -8,6 +8,7 @@ from redirector.cli.output import say
 from redirector.cli.registering.common import Commands, add_command, card, desk_of, run_change, table
 from redirector.registry.edit import accounts
 from redirector.registry.edit.change import Change
+from redirector.registry.rules import login_key
 from redirector.registry.views import show_account, show_time
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow
@@ -40,7 +41,7 @@ def _user(arguments: argparse.Namespace) -> int:
 
     async def work(change: Change) -> object:
         if arguments.delete:
-            row = await queries.find(change.connection, AccountRow, login_key=arguments.name.casefold())
+            row = await queries.find(change.connection, AccountRow, login_key=login_key(arguments.name))
             await accounts.delete_account(change, row.id if row else 0)
             return {"login": arguments.name, "deleted": True}
         body: dict[str, object] = {"login": arguments.name}

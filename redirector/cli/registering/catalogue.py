@@ -13,6 +13,7 @@ from redirector.registry import nouns
 from redirector.registry.edit import catalogue
 from redirector.registry.edit.change import Change
 from redirector.registry.refusals import Missing
+from redirector.registry.rules import name_key
 from redirector.registry.views import show_category, show_redirect, show_release, show_repository
 
 
@@ -94,10 +95,10 @@ class _Kind:
         return run_change(arguments, work, card)
 
     async def _find(self, change: Change, arguments: argparse.Namespace) -> Any:
-        wanted = [getattr(arguments, f"key_{name}").casefold() for name in self.key]
+        wanted = [name_key(getattr(arguments, f"key_{name}")) for name in self.key]
         for row in await self.rows(change):
             view = self.view(row)
-            if [str(view[name]).casefold() for name in self.key] == wanted:
+            if [name_key(str(view[name])) for name in self.key] == wanted:
                 return row
         raise Missing(f"there is no {self.name} {' '.join(wanted)!r:.100}")
 

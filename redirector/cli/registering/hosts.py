@@ -17,6 +17,7 @@ from redirector.registry.listing import listing_reason
 from redirector.registry.publish.holdings import read_holdings
 from redirector.registry.publish.selection import condition_of
 from redirector.registry.refusals import Missing
+from redirector.registry.rules import name_key
 from redirector.registry.views import (
     show_acl,
     show_asn,
@@ -66,7 +67,7 @@ def _named(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 async def find_host(change: Change, name: str) -> HostRow:
     """The host of that name or number. Raises Missing."""
-    row = await queries.find(change.connection, HostRow, name_key=name.casefold())
+    row = await queries.find(change.connection, HostRow, name_key=name_key(name))
     if row is None and name.isascii() and name.isdigit():
         row = await queries.find(change.connection, HostRow, id=int(name))
     if row is None:
@@ -276,7 +277,7 @@ def _add_carried(arguments: argparse.Namespace) -> int:
 async def _find_carried(change: Change, host: HostRow, category: str) -> int:
     names = await carried.category_names(change)
     for each in await carried.list_carried(change, host.id):
-        if names[each.category].casefold() == category.casefold():
+        if name_key(names[each.category]) == name_key(category):
             return each.id
     raise Missing(f"{host.name} does not carry {category!r:.100}")
 
@@ -406,7 +407,7 @@ class _Kind:
             row = await find_host(change, arguments.name)
             for each in await self._rows(change, row.id):
                 view = self._view(each)
-                if str(view[self._field]).casefold() == arguments.value.casefold():
+                if name_key(str(view[self._field])) == name_key(arguments.value):
                     await self._remove(change, row.id, each.id)
                     return {"removed": view[self._field]}
             raise Missing(f"{row.name} has no {arguments.value!r:.100}")

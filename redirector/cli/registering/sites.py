@@ -12,6 +12,7 @@ from redirector.registry import nouns
 from redirector.registry.edit import accounts, carried, notes, sites
 from redirector.registry.edit.change import Change
 from redirector.registry.refusals import Missing
+from redirector.registry.rules import name_key
 from redirector.registry.views import show_account, show_invitation, show_note, show_token
 from redirector.store.registry import queries
 from redirector.store.registry.rows import HostRow, SiteRow
@@ -69,7 +70,7 @@ def add_token_flags(parser: argparse.ArgumentParser) -> None:
 
 async def find_site(change: Change, name: str) -> SiteRow:
     """The site of that name or number. Raises Missing."""
-    row = await queries.find(change.connection, SiteRow, name_key=name.casefold())
+    row = await queries.find(change.connection, SiteRow, name_key=name_key(name))
     if row is None and name.isascii() and name.isdigit():
         row = await queries.find(change.connection, SiteRow, id=int(name))
     if row is None:

@@ -10,6 +10,7 @@ from redirector.registry import nouns
 from redirector.registry.edit.change import Change, find_host, find_site, taken
 from redirector.registry.permits import Act, Actor, Scope
 from redirector.registry.refusals import Conflict, Missing
+from redirector.registry.rules import login_key, name_key
 from redirector.registry.secrets import NOBODYS, TOKEN_PREFIX, hash_password, hash_token, is_password, make_token
 from redirector.registry.views import show_account
 from redirector.store.registry import queries
@@ -37,7 +38,7 @@ async def save_account(change: Change, body: object) -> AccountRow:
     """Make a local account, or change the one of that login."""
     change.require(Act.ADMINISTER)
     noun = nouns.read_new(nouns.Account, body, change.lax)
-    row = await queries.find(change.connection, AccountRow, login_key=noun.login.casefold())
+    row = await queries.find(change.connection, AccountRow, login_key=login_key(noun.login))
     if row is None:
         return await _add_account(change, noun)
     values: dict[str, object] = {name: getattr(noun, name) for name in noun.model_fields_set - {"login"}}
@@ -59,7 +60,7 @@ async def _add_account(change: Change, noun: nouns.Account) -> AccountRow:
         change.connection,
         AccountRow,
         login=noun.login,
-        login_key=noun.login.casefold(),
+        login_key=login_key(noun.login),
         mail=noun.mail,
         mail_verified=None,
         password=None,
@@ -163,7 +164,7 @@ async def make_account_token(change: Change, login: str, scope: str, days: int |
     """A token that acts as the account *login*; the row, and the token, which is shown once."""
     change.require(Act.ADMINISTER)
     noun = nouns.read_new(nouns.Token, {"scope": scope, "days": days}, change.lax)
-    account = await queries.find(change.connection, AccountRow, login_key=login.casefold())
+    account = await queries.find(change.connection, AccountRow, login_key=login_key(login))
     if account is None or account.disabled:
         raise Missing("there is no such account, or it is disabled")
     if noun.scope == "check-in":
@@ -275,7 +276,7 @@ async def find_check_in_tokens(connection: AsyncConnection, site_name: str) -> t
     """The site of that name, and the tokens that check in for it or for one of its hosts."""
     if not site_name.isprintable():
         return None, []
-    site = await queries.find(connection, SiteRow, name_key=site_name.casefold())
+    site = await queries.find(connection, SiteRow, name_key=name_key(site_name))
     if site is None:
         return None, []
     tokens = await queries.list_rows(connection, TokenRow, site=site.id, scope="check-in")

@@ -17,7 +17,7 @@ MASKED = "***"
 
 
 async def _find_category(change: Change, name: str) -> CategoryRow:
-    found = await queries.find(change.connection, CategoryRow, name_key=name.casefold())
+    found = await queries.find(change.connection, CategoryRow, name_key=rules.name_key(name))
     if found is None:
         raise Invalid(problems=(FieldProblem("category", "there is no such category"),))
     return found

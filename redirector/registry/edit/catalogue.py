@@ -8,6 +8,7 @@ from redirector.registry import nouns
 from redirector.registry.edit.change import Change, check_version, differences, taken, write
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Conflict, Missing
+from redirector.registry.rules import name_key
 from redirector.registry.views import show_category, show_redirect, show_release, show_repository
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CarriedRow, CategoryRow, RedirectRow, ReleaseRow, RepositoryRow
@@ -32,13 +33,13 @@ async def create_category(change: Change, body: object, origin: str | None = Non
     """A new category."""
     change.require(Act.ADMINISTER)
     noun = nouns.read_new(nouns.Category, body, change.lax)
-    if await queries.find(change.connection, CategoryRow, name_key=noun.name.casefold()):
+    if await queries.find(change.connection, CategoryRow, name_key=name_key(noun.name)):
         taken("name", "another category has this name")
     row = await queries.add(
         change.connection,
         CategoryRow,
         **noun.model_dump(),
-        name_key=noun.name.casefold(),
+        name_key=name_key(noun.name),
         origin=origin,
         edited=change.now,
     )
@@ -54,7 +55,7 @@ async def edit_category(change: Change, number: int, version: int | None, patch:
     new = nouns.read_change(nouns.Category, show_category(row), patch, change.lax)
     values: dict[str, Any] = dict(new)
     if "name" in new:
-        values["name_key"] = new["name"].casefold()
+        values["name_key"] = name_key(new["name"])
         other = await queries.find(change.connection, CategoryRow, name_key=values["name_key"])
         if other is not None and other.id != row.id:
             taken("name", "another category has this name")

@@ -18,6 +18,7 @@ from redirector.registry.permits import Act
 from redirector.registry.publish.contents import pack_names, unpack_bits, unpack_names
 from redirector.registry.publish.holdings import imported_contents
 from redirector.registry.refusals import Missing
+from redirector.registry.rules import name_key
 from redirector.store import evidence
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
@@ -71,7 +72,7 @@ async def find_checked_host(change: Change, name: str) -> tuple[HostRow, SiteRow
     only = change.actor.only
     if not name and only is not None and only[0] == "host":
         return await find_host(change, Act.CHECK_IN, only[1])
-    host = await queries.find(change.connection, HostRow, name_key=name.casefold()) if name.isprintable() else None
+    host = await queries.find(change.connection, HostRow, name_key=name_key(name)) if name.isprintable() else None
     if host is None:
         change.require(Act.CHECK_IN)
         raise Missing("there is no such host")
@@ -80,13 +81,13 @@ async def find_checked_host(change: Change, name: str) -> tuple[HostRow, SiteRow
 
 async def find_named_host(change: Change, site: SiteRow, name: str, only: int | None) -> HostRow | None:
     """The host of *site* that an old check-in names; *only*: the one that its token is for."""
-    host = await queries.find(change.connection, HostRow, name_key=name.casefold()) if name.isprintable() else None
+    host = await queries.find(change.connection, HostRow, name_key=name_key(name)) if name.isprintable() else None
     return host if host is not None and host.site == site.id and only in (None, host.id) else None
 
 
 async def categories_of(change: Change, host: HostRow, names: Collection[str]) -> list[tuple[CarriedRow, CategoryRow]]:
     """What *host* carries of the categories of these *names*, in whatever case, in the order of their names."""
-    wanted = {name.casefold() for name in names}
+    wanted = {name_key(name) for name in names}
     rows = {row.id: row for row in await queries.list_rows(change.connection, CategoryRow)}
     carried = await queries.list_rows(change.connection, CarriedRow, host=host.id)
     found = [(each, rows[each.category]) for each in carried if rows[each.category].name_key in wanted]
@@ -100,7 +101,7 @@ async def take_check_in(
 
     known  category -> its directories, as far as they are carried and named
     """
-    parts = {name.casefold(): part for name, part in told.parts.items()}
+    parts = {name_key(name): part for name, part in told.parts.items()}
     taken = []
     for carried, category in await categories_of(change, host, told.parts):
         if category.id in known:
@@ -187,7 +188,7 @@ async def _seen(change: Change, host: HostRow, category: CategoryRow) -> frozens
     """What visits found of the category; None when nobody looked."""
     seen: set[str] | None = None
     for row in await evidence.find_contents(change.connection, wanted=[host.name]):
-        if row.category.casefold() != category.name_key:
+        if name_key(row.category) != category.name_key:
             continue
         raw = await evidence.find_names(change.connection, row.directories)
         names = unpack_seen_names(raw) if raw else ()

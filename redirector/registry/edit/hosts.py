@@ -67,7 +67,7 @@ async def create_host(
         HostRow,
         **values,
         site=site.id,
-        name_key=noun.name.casefold(),
+        name_key=rules.name_key(noun.name),
         maintenance_from=window[0],
         maintenance_to=window[1],
         pulls_from=source,
@@ -89,7 +89,7 @@ _MONOPOLY = FieldProblem("monopoly", "needs a network or an AS number first")
 
 
 async def _check_name(change: Change, name: str, own: int | None = None) -> None:
-    found = await queries.find(change.connection, HostRow, name_key=name.casefold())
+    found = await queries.find(change.connection, HostRow, name_key=rules.name_key(name))
     if found is not None and found.id != own:
         taken("name", "another host has this name")
 
@@ -102,7 +102,7 @@ async def _read_source(
         return None, False
     if text.casefold() == "master":
         return None, True
-    source = await queries.find(change.connection, HostRow, name_key=text.casefold())
+    source = await queries.find(change.connection, HostRow, name_key=rules.name_key(text))
     if source is None or not await _is_visible(change, site, source):
         problems.append(FieldProblem("pulls_from", "there is no such host; `master` stands for the masters"))
         return None, False
@@ -162,7 +162,7 @@ async def edit_host(
         raise Invalid(problems=problems)
     if "name" in new:
         await _check_name(change, new["name"], row.id)
-        values["name_key"] = new["name"].casefold()
+        values["name_key"] = rules.name_key(new["name"])
     if "enabled" in new:
         values |= {"enabled_since": change.now, "leaving": None}
     if not new.keys().isdisjoint({"private", "name"}):

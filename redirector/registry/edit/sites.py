@@ -10,6 +10,7 @@ from redirector.registry.edit.change import Change, check_version, differences, 
 from redirector.registry.listing import SiteState
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing
+from redirector.registry.rules import login_key, name_key
 from redirector.registry.secrets import hash_token, make_token
 from redirector.registry.views import View, show_site, site_body
 from redirector.settings.mail import is_mail_address
@@ -59,7 +60,7 @@ async def create_site(change: Change, body: object) -> SiteRow:
         change.connection,
         SiteRow,
         name=noun.name,
-        name_key=noun.name.casefold(),
+        name_key=name_key(noun.name),
         url=noun.url,
         private=noun.private,
         enabled=noun.enabled,
@@ -93,7 +94,7 @@ async def _check_queue(change: Change) -> None:
 
 
 async def _check_name(change: Change, name: str, own: int | None = None) -> None:
-    found = await queries.find(change.connection, SiteRow, name_key=name.casefold())
+    found = await queries.find(change.connection, SiteRow, name_key=name_key(name))
     if found is not None and found.id != own:
         taken("name", "another site has this name")
 
@@ -160,7 +161,7 @@ async def edit_site(change: Change, number: int, version: int | None, patch: obj
         name: new[name] for name in ("name", "url", "private", "enabled", "comment") if name in new
     }
     if "name" in new:
-        values["name_key"] = new["name"].casefold()
+        values["name_key"] = name_key(new["name"])
     if "enabled" in new:
         values |= {"enabled_since": change.now, "leaving": None}
     if "pulled_by" in new:
@@ -408,7 +409,7 @@ async def withdraw_invitation(change: Change, number: int, invitation: int) -> N
 
 
 async def _find_account(change: Change, text: str) -> AccountRow | None:
-    by_login = await queries.find(change.connection, AccountRow, login_key=text.casefold())
+    by_login = await queries.find(change.connection, AccountRow, login_key=login_key(text))
     if by_login is not None or "@" not in text:
         return by_login
     rows = await queries.list_rows(change.connection, AccountRow, mail=text)

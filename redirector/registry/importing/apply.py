@@ -226,7 +226,7 @@ class _Writer:
 
     async def put_category(self, found: HarvestedCategory) -> CategoryRow | None:
         """A category, and what it held; one of that name that is there already is taken for it."""
-        key = found.name.casefold()
+        key = rules.name_key(found.name)
         table = CategoryRow.TABLE.name
         there: CategoryRow | None = self._rows[table].get(self._unique[table].get((key,), 0))
         origin = f"{self._harvest.source} {found.key}"[:TEXT_LIMIT]
@@ -271,12 +271,12 @@ class _Writer:
     async def put_site(self, found: HarvestedSite) -> SiteRow | None:
         """A site, its contacts, admins' accounts and check-in password."""
         name = found.name[:TEXT_LIMIT]
-        if self._is_taken(SiteRow, found.key, name.casefold()):
+        if self._is_taken(SiteRow, found.key, rules.name_key(name)):
             name = f"{name[:200]} ({self._harvest.source} {found.key})"[:TEXT_LIMIT]
             self.report.broken.append(f"site {found.name}: the name is taken: it is called {name}")
         values = {
             "name": name,
-            "name_key": name.casefold(),
+            "name_key": rules.name_key(name),
             "url": found.url[:TEXT_LIMIT],
             "private": found.private,
             "pulled_by_all": found.pulled_by_all,
@@ -338,13 +338,13 @@ class _Writer:
     async def _put_admins(self, row: SiteRow, found: HarvestedSite) -> None:
         """Admins by their names: accounts without a password or a mail address, for OpenID Connect or a link."""
         for login in found.admins:
-            account = await queries.find(self._change.connection, AccountRow, login_key=login.casefold()[:64])
+            account = await queries.find(self._change.connection, AccountRow, login_key=rules.login_key(login))
             if account is None:
                 account = await queries.add(
                     self._change.connection,
                     AccountRow,
                     login=login[:64],
-                    login_key=login.casefold()[:64],
+                    login_key=rules.login_key(login),
                     mail=None,
                     mail_verified=None,
                     password=None,
@@ -385,7 +385,7 @@ class _Writer:
     async def put_host(self, found: HarvestedHost, site: SiteRow, categories: Mapping[str, CategoryRow | None]) -> None:
         """A host, and all that belongs to it."""
         name = found.name[:TEXT_LIMIT]
-        if self._is_taken(HostRow, found.key, name.casefold()):
+        if self._is_taken(HostRow, found.key, rules.name_key(name)):
             name = f"{name[:200]}#{found.number or found.key}"[:TEXT_LIMIT]
             self.report.broken.append(f"host {found.name}: the name is taken: it is called {name}")
         values = _host_values(found, name, site)
@@ -565,7 +565,7 @@ def _host_values(found: HarvestedHost, name: str, site: SiteRow) -> dict[str, An
     return {
         "site": site.id,
         "name": name,
-        "name_key": name.casefold(),
+        "name_key": rules.name_key(name),
         "country": found.country[:2] if found.country else None,
         "state": found.state[:TEXT_LIMIT],
         "city": found.city[:TEXT_LIMIT],

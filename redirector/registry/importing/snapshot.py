@@ -19,6 +19,7 @@ from redirector.registry.importing.harvest import (
     HarvestedUrl,
 )
 from redirector.registry.publish.contents import Bits, CategoryContents, Details
+from redirector.registry.rules import name_key
 from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file, names_of_hosts, read_records
 
 
@@ -110,7 +111,7 @@ def _contents(top: str, subpaths: Mapping[str, str], catalog: Catalog) -> Catego
 
 def _site_key(number: int, host: Host) -> str:
     """A site a host; a file of ours names the site, which may have several."""
-    return f"sponsor {host.sponsor.casefold()}" if host.sponsor else str(number)
+    return f"sponsor {name_key(host.sponsor)}" if host.sponsor else str(number)
 
 
 def _site(number: int, host: Host, carried: list[HarvestedCarried]) -> HarvestedSite:

@@ -21,6 +21,7 @@ from redirector.registry.importing.harvest import (
     HarvestedUrl,
 )
 from redirector.registry.publish.contents import CategoryContents
+from redirector.registry.rules import name_key
 from redirector.sources.inputs import Inputs
 from redirector.sources.mirrors_d.load import CONFIG_FILE, load_tree
 from redirector.sources.mirrors_d.mirror_file import Mirror, read_mirror
@@ -48,8 +49,8 @@ def read_tree(path: str, now: float) -> Harvest:
     hosts = []
     for mirror, document in mirrors:
         name = mirror.sponsor or mirror.name
-        sites[name.casefold()].append((mirror, document))
-        first, _ = sites[name.casefold()][0]
+        sites[name_key(name)].append((mirror, document))
+        first, _ = sites[name_key(name)][0]
         hosts.append(_host(mirror, document, first, places[mirror.name], bits, numbers[mirror.name]))
     return Harvest(
         source="tree",
@@ -200,7 +201,7 @@ def _host(
             extra[key] = kept
     return HarvestedHost(
         key=mirror.name,
-        site=(mirror.sponsor or mirror.name).casefold(),
+        site=name_key(mirror.sponsor or mirror.name),
         name=mirror.name,
         country=mirror.country or located.country,
         state=mirror.city.state if mirror.city else _text(where.get("state_province")),

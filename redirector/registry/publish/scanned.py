@@ -14,6 +14,7 @@ from redirector.health.round import judge_all
 from redirector.health.rules import Rules
 from redirector.model import FileDetail
 from redirector.registry.publish.contents import Bits, CategoryContents, Look
+from redirector.registry.rules import name_key
 from redirector.registry.world import read_world
 from redirector.sources.mirrors_d.primary import AlternatesRule
 from redirector.store import evidence
@@ -30,7 +31,7 @@ async def read_scans(connection: AsyncConnection) -> dict[str, Packed]:
     for name in await find_categories(connection):
         contents = await find_packed(connection, name)
         if contents is not None:
-            found[name.casefold()] = contents
+            found[name_key(name)] = contents
     return found
 
 
@@ -122,7 +123,7 @@ async def read_health(
     current: dict[int, Bits] = {}
     for part in carried:
         name = categories[part.category].name
-        master = next((each for each in world.masters if each.casefold() == name.casefold()), None)
+        master = next((each for each in world.masters if name_key(each) == name_key(name)), None)
         seen = views.get((hosts[part.host].name, master or ""), [])
         if part.host not in looks or master is None or not seen:
             continue

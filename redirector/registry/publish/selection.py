@@ -274,7 +274,7 @@ def _embargoed(holdings: Holdings, number: int, now: int) -> Bits:
         for release in holdings.releases
         if release.not_before is not None
         and release.not_before > now
-        and (not category.product or release.product.casefold() == category.product.casefold())
+        and (not category.product or rules.name_key(release.product) == rules.name_key(category.product))
     ]
     if not waiting:
         return np.zeros(len(contents.names), dtype=np.bool_)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from redirector.registry.rules import login_key, name_key
 from redirector.web.limits import Limits
 
 COST = 1.0
@@ -31,7 +32,7 @@ class Attempts:
         login   as it was typed, whether there is such an account or not
         device  of a browser that is known to have logged in so; "" for others
         """
-        who = login.casefold()[:300]
+        who = login_key(login)
         if device:
             return self.device.take(f"{who}\0{device}", now, COST)
         wait_s = self.network.take(network, now, COST)
@@ -41,4 +42,4 @@ class Attempts:
     def send_mail(self, address: str, network: str, now: float) -> tuple[float, bool]:
         """(Seconds that the network must wait, whether a mail goes to *address*): nobody's box is filled by others."""
         wait_s = self.mails_network.take(network, now, COST)
-        return wait_s, not wait_s and not self.mails.take(address.casefold()[:300], now, COST)
+        return wait_s, not wait_s and not self.mails.take(name_key(address), now, COST)

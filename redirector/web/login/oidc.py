@@ -225,7 +225,7 @@ class ProviderPages:
                 connection,
                 AccountRow,
                 login=name,
-                login_key=name.casefold(),
+                login_key=rules.login_key(name),
                 mail=mail,
                 mail_verified=now if mail else None,
                 password=None,
@@ -259,7 +259,7 @@ async def _free_login(connection: AsyncConnection, claims: dict[str, Any]) -> st
         except ValueError:
             base = "user"
             continue
-        if await queries.find(connection, AccountRow, login_key=read.casefold()) is None:
+        if await queries.find(connection, AccountRow, login_key=rules.login_key(read)) is None:
             return read
     return f"user-{secrets.token_hex(8)}"
 

@@ -160,7 +160,7 @@ class LoginPages:
         )
         if known is not None:
             return letters.known_letter(mail, known.login, await self._link(change, known, PASSWORD))
-        there = await queries.find(connection, AccountRow, login_key=name.casefold())
+        there = await queries.find(connection, AccountRow, login_key=rules.login_key(name))
         if there is not None:
             if not await _is_abandoned(connection, there, change.now):
                 return letters.taken_letter(mail, name, change.now, f"{self.site.url}/signup")
@@ -372,7 +372,7 @@ def _problems(checks: Mapping[str, Any], typed: Mapping[str, str]) -> dict[str, 
 
 async def _find_account(connection: AsyncConnection, name: str) -> AccountRow | None:
     """By login, or verified mail address."""
-    found = await queries.find(connection, AccountRow, login_key=name.casefold())
+    found = await queries.find(connection, AccountRow, login_key=rules.login_key(name))
     if found is None and "@" in name:
         rows = await queries.list_rows(connection, AccountRow, mail=name)
         found = next((row for row in rows if row.mail_verified), None)

@@ -18,6 +18,7 @@ from redirector.model import Place
 from redirector.registry.public import PublicList, PublicMirror, public_list
 from redirector.registry.publish.holdings import read_holdings
 from redirector.registry.publish.selection import select as select_published
+from redirector.registry.rules import name_key
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S, HistoryRow, VisitRow
 from redirector.store.registry import queries
@@ -70,8 +71,8 @@ class Shown:
 
     def find(self, host: str) -> PublicMirror | None:
         """The mirror of that name, in any case; None when there is none."""
-        wanted = host.casefold()
-        return next((mirror for mirror in self.listed.mirrors if mirror.host.casefold() == wanted), None)
+        wanted = name_key(host)
+        return next((mirror for mirror in self.listed.mirrors if name_key(mirror.host) == wanted), None)
 
 
 async def read_shown(connection: AsyncConnection, now: int) -> Shown:
