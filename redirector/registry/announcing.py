@@ -105,7 +105,10 @@ async def _announce(connection: AsyncConnection, post: Post, event: EventRow, no
         if hook.wants(event.what)
     ]
     await outbox.put(connection, parcels, now)
-    if post.mails and site is not None:
+    if post.mails and event.what in ("host.delete", "site.delete"):
+        for name, numbers in dict(event.new.get("downstream", {})).items():
+            await _tell_downstream(connection, post, event, name, numbers, None, now)
+    elif post.mails and site is not None:
         await _write_letters(connection, post, event, site, host, now)
 
 
@@ -152,10 +155,10 @@ async def _write_letters(
             request = letters.request_letter(site.name, post.pages, site.id)
             await _send(connection, post, event, request, await distribution_admins(connection), now)
         case "host.leave" if host is not None and host.leaving is not None:
-            await _tell_downstream(connection, post, event, [host], host.leaving, now)
+            await _tell_of_leaving(connection, post, event, [host], host.leaving, now)
         case "site.leave" if site.leaving is not None:
             rows = await queries.list_rows(connection, HostRow, site=site.id)
-            await _tell_downstream(connection, post, event, rows, site.leaving, now)
+            await _tell_of_leaving(connection, post, event, rows, site.leaving, now)
         case "site.add" | "site.change":
             await _ask_contacts(connection, post, site, now)
         case _:
@@ -205,22 +208,38 @@ async def _ask_contacts(connection: AsyncConnection, post: Post, site: SiteRow, 
             await outbox.put(connection, (post.letter(f"contact {site.id}", "contact", row.mail, letter),), now)
 
 
-async def _tell_downstream(
+async def _tell_of_leaving(
     connection: AsyncConnection, post: Post, event: EventRow, leaving: Iterable[HostRow], since: int, now: int
 ) -> None:
-    """Sites whose hosts pull from those that leave; each is told of a host once a day at most."""
     for host in leaving:
-        sites: dict[int, list[str]] = {}
-        for row in await queries.list_rows(connection, HostRow, pulls_from=host.id):
-            if row.site != host.site:
-                sites.setdefault(row.site, []).append(row.name)
-        for number, names in sites.items():
-            letter = letters.leaving_letter(host.name, sorted(names), since + LEAVE_S)
-            for address in await recipients(connection, number):
-                if await outbox.find_latest(connection, "leaving", host.name, address) > now - DAY_S:
-                    continue
-                parcel = post.letter(f"leaving {event.id} {host.id}", "leaving", address, letter, host.name)
-                await outbox.put(connection, (parcel,), now)
+        rows = await queries.list_rows(connection, HostRow, pulls_from=host.id)
+        pulling = [row.id for row in rows if row.site != host.site]
+        await _tell_downstream(connection, post, event, host.name, pulling, since + LEAVE_S, now)
+
+
+async def _tell_downstream(
+    connection: AsyncConnection,
+    post: Post,
+    event: EventRow,
+    name: str,
+    pulling: Iterable[int],
+    end: int | None,
+    now: int,
+) -> None:
+    """Sites of the hosts *pulling*, which pull from *name*; each is told of it once a day at most.
+
+    end  when it is deleted; None: it is already
+    """
+    sites: dict[int, list[str]] = {}
+    for row in await queries.list_rows(connection, HostRow, id=set(pulling)):
+        sites.setdefault(row.site, []).append(row.name)
+    for number, names in sites.items():
+        letter = letters.leaving_letter(name, sorted(names), end, post.pages)
+        for address in await recipients(connection, number):
+            if await outbox.find_latest(connection, "leaving", name, address) > now - DAY_S:
+                continue
+            parcel = post.letter(f"leaving {event.id} {name}", "leaving", address, letter, name)
+            await outbox.put(connection, (parcel,), now)
 
 
 # -- Releases ----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from redirector.registry.edit.change import Change, find_host, pullers_of
@@ -26,7 +26,7 @@ from redirector.registry.refusals import FieldProblem, Forbidden, Invalid
 from redirector.registry.rules import name_key
 from redirector.store.contents import find_contents
 from redirector.store.registry import queries
-from redirector.store.registry.rows import AclRow, HostRow
+from redirector.store.registry.rows import AclRow, CategoryRow, HostRow, SiteRow
 
 NAMES = ("rsync-acl", "rsync-filter", "tiers", "public", "mirmon")
 
@@ -58,7 +58,23 @@ class Wish:
 
 async def export(change: Change, name: str, wish: Wish) -> str:
     """The export *name*. Raises Invalid, Forbidden, Missing."""
+    await _check(change, name, wish)
     return await _render(change, name, wish, await read_holdings(change.connection, change.now))
+
+
+async def _check(change: Change, name: str, wish: Wish) -> None:
+    """Refuse what is wrong before all is read for it."""
+    if name == "rsync-acl":
+        _read_layout(wish.layout)
+        _read_tier(wish.tier)
+        if wish.host is None and not change.actor.admin:
+            raise Forbidden("all addresses are for distribution admins; host= gives those of who may pull from yours")
+        if wish.host is not None:
+            await _find_host(change, wish.host)
+    if name == "rsync-filter":
+        _read_since(wish.since)
+        categories = await queries.list_rows(change.connection, CategoryRow)
+        _read_categories(wish.categories, {name_key(row.name): row.id for row in categories})
 
 
 async def _render(change: Change, name: str, wish: Wish, holdings: Holdings) -> str:
@@ -98,16 +114,11 @@ async def export_files(change: Change, holdings: Holdings) -> dict[str, str]:
 
 
 async def _addresses(change: Change, wish: Wish, holdings: Holdings) -> str:
-    if wish.layout not in FORMATS:
-        raise Invalid(problems=(FieldProblem("format", f"{', '.join(FORMATS)} are known"),))
     tier = _read_tier(wish.tier)
     if wish.host is None:
-        if not change.actor.admin:
-            raise Forbidden("all addresses are for distribution admins; host= gives those of who may pull from yours")
         hosts = admitted_hosts(holdings, tier)
     else:
-        found = await queries.find(change.connection, HostRow, name=wish.host.lower())
-        row, site = await find_host(change, Act.READ, found.id if found else 0)
+        row, site = await _find_host(change, wish.host)
         pulling = pulling_hosts(holdings, await pullers_of(change.connection, site))
         hosts = [each for each in pulling if tier in (None, each.tier) and each.id != row.id]
     return render_addresses(order_addresses(await _addresses_of(change, hosts)), wish.layout)
@@ -116,6 +127,16 @@ async def _addresses(change: Change, wish: Wish, holdings: Holdings) -> str:
 async def _addresses_of(change: Change, hosts: Iterable[HostRow]) -> list[str]:
     numbers = {host.id for host in hosts}
     return [row.address for row in await queries.list_rows(change.connection, AclRow) if row.host in numbers]
+
+
+async def _find_host(change: Change, name: str) -> tuple[HostRow, SiteRow]:
+    found = await queries.find(change.connection, HostRow, name_key=name_key(name)) if name.isprintable() else None
+    return await find_host(change, Act.READ, found.id if found else 0)
+
+
+def _read_layout(text: str) -> None:
+    if text not in FORMATS:
+        raise Invalid(problems=(FieldProblem("format", f"{', '.join(FORMATS)} are known"),))
 
 
 def _read_tier(text: str | None) -> int | None:
@@ -128,17 +149,26 @@ def _read_tier(text: str | None) -> int | None:
 
 async def _filter(change: Change, wish: Wish, holdings: Holdings) -> str:
     """rsync's filter for what the named categories' masters changed. Raises Invalid for a name or time that is none."""
-    if not (wish.since.isascii() and wish.since.isdecimal() and len(wish.since) < 12):
+    numbers = _read_categories(wish.categories, {name_key(row.name): row.id for row in holdings.categories.values()})
+    shown = {name for category in select(holdings, change.now).categories for name in category.names}
+    found = [await _changed(change, holdings, number, shown) for number in numbers]
+    return render_filter(found, _read_since(wish.since), wish.strip.strip("/"))
+
+
+def _read_since(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 12):
         raise Invalid(problems=(FieldProblem("since", "a time in epoch seconds is needed"),))
-    named = [name.strip() for name in wish.categories.split(",") if name.strip()]
+    return int(text)
+
+
+def _read_categories(text: str, known: Mapping[str, int]) -> list[int]:
+    """Numbers of the categories named in *text*."""
+    named = list(dict.fromkeys(name_key(name.strip()) for name in text.split(",") if name.strip()))
     if not named:
         raise Invalid(problems=(FieldProblem("categories", "names of categories are needed, with commas between"),))
-    known = {name_key(row.name): number for number, row in holdings.categories.items()}
-    if unknown := [name for name in named if name_key(name) not in known]:
+    if unknown := [name for name in named if name not in known]:
         raise Invalid(problems=(FieldProblem("categories", f"there is no category {unknown[0][:100]!r}"),))
-    shown = {name for category in select(holdings, change.now).categories for name in category.names}
-    found = [await _changed(change, holdings, known[name_key(name)], shown) for name in named]
-    return render_filter(found, int(wish.since), wish.strip.strip("/"))
+    return [known[name] for name in named]
 
 
 async def _changed(change: Change, holdings: Holdings, number: int, shown: set[str]) -> Changed:

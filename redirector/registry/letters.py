@@ -137,14 +137,23 @@ def contact_letter(site: str, link: str) -> Letter:
     )
 
 
-def leaving_letter(leaving: str, hosts: Sequence[str], gone: int) -> Letter:
-    """For those who pull from a host that leaves."""
+def leaving_letter(leaving: str, hosts: Sequence[str], gone: int | None, pages: str = "") -> Letter:
+    """For those who pull from a host that leaves. *gone*: when it is deleted; None: it is already."""
+    if gone is None:
+        what = f"The mirror {leaving} has been deleted from the registry."
+    else:
+        what = (
+            f"The mirror {leaving} has been switched off by its admins and will be deleted on {moment(gone)}. Nobody"
+            " promises that it serves until then."
+        )
     return _letter(
         f"{leaving} is leaving: pull from another mirror",
-        f"The mirror {leaving} has been switched off and will be deleted on {moment(gone)}. According to what is"
-        " written in the registry, these hosts of yours pull from it:",
+        f"{what} According to what is written in the registry, these hosts of yours pull their content from it:",
         "\n".join(f"  {host}" for host in hosts),
-        "Let them pull from another mirror, or from the master, and write that down under `pulls from`.",
+        "If nothing is done, they stop getting updates, and are taken out of the lists some hours later.",
+        "What to do: choose another source (a public mirror of a lower tier, or the master), change it in the script"
+        ' that synchronizes, and enter it on the host\'s page under "Pulls from".',
+        _at(pages, "/mirrors?tier=1"),
     )
 
 

@@ -19,6 +19,9 @@ from redirector.registry.secrets import KeyFileError
 NAMESPACE = "redirector-release"
 """What the signatures are for (`-n`): none of them can be passed off as one of something else."""
 
+SIGNER = "release-notices"
+"""What whoever verifies calls us (`-I`), in his file of allowed signers."""
+
 _MAGIC = b"SSHSIG"
 _LINE = 70
 _KEY_LIMIT = 64 << 10

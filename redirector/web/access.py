@@ -49,6 +49,7 @@ class Site:
     join   what whoever wants to become a mirror is told
     oidc   the provider that people can log in by
     sign_up  who may: `open`, `oidc` (through the provider alone) or `invited`
+    sign_key  by which notices of releases are verified, as a line of `authorized_keys`; "": they are not signed
     """
 
     store: Store
@@ -62,6 +63,7 @@ class Site:
     join: Join = field(default_factory=Join)
     sign_up: str = "open"
     oidc: Oidc | None = None
+    sign_key: str = ""
 
 
 SITE = web.AppKey("site", Site)

@@ -20,7 +20,7 @@ from redirector.web.pages.routes import PublicPages
 def add_people(application: web.Application) -> None:
     """The routes."""
     site = application[SITE]
-    PublicPages(site.store, site.shelf, site.now, site.join, site.url, _frame).add_to(application)
+    PublicPages(site.store, site.shelf, site.now, site.join, site.url, site.sign_key, _frame).add_to(application)
     LoginPages(site, site.sign_up, urlsplit(site.oidc.issuer).netloc if site.oidc else "").add_to(application)
     if site.oidc is not None:
         ProviderPages(site, Provider(site.oidc, f"{site.url}{CALLBACK}")).add_to(application)

@@ -15,11 +15,10 @@ from redirector.store.registry.rows import (
     AdminRow,
     CategoryRow,
     HostRow,
-    ReleaseRow,
     RepositoryRow,
     SiteRow,
 )
-from redirector.web.access import OPEN, asking
+from redirector.web.access import OPEN, SITE, asking
 
 
 def add_old_questions(application: web.Application) -> None:
@@ -60,14 +59,10 @@ async def _find_site(change: Change, name: str) -> int | None:
 
 
 async def _repositories(request: web.Request) -> web.Response:
-    """All repositories, but those of releases whose time has not come: `{PREFIX: {name, directory}}` each."""
+    """All repositories, but those under embargo, or secret on the masters: `{PREFIX: {name, directory}}` each."""
     async with asking(request, write=False, public=True) as change:
         rows = await queries.list_rows(change.connection, RepositoryRow)
-        waiting = {
-            row.version_name
-            for row in await queries.list_rows(change.connection, ReleaseRow)
-            if row.not_before is not None and row.not_before > change.now
-        }
+        shown = await request.app[SITE].shelf.read(change.connection, change.now)
         names = {row.name for row in await queries.list_rows(change.connection, CategoryRow)}
     listed = [
         {
@@ -77,7 +72,7 @@ async def _repositories(request: web.Request) -> web.Response:
             }
         }
         for row in rows
-        if row.enabled and waiting.isdisjoint(row.directory.split("/"))
+        if row.enabled and row.id in shown.repositories
     ]
     return _answer({"repositories": listed, "total": len(listed)}, headers=OPEN)
 

@@ -67,6 +67,7 @@ async def serve(database: str, wanted: Wanted) -> int:
             join=wanted.join,
             sign_up=settings.sign_up,
             oidc=wanted.oidc,
+            sign_key=wanted.signer.public if wanted.signer is not None else "",
         )
         post = Post(
             mails=telling.mail is not None,

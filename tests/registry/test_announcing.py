@@ -171,6 +171,23 @@ async def test_who_pulls_from_a_host_that_leaves_is_told_once_a_day(registry: Re
     assert [each.target for each in await told(registry)] == ["below@example.org"]
 
 
+async def test_who_pulls_from_what_is_deleted_outright_is_told(registry: Registry) -> None:
+    above = await verified_site(registry)
+    first, second = [await registry.host(above, name=f"{name}.example.org") for name in ("first", "second")]
+    below = await verified_site(registry, name="Below", contacts=["below@example.org"])
+    await registry.host(below, name="third.example.org", pulls_from="first.example.org")
+    await registry.host(below, name="fourth.example.org", pulls_from="second.example.org")
+    await registry.host(above, name="own.example.org", pulls_from="second.example.org")
+    await told(registry)
+    await registry.do(hosts.delete_host, first.id, None)
+    (mail,) = await told(registry)
+    assert (mail.target, mail.host) == ("below@example.org", "first.example.org")
+    assert "has been deleted" in mail.body and "third.example.org" in mail.body
+    await registry.do(sites.delete_site, above.id, None)
+    (mail,) = await told(registry)
+    assert (mail.target, mail.host) == ("below@example.org", second.name) and "fourth.example.org" in mail.body
+
+
 async def test_hooks_get_the_events_that_they_want(registry: Registry) -> None:
     post = Post(
         hooks=(Hook(("site.approve",), url="https://bus.example.org/"), Hook(("*",), command=("publish", "it"))),

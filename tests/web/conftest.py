@@ -59,10 +59,15 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(registry: Registry) -> AsyncIterator[Api]:
-    """The application over *registry*."""
+async def serving(registry: Registry, **settled: Any) -> AsyncIterator[Api]:
+    """The application over *registry*; *settled*: more of what the operator says."""
     site = Site(
-        registry.store, registry.house, trusted_proxies_of(()), Limits(1000, 1000), now=lambda: float(registry.now)
+        registry.store,
+        registry.house,
+        trusted_proxies_of(()),
+        Limits(1000, 1000),
+        now=lambda: float(registry.now),
+        **settled,
     )
     client = TestClient(TestServer(make_application(site)))
     await client.start_server()

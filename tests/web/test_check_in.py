@@ -501,3 +501,10 @@ async def test_old_questions_are_answered_in_mirrormanagers_form(private: Mirror
     await registry.do(catalogue.create_release, release)
     status, told = await ask("/api/repositories")
     assert status == 200 and "pub/linux/1" not in str(told) and "pub/linux/2" in str(told)
+    for asking, hidden in ((None, True), (own["Authorization"][7:], True), (token, False)):
+        listed = await (await private.api.ask("GET", "/repositories", asking)).json()
+        assert ("pub/linux/1/" not in str(listed)) is hidden and "pub/linux/2" in str(listed)
+        rows = await (await private.api.ask("GET", "/repositories", token)).json()
+        for row in rows["items"]:
+            answer = await private.api.ask("GET", f"/repositories/{row['id']}", asking)
+            assert answer.status == (404 if hidden and "pub/linux/1" in row["directory"] else 200)

@@ -19,6 +19,7 @@ from redirector.registry.permits import OPERATOR
 from redirector.registry.publish.output import PublishError
 from redirector.registry.refusals import RegistryError
 from redirector.registry.secrets import Cipher, KeyFileError, read_key_file
+from redirector.registry.signing import read_sign_key
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job
 from redirector.settings.joining import Join, Joining
@@ -72,6 +73,17 @@ class Desk:
 def join_of(desk: Desk) -> Join:
     """What whoever wants to become a mirror is told."""
     return load_job(Joining, {"config": desk.config} if desk.config else {}).join
+
+
+def sign_key_of(registry: Registry) -> str:
+    """The public half of the key that release notices are signed with; "" when none is named, or it cannot be read."""
+    if registry.sign_key is None:
+        return ""
+    try:
+        return read_sign_key(registry.sign_key).public
+    except KeyFileError as error:
+        say(f"{error}: the page that tells how to verify notices lacks it")
+        return ""
 
 
 def add_command(

@@ -11,7 +11,7 @@ from typing import Any
 
 from redirector.cli.options import flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
-from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of
+from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of, sign_key_of
 from redirector.cli.registering.reloading import ask_reload
 from redirector.errors import ConfigError
 from redirector.files import write_atomically
@@ -126,7 +126,8 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
         if wanted.pages:
             shown = await read_shown(connection, now)
             pasts = await read_pasts(connection, shown)
-            pages = dict(render_files(shown, pasts, join_of(desk), desk.network.url or ""))
+            key = sign_key_of(desk.registry)
+            pages = dict(render_files(shown, pasts, join_of(desk), desk.network.url or "", sign_key=key))
     _put(holdings, wanted, now, done)
     if wanted.exports and not wanted.dry:
         os.makedirs(wanted.exports, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -176,3 +176,17 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[dict[st
 def taken(field: str, text: str) -> NoReturn:
     """Raise Conflict: something unique is there already."""
     raise Conflict(problems=(FieldProblem(field, text),))
+
+
+async def left_behind(change: Change, going: Iterable[HostRow]) -> dict[str, Any]:
+    """What the event of a deletion says of those that pull from the hosts *going*: nobody could find them later.
+
+    Hosts that left before have told theirs already.
+    """
+    found: dict[str, list[int]] = {}
+    for host in going:
+        if host.leaving is None:
+            rows = await queries.list_rows(change.connection, HostRow, pulls_from=host.id)
+            if numbers := [row.id for row in rows if row.site != host.site]:
+                found[host.name] = numbers
+    return {"downstream": found} if found else {}

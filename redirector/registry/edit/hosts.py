@@ -13,6 +13,7 @@ from redirector.registry.edit.change import (
     differences,
     find_host,
     find_site,
+    left_behind,
     taken,
     write,
 )
@@ -219,8 +220,9 @@ async def delete_host(change: Change, number: int, version: int | None) -> None:
     row, _ = await find_host(change, Act.DELETE, number)
     check_version(row, version, await view_of(change, row))
     old = await body_of(change, row)
+    left = await left_behind(change, [row])
     await queries.remove(change.connection, HostRow, id=row.id)
-    await change.log("host.delete", row.name, row.id, old, {}, site=row.site, host=row.id)
+    await change.log("host.delete", row.name, row.id, old, left, site=row.site, host=row.id)
 
 
 async def downstream(change: Change, number: int) -> list[HostRow]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from redirector.registry import letters, nouns
-from redirector.registry.edit.change import Change, check_version, differences, find_site, taken, write
+from redirector.registry.edit.change import Change, check_version, differences, find_site, left_behind, taken, write
 from redirector.registry.listing import SiteState
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing
@@ -234,8 +234,10 @@ async def delete_site(change: Change, number: int, version: int | None) -> None:
     row = await find_site(change, Act.DELETE, number)
     check_version(row, version, await view_of(change, row))
     old = await body_of(change, row)
+    hosts = await queries.list_rows(change.connection, HostRow, site=row.id) if row.leaving is None else []
+    left = await left_behind(change, hosts)
     await queries.remove(change.connection, SiteRow, id=row.id)
-    await change.log("site.delete", row.name, row.id, old, {}, site=row.id)
+    await change.log("site.delete", row.name, row.id, old, left, site=row.id)
 
 
 async def sweep(change: Change) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -14,7 +14,7 @@ from redirector.registry import rules
 from redirector.registry.listing import Condition, Reason, SiteState, in_maintenance, listing_reason
 from redirector.registry.publish.contents import Bits, CategoryContents, Look, excluded
 from redirector.registry.publish.holdings import Holdings
-from redirector.store.registry.rows import CarriedRow, HostRow, SiteRow, UrlRow
+from redirector.store.registry.rows import CarriedRow, CategoryRow, HostRow, SiteRow, UrlRow
 
 WEIGHTS_MBIT = (1, 10_000)
 """MirrorManager's weights: what a host has beyond counts no more."""
@@ -268,27 +268,59 @@ def _shown(host: PublishedHost, now: int) -> bool:
 
 def _embargoed(holdings: Holdings, number: int, now: int) -> Bits:
     """Directories of releases whose time has not come."""
-    contents, category = holdings.contents[number], holdings.categories[number]
+    contents = holdings.contents[number]
+    is_embargoed = _embargo_of(holdings, holdings.categories[number], now)
+    if is_embargoed is None:
+        return np.zeros(len(contents.names), dtype=np.bool_)
+    hidden = (is_embargoed(contents.subpath_of(name)) for name in contents.names)
+    return np.fromiter(hidden, np.bool_, len(contents.names))
+
+
+def _embargo_of(holdings: Holdings, category: CategoryRow | None, now: int) -> Callable[[str], bool] | None:
+    """Whether a path is of a release whose time has not come; None where no release of the *category* waits.
+
+    category  None: of no known one, where every release counts
+    """
+    product = rules.name_key(category.product) if category is not None else ""
     waiting = [
         release
         for release in holdings.releases
         if release.not_before is not None
         and release.not_before > now
-        and (not category.product or rules.name_key(release.product) == rules.name_key(category.product))
+        and (not product or rules.name_key(release.product) == product)
     ]
     if not waiting:
-        return np.zeros(len(contents.names), dtype=np.bool_)
+        return None
     arches = {row.arch for row in holdings.repositories}
     versions = {release.version_name: frozenset(release.arches) for release in waiting}
 
-    def is_embargoed(name: str) -> bool:
-        parts = set(contents.subpath_of(name).split("/"))
+    def is_embargoed(path: str) -> bool:
+        parts = set(path.split("/"))
         return any(
             version in parts and (not named or bool(parts & named) or not parts & arches)
             for version, named in versions.items()
         )
 
-    return np.fromiter(map(is_embargoed, contents.names), np.bool_, len(contents.names))
+    return is_embargoed
+
+
+def shown_repositories(holdings: Holdings, now: int) -> frozenset[int]:
+    """Numbers of the repositories that anybody may know of: those of no embargo, and of nothing secret."""
+    secret = {name for contents in holdings.contents.values() for name in contents.secret}
+    tops = {row.top: row for row in holdings.categories.values()}
+    embargoes: dict[str | None, Callable[[str], bool] | None] = {}
+    found = set()
+    for row in holdings.repositories:
+        parts = row.directory.split("/")
+        ways = ["/".join(parts[:depth]) for depth in range(len(parts), 0, -1)]
+        top = next((way for way in ways if way in tops), None)
+        if top not in embargoes:
+            embargoes[top] = _embargo_of(holdings, None if top is None else tops[top], now)
+        is_embargoed = embargoes[top]
+        below = row.directory[len(top or "") :].strip("/")
+        if secret.isdisjoint(ways) and not (is_embargoed is not None and is_embargoed(below)):
+            found.add(row.id)
+    return frozenset(found)
 
 
 def _hidden(holdings: Holdings, number: int, embargoed: Bits) -> Iterator[str]:

@@ -11,7 +11,7 @@ from redirector.registry.edit.change import find_child, find_host, find_site
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Missing
 from redirector.store.registry import queries
-from redirector.store.registry.rows import AclRow, AsnRow, CarriedRow, CountryRow, HostRow, NetworkRow
+from redirector.store.registry.rows import AclRow, AsnRow, CarriedRow, CountryRow, HostRow, NetworkRow, RepositoryRow
 from redirector.web.api import public
 from redirector.web.api.call import Call, Reply, Route
 
@@ -382,8 +382,17 @@ async def delete_category(call: Call) -> Reply:
 
 
 async def list_repositories(call: Call) -> Reply:
-    rows, following = page_of(call, await catalogue.list_repositories(call.change))
+    rows, following = page_of(call, await _known_repositories(call))
     return collection([views.show_repository(row) for row in rows], following)
+
+
+async def _known_repositories(call: Call) -> list[RepositoryRow]:
+    """What is under embargo, or secret on the masters, is known to distribution admins alone."""
+    rows = await catalogue.list_repositories(call.change)
+    if call.change.actor.admin:
+        return rows
+    shown = await call.shelf.read(call.change.connection, call.change.now)
+    return [row for row in rows if row.id in shown.repositories]
 
 
 async def create_repository(call: Call) -> Reply:
@@ -392,8 +401,10 @@ async def create_repository(call: Call) -> Reply:
 
 
 async def show_repository(call: Call) -> Reply:
-    row = await catalogue.find_repository(call.change, call.numbers["number"])
-    return Reply(views.show_repository(row), version=row.version)
+    for row in await _known_repositories(call):
+        if row.id == call.numbers["number"]:
+            return Reply(views.show_repository(row), version=row.version)
+    raise Missing
 
 
 async def edit_repository(call: Call) -> Reply:

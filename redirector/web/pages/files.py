@@ -22,12 +22,13 @@ OURS = ("mirrors", "map", "propagation", "statistics", "join")
 
 
 def render_files(
-    shown: Shown, pasts: Mapping[str, Past], join: Join, url: str, *, forms: bool = False
+    shown: Shown, pasts: Mapping[str, Past], join: Join, url: str, *, forms: bool = False, sign_key: str = ""
 ) -> Iterator[tuple[str, bytes]]:
     """(path below the folder, content) of each file.
 
     pasts  host -> what is kept of it
     forms  the links to login, too: the files are served beside a registry
+    sign_key  by which notices of releases are verified; "": they are not signed
     """
 
     def page(path: str, here: str, made: Page) -> tuple[str, bytes]:
@@ -43,7 +44,7 @@ def render_files(
     yield page("map", "/map", pages.map_page(shown))
     yield page("propagation", "/propagation", pages.propagation_page(shown, forms=False))
     yield page("statistics", "/statistics", pages.statistics_page(shown))
-    yield page("join", "/join", pages.join_page(shown, join, url))
+    yield page("join", "/join", pages.join_page(shown, join, url, sign_key))
 
 
 def is_file_name(host: str) -> bool:

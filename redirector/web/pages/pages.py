@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from redirector import __version__
 from redirector.registry.public import PublicMirror
+from redirector.registry.signing import NAMESPACE, SIGNER
 from redirector.settings.joining import Join
 from redirector.stats.overview import Overview, overview_of
 from redirector.stats.pictures import Layer, draw_areas, draw_bars, draw_lines
@@ -244,5 +245,13 @@ def join_page(shown: Shown, join: Join, url: str, key: str = "") -> Page:
     key  by which signed notices are verified, as `ssh-keygen` writes it; "": none are signed
     """
     agent = f"redirector-crawler/{__version__}" + (f" (+{url})" if url else "")
-    values = {"join": join, "agent": agent, "key": key, "categories": shown.categories, "now": shown.now}
+    values = {
+        "join": join,
+        "agent": agent,
+        "key": key,
+        "signer": SIGNER,
+        "namespace": NAMESPACE,
+        "categories": shown.categories,
+        "now": shown.now,
+    }
     return Page("join.html", values)

@@ -29,6 +29,7 @@ class PublicPages:
     now: Callable[[], float]
     join: Join
     url: str
+    sign_key: str
     frame_of: FrameOf
 
     def add_to(self, application: web.Application) -> None:
@@ -84,4 +85,6 @@ class PublicPages:
 
     async def join_page(self, request: web.Request) -> web.Response:
         """Rules for mirrors."""
-        return await self._answer(request, "/join", pages.join_page(await self._shown(), self.join, self.url))
+        return await self._answer(
+            request, "/join", pages.join_page(await self._shown(), self.join, self.url, self.sign_key)
+        )

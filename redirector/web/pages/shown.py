@@ -18,6 +18,7 @@ from redirector.model import Place
 from redirector.registry.public import PublicList, PublicMirror, public_list
 from redirector.registry.publish.holdings import read_holdings
 from redirector.registry.publish.selection import select as select_published
+from redirector.registry.publish.selection import shown_repositories
 from redirector.registry.rules import name_key
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S, HistoryRow, VisitRow
@@ -56,6 +57,7 @@ class Shown:
 
     now     epoch seconds
     scores  host -> archlinux.org's score of the last day; the lower, the better
+    repositories  numbers of those that anybody may know of
     places  host -> where it is drawn: its own coordinates, else its city's, else its country's largest city's
     """
 
@@ -68,6 +70,7 @@ class Shown:
     propagation: Sequence[PropagationRow] = ()
     pushes: Sequence[Push] = ()
     categories: Sequence[CategoryShown] = ()
+    repositories: frozenset[int] = frozenset()
 
     def find(self, host: str) -> PublicMirror | None:
         """The mirror of that name, in any case; None when there is none."""
@@ -89,6 +92,7 @@ async def read_shown(connection: AsyncConnection, now: int) -> Shown:
             for number, row in sorted(holdings.categories.items(), key=lambda pair: pair[1].name_key)
             if row.joinable and row.for_people
         ],
+        repositories=shown_repositories(holdings, now),
     )
 
 
