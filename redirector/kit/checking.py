@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from redirector.health.evidence import Family, printable
 from redirector.health.names import source_for
+from redirector.health.reading import read_marker
 from redirector.health.safety import Address, Refusal, is_public
 from redirector.kit.exploring import explore
 from redirector.kit.finding import Finding, Level
@@ -92,6 +94,8 @@ async def _look_at_all(urls: Sequence[str], look: Look, tools: Tools) -> AsyncIt
         refusal = None if "://" not in look.master else refuse_url(look.master, ftp=False)
         if refusal is None:
             master = await explore(place_of(look.master, tools), tools.now(), look.staged)
+            if look.newest is not None and master.marker and not refuse_url(look.newest, ftp=False):
+                master = await _with_newest(master, look.newest, tools)
         if refusal or (master.file is None and not master.marker):
             text = refusal or "nothing that is known of mirrors was found there: it is not compared with"
             yield Finding(printable(look.master), "answer", Level.WARNING, text)
@@ -108,6 +112,16 @@ async def _look_at_all(urls: Sequence[str], look: Look, tools: Tools) -> AsyncIt
         async for finding in _look_at(url, host, addresses, master, look, tools, ports=host not in hosts):
             yield finding
         hosts.add(host)
+
+
+async def _with_newest(master: Known, url: str, tools: Tools) -> Known:
+    """*master* with the time stamp that its source has now, if that says it."""
+    folder, _, name = url.rpartition("/")
+    body = await place_of(folder + "/", tools).read(name, 4096)
+    if body is None:
+        return master
+    text, time = read_marker(name, body, tools.now())
+    return master if time is None else replace(master, marker_text=text, marker_time=time)
 
 
 async def _look_at(

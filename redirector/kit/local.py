@@ -137,9 +137,11 @@ def judge_rsync(text: str) -> Finding:
     found = re.search(r"Checksum list:\s*\n\s*(.*)", text)
     version = re.search(r"version (\S+)", text)
     name = version[1] if version else "unknown"
-    if found and {"xxh128", "xxh3"} & set(found[1].split()):
-        return Finding("rsync", "xxhash", Level.OK, f"version {name} knows {found[1].split()[0]}")
-    return Finding("rsync", "xxhash", Level.WARNING, f"version {name} does not know xxh128: comparing costs much more")
+    known = set(found[1].split()) if found else set()
+    if "xxh128" in known:
+        return Finding("rsync", "xxhash", Level.OK, f"version {name} has xxh128 in its list of checksums")
+    text = f"version {name} has no xxh128 in its list of checksums: comparing costs much more"
+    return Finding("rsync", "xxhash", Level.WARNING, text)
 
 
 def _check_disk(wishes: Wishes) -> Iterator[Finding]:
@@ -158,18 +160,18 @@ def _check_disk(wishes: Wishes) -> Iterator[Finding]:
 def _check_tools(wishes: Wishes) -> Iterator[Finding]:
     needed = ["flock", "rsync", "find", "awk", "od"]
     needed += ["vnstat"] if wishes.interface else []
-    needed += ["curl"] if wishes.staged and wishes.report else []
+    needed += ["curl"] if wishes.staged and wishes.read_token else []
     needed += ["redirector"] if wishes.report else []
     missing = [name for name in needed if shutil.which(name) is None]
     if missing:
         yield _say("PATH", "tools", Level.WARNING, f"missing: {', '.join(missing)}")
     else:
         yield _say("PATH", "tools", Level.OK, f"{', '.join(needed)} are there")
-    if wishes.report_token:
+    for secret in filter(None, (wishes.report_token, wishes.read_token, wishes.source_password)):
         try:
-            mode = os.stat(wishes.report_token).st_mode
+            mode = os.stat(secret).st_mode
         except OSError as error:
-            yield _say(wishes.report_token, "rights", Level.WARNING, error.strerror or str(error))
+            yield _say(secret, "rights", Level.WARNING, error.strerror or str(error))
         else:
             if mode & 0o077:
-                yield _say(wishes.report_token, "rights", Level.ERROR, "others may read the token: 0600 is needed")
+                yield _say(secret, "rights", Level.ERROR, "others may read this secret: 0600 is needed")

@@ -28,7 +28,7 @@ async def send_report(url: str, token: str, body: dict[str, Any], pause_s: float
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     status, text = await _post(f"{url}/api/v1/check-in", headers, raw, pause_s)
     if not 200 <= status < 300:
-        raise ReportError(f"{status}: {_problem(text)}")
+        raise ReportError(f"{status}: {problem_text(text)}")
     return printable(text.decode("utf-8", "replace"), 1000)
 
 
@@ -65,7 +65,7 @@ async def _post(url: str, headers: dict[str, str], body: bytes, pause_s: float) 
     raise AssertionError("the last try returns or raises")
 
 
-def _problem(raw: bytes) -> str:
+def problem_text(raw: bytes) -> str:
     """What an error says, `application/problem+json` or not."""
     try:
         told = json.loads(raw)

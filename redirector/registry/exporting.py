@@ -14,6 +14,7 @@ from redirector.registry.exports import (
     order_addresses,
     pulling_hosts,
     render_addresses,
+    render_exclusions,
     render_filter,
     render_mirmon,
     render_tiers,
@@ -28,7 +29,7 @@ from redirector.store.contents import find_contents
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AclRow, CategoryRow, HostRow, SiteRow
 
-NAMES = ("rsync-acl", "rsync-filter", "tiers", "public", "mirmon")
+NAMES = ("rsync-acl", "rsync-filter", "tiers", "public", "mirmon", "exclusions")
 
 TYPES = {"json": "application/json"}
 """Content types of formats; the others are plain text."""
@@ -38,7 +39,7 @@ TYPES = {"json": "application/json"}
 class Wish:
     """What is wanted of an export, as texts.
 
-    host        a host's name: who may pull from it
+    host        a host's name: who may pull from it; what it leaves out
     tier        a number
     layout      of addresses, see `FORMATS`
     categories  names; what changed in them
@@ -85,6 +86,8 @@ async def _render(change: Change, name: str, wish: Wish, holdings: Holdings) -> 
             return await _filter(change, wish, holdings)
         case "tiers":
             return render_tiers(holdings)
+        case "exclusions":
+            return render_exclusions(holdings, await _asked_host(change, wish))
         case "public":
             return _public(holdings, change.now)
         case _:
@@ -137,6 +140,14 @@ async def _find_host(change: Change, name: str) -> tuple[HostRow, SiteRow]:
 def _read_layout(text: str) -> None:
     if text not in FORMATS:
         raise Invalid(problems=(FieldProblem("format", f"{', '.join(FORMATS)} are known"),))
+
+
+async def _asked_host(change: Change, wish: Wish) -> int:
+    """The number of the host that the export is about. Raises Invalid, Forbidden, Missing."""
+    if wish.host is None:
+        raise Invalid(problems=(FieldProblem("host", "the name of a host is needed"),))
+    row, _ = await _find_host(change, wish.host)
+    return row.id
 
 
 def _read_tier(text: str | None) -> int | None:

@@ -145,6 +145,16 @@ def urls_of(holdings: Holdings, host: HostRow) -> list[UrlRow]:
     return [url for carried in holdings.carried.get(host.id, ()) for url in public_urls(holdings, carried)]
 
 
+def render_exclusions(holdings: Holdings, host: int) -> str:
+    """A line a pattern of what the host leaves out: category, tab, pattern below the category's top."""
+    lines = {
+        f"{holdings.categories[carried.category].name}\t{pattern}\n"
+        for carried in holdings.carried.get(host, ())
+        for pattern in carried.exclusions
+    }
+    return "".join(sorted(lines))
+
+
 def render_mirmon(holdings: Holdings, mail: bool = False) -> str:
     """mirmon's list: `cc URL/` for each public URL; *mail*: and the first contact of the site."""
     lines = set()

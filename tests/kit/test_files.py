@@ -26,6 +26,11 @@ ALL = {
     "exclude": "[/debug/, '*.iso', 'source/**/x?']",
     "staged": "yes",
     "tier2": "[192.0.2.0/24, '2001:db8::/32']",
+    "tier2_users": "[alice, bob]",
+    "source_user": "mirror1",
+    "source_password": "/etc/mirror/password",
+    "read_token": "/etc/mirror/read-token",
+    "notify_mail": "admins@example.org",
     "rsync_allow": "[198.51.100.7]",
     "checkers": "[203.0.113.9]",
     "interface": "eth0",
@@ -60,7 +65,7 @@ def run(*command: str | Path, **environment: str) -> str:
 
 def test_scripts_have_no_finding_of_shellcheck(kit: Path) -> None:
     scripts = [path for path in kit.iterdir() if os.access(path, os.X_OK)]
-    assert {path.name for path in scripts} == {"sync", "acl-update", "bitflip", "traffic-report"}
+    assert {path.name for path in scripts} == {"sync", "acl-update", "bitflip", "traffic-report", "check"}
     assert run("shellcheck", "--shell=sh", "--enable=avoid-nullary-conditions", *scripts) == ""
     for script in scripts:
         assert run("dash", "-n", script) == ""
@@ -68,10 +73,10 @@ def test_scripts_have_no_finding_of_shellcheck(kit: Path) -> None:
 
 def test_units_are_verified(kit: Path) -> None:
     units = [*kit.glob("*.service"), *kit.glob("*.timer")]
-    assert len(units) == 3
+    assert len(units) in (5, 9)
     assert run("systemd-analyze", "verify", *units) == ""
-    [timer] = kit.glob("*.timer")
-    run("systemd-analyze", "timespan", *re.findall("OnUnitActiveSec=(.+)", timer.read_text()))
+    timers = "".join(each.read_text() for each in kit.glob("*.timer"))
+    run("systemd-analyze", "timespan", *re.findall("OnUnitActiveSec=(.+)", timers))
 
 
 def test_nginx_takes_its_configuration(kit: Path, tmp_path: Path) -> None:
@@ -105,6 +110,15 @@ def test_cron_lines_have_five_times_a_user_and_no_percent(kit: Path) -> None:
     assert lines and all("%" not in line for line in lines)
     for line in lines:
         assert re.match(r"[0-9/*-]+ [0-9/*]+ \* \* \* (mirror|root) /", line)
+
+
+def test_each_file_says_which_guide_asks_for_it(kit: Path) -> None:
+    for path in kit.iterdir():
+        if path.name != "mirror.yml":
+            comments = "".join(
+                line for line in path.read_text().splitlines(True) if "#" in line or path.suffix == ".md"
+            )
+            assert re.search(r"(Fedora|AlmaLinux|OpenVZ)'s|guide to\s+(# )?hosting", comments), path.name
 
 
 def test_a_second_writing_changes_nothing(kit: Path) -> None:

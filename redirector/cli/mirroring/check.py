@@ -11,15 +11,19 @@ from collections.abc import Sequence
 
 from redirector import __version__
 from redirector.cli.mirroring.kit import add_kit, read_kit
-from redirector.cli.output import Exit, as_json, print_result
+from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import ConfigError
-from redirector.health.safety import Safety
+from redirector.health.safety import Safety, parse_networks
 from redirector.kit.checking import Look, open_tools, tell_findings
 from redirector.kit.finding import Finding, outcome_of
 from redirector.kit.local import check_local
-from redirector.kit.wishes import FILE_NAME, Wishes, seconds_of
+from redirector.kit.telling import tell_changes
+from redirector.kit.values import seconds_of
+from redirector.kit.wishes import FILE_NAME, Wishes
 from redirector.one_line import one_line
 from redirector.settings.option import Given, parse_network
+
+_INNER = parse_networks(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"])
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,6 +53,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument(
         "--staged", metavar="PATH", action="append", default=[], help="a folder that strangers must not see"
     )
+    parser.add_argument(
+        "--notify",
+        action="store_true",
+        help=f"where what is found is not what it was, tell notify_mail and notify_url of {FILE_NAME}",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     add_kit(parser)
 
@@ -57,13 +66,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Look, say what is found as it is found; 0, 1 or 2."""
     networks = tuple(parse_network(Given("command line", "--allow-address", each)) for each in arguments.allow_address)
     wishes = _wishes(arguments)
-    urls = arguments.urls or (wishes.urls if wishes and not arguments.local else ())
-    if not urls and not arguments.local:
-        raise ConfigError(
-            "command line", "URL", None, f"a URL is needed, or --local, or a kit whose {FILE_NAME} has urls"
-        )
+    urls = arguments.urls or (wishes.seen_at if wishes and not arguments.local else ())
+    if wishes and wishes.private and not arguments.urls:
+        # Its own admin wants to know, and its addresses are in no other's reach.
+        networks += _INNER
+    own = wishes if wishes and not arguments.urls and not arguments.master else None
+    master, newest = _source_of(own) if own else (arguments.master, None)
     look = Look(
-        arguments.master or (wishes.source if wishes and not arguments.urls else None),
+        master,
+        newest,
         frequency_s=_frequency(arguments, wishes),
         staged=tuple(each.strip("/") for each in arguments.staged),
     )
@@ -73,6 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     outcome = outcome_of(found)
+    if arguments.notify and wishes is not None:
+        for trouble in asyncio.run(tell_changes(wishes, found, time.time())):
+            say(trouble)
     if arguments.json:
         listed = [{"url": f.url, "check": f.check, "level": f.level.value, "text": f.text} for f in found]
         return print_result(as_json({"outcome": outcome, "findings": listed}), outcome)
@@ -80,8 +94,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _wishes(arguments: argparse.Namespace) -> Wishes | None:
-    needed = arguments.local or not arguments.urls
+    needed = arguments.local or arguments.notify or not arguments.urls
     return read_kit(arguments) if needed else None
+
+
+def _source_of(wishes: Wishes) -> tuple[str | None, str | None]:
+    """What the mirror is compared with, and the URL of its source's time stamp.
+
+    On its own machine it is compared with its own tree: of the source one file is asked then, not dozens each hour. A
+    source that wants a password is for the synchronization alone.
+    """
+    known = None if wishes.source_user else wishes.source
+    if not os.path.isdir(wishes.root):
+        return known, None
+    if not wishes.marker:
+        return known or wishes.root, None
+    return wishes.root, known and known + wishes.marker
 
 
 def _frequency(arguments: argparse.Namespace, wishes: Wishes | None) -> int | None:

@@ -18,7 +18,9 @@ def add_commands(commands: Commands) -> None:
     """`export`."""
     parser = add_command(commands, "export", "print what others need to know of the network", _export)
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
-    parser.add_argument("--host", metavar="NAME", help="rsync-acl: who may pull from this host")
+    parser.add_argument(
+        "--host", metavar="NAME", help="rsync-acl: who may pull from this host; exclusions: what it leaves out"
+    )
     parser.add_argument("--tier", metavar="N", help="rsync-acl: hosts of this tier alone")
     parser.add_argument("--format", choices=FORMATS, default="plain", help="rsync-acl: how addresses are written")
     parser.add_argument("--categories", metavar="A,B", default="", help="rsync-filter: of these categories")

@@ -23,6 +23,7 @@ class Look:
     """What a look goes by.
 
     master       where the mirror has its content from: a folder, or a URL of http, https or rsync; None: not known
+    newest       the URL of the source's time stamp, where *master* is only what the mirror took from it
     outdate_s    older than this is an error
     frequency_s  how often it announces to synchronize; older than twice that, and an hour, is a warning; None: silent
     staged       folders that strangers must not see, beside those that the master shows to be hidden
@@ -31,6 +32,7 @@ class Look:
     """
 
     master: str | None = None
+    newest: str | None = None
     outdate_s: int = 43_200
     frequency_s: int | None = None
     staged: tuple[str, ...] = ()
