@@ -95,4 +95,5 @@ bench bench-short:
 	$(BIN)/python -m benchmarks.network $(if $(filter bench-short,$@),--quick)
 	$(BIN)/python -m benchmarks.stats_lines
 	$(BIN)/python -m benchmarks.choices
+	$(BIN)/python -m benchmarks.rules $(if $(filter bench-short,$@),--quick)
 	$(BIN)/python -m benchmarks.scan_list

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,22 +73,25 @@ def tail_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequenc
     return order
 
 
-KEY = np.dtype([("name", np.uint64), ("scale", np.float64)])
+KEY = Struct("=Qd")
 """What a key is made of besides the client's seed: 64 bits of the host's name, and one over its weight."""
 
 
-def keys_of(
-    draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[float], drawn: int
-) -> NDArray[np.void]:
-    """What the keys of *members* are made of, one row a host, behind a row that says how many are *drawn*.
+def name_bits(draws: NDArray[np.float32]) -> list[int]:
+    """64 bits of the name of each host: the first two of its variates. cost: 40 µs for 530 hosts"""
+    bits: list[int] = np.ascontiguousarray(draws[:, :2]).view(np.uint64)[:, 0].tolist()
+    return bits
 
-    cost  5 µs for 40 members
+
+def keys_of(names: Sequence[int], members: Sequence[int], weights: Sequence[float], drawn: int) -> bytes:
+    """What the keys of *members* are made of, a record a host, behind a record that says how many are *drawn*.
+
+    names  `name_bits` of all hosts
+    cost   6 µs for 12 members, half of what arrays take; as long as with those for 40
     """
-    keys = np.zeros(len(members) + 1, KEY)
-    keys["name"][0] = drawn
-    keys["name"][1:] = draws[list(members), :2].view(np.uint64)[:, 0]
-    keys["scale"][1:] = 1.0 / np.maximum(weights, 1e-300)
-    return keys
+    pack = KEY.pack
+    records = [pack(names[n], 1.0 / max(weight, 1e-300)) for n, weight in zip(members, weights, strict=True)]
+    return pack(drawn, 0.0) + b"".join(records)
 
 
 def lone_head_of(draws: NDArray[np.float32], members: Sequence[int], weights: Sequence[float], seed: int) -> int:

@@ -25,10 +25,13 @@ REACH_KM = 200.0
 travels twice as far; with a nearer one nobody can relieve the only host of a large city."""
 
 
-def weigh(km: Floats, is_home: NDArray[np.bool_], bandwidth: Floats) -> Floats:
-    """What hosts weigh at these distances, wherever the nearest is; nan for a host without a place."""
+def weigh(km: Floats, home: NDArray[np.bool_] | NDArray[np.intp], bandwidth: Floats) -> Floats:
+    """What hosts weigh at these distances, wherever the nearest is; nan for a host without a place.
+
+    home  which of them are in the client's country, as a mask or as positions
+    """
     weight: Floats = bandwidth / np.square(np.square(CITY_KM + km))  # `** 4` takes ten times as long
-    weight[is_home] *= HOME
+    weight[home] *= HOME
     return weight
 
 

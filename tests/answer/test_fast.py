@@ -18,7 +18,7 @@ from redirector.answer.choose import draw as drawing
 from redirector.answer.choose.draw import draw, draw_plainly
 from redirector.answer.show import frames
 from redirector.answer.show.join import MARK, PREFERENCE, join, join_plainly
-from redirector.snapshot.draws import SLOTS, draws_of, keys_of
+from redirector.snapshot.draws import SLOTS, draws_of, keys_of, name_bits
 from tests.rig import mirror, rig
 
 IS_BUILT = draw is not draw_plainly and join is not join_plainly
@@ -26,7 +26,7 @@ IS_BUILT = draw is not draw_plainly and join is not join_plainly
 needs_c = pytest.mark.skipif(not IS_BUILT and not os.environ.get("CI"), reason="there was no compiler")
 
 
-DRAWS = draws_of([f"m{n}" for n in range(901)])
+NAMES = name_bits(draws_of([f"m{n}" for n in range(901)]))
 
 
 class Last:
@@ -77,7 +77,7 @@ def lists_of(draw_one: st.DrawFn) -> tuple[tuple[int, ...], str, tuple[drawing.S
         table: str | bytes = heads_of(strangers + hosts[start:stop])
         if draw_one(st.booleans()):
             weights = draw_one(st.lists(st.floats(1e-9, 1e9), min_size=stop - start, max_size=stop - start))
-            table = keys_of(DRAWS, numbers[start:stop], weights, draw_one(st.integers(1, 12))).tobytes()
+            table = keys_of(NAMES, numbers[start:stop], weights, draw_one(st.integers(1, 12)))
         spans.append((start, stop, table, Last()))
     return tuple(range(len(hosts))), hosts, tuple(spans), draw_one(st.integers(0, 2**64 - 1))
 

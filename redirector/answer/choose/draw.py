@@ -11,11 +11,10 @@ same, takes 3.
 from __future__ import annotations
 
 import math
-from struct import Struct
 from typing import Protocol, TypeVar
 
 from redirector.model import HostId
-from redirector.snapshot.draws import SLOTS
+from redirector.snapshot.draws import KEY, SLOTS
 
 T = TypeVar("T")
 
@@ -43,9 +42,6 @@ _MIXER = 0x9E3779B97F4A7C15
 """Makes other 64 bits of a seed, for a second round of tries."""
 
 _MASK = 2**64 - 1
-
-_RECORD = Struct("=Qd")
-"""See `redirector.snapshot.draws.KEY`."""
 
 _MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 """As `redirector.snapshot.draws` mixes a host's bits with a seed."""
@@ -85,7 +81,7 @@ def draw_plainly(
 
 def _draw_by_keys(keys: bytes, seed: int) -> list[int]:
     """Which hosts come first, by what their keys are made of."""
-    (drawn, _), *records = _RECORD.iter_unpack(keys)
+    (drawn, _), *records = KEY.iter_unpack(keys)
     found = []
     for n, (name, scale) in enumerate(records):
         mixed = name ^ seed

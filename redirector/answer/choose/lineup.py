@@ -20,7 +20,7 @@ from redirector.answer.choose.draw import draw
 from redirector.answer.choose.groups import Group
 from redirector.answer.choose.sheets import Sheet
 from redirector.model import HostId
-from redirector.snapshot.draws import keys_of, lone_head_of, tail_of
+from redirector.snapshot.draws import KEY, keys_of, lone_head_of, tail_of
 
 Reader = Callable[[Sequence[Any]], tuple[Any, ...]]
 """Reads what some hosts have in a list by host id, in its order."""
@@ -123,22 +123,26 @@ class KeyedLine:
 
     __slots__ = ("_keys", "abroad", "hosts", "is_drawn", "tail", "tier")
 
-    def __init__(self, group: Group, draws: NDArray[np.float32], drawn: int) -> None:
-        """*drawn*: how many places matter; behind them the heaviest host is next. cost: 15 µs for 40 hosts"""
+    def __init__(self, group: Group, names: Sequence[int], drawn: int) -> None:
+        """*drawn*: how many places matter; behind them the heaviest host is next. cost: 8 µs for 12 hosts
+
+        names  `name_bits` of all hosts
+        """
         assert group.weights is not None
         self.tier = group.tier
         self.abroad = group.abroad
         self.hosts = group.hosts
         self.is_drawn = len(group.hosts) > 1
         self.tail = _reader(group.hosts)
-        self._keys = keys_of(draws, group.hosts, group.weights, drawn)
+        self._keys = keys_of(names, group.hosts, group.weights, drawn)
 
     def heads(self, present: str) -> bytes:
         """What `draw` needs of those *present*."""
         if len(present) == len(self.hosts):
-            return self._keys.tobytes()
-        places = [0, *(place for place, host in enumerate(self.hosts, 1) if chr(host) in present)]
-        return self._keys[places].tobytes()
+            return self._keys
+        size, keys = KEY.size, self._keys
+        some = [place * size for place, host in enumerate(self.hosts, 1) if chr(host) in present]
+        return keys[:size] + b"".join([keys[start : start + size] for start in some])
 
     def draw_alone(self, present: str, seed: int) -> str:
         raise AssertionError("a keyed line has no table that could lack a host")

@@ -27,19 +27,10 @@ class NearField(Field):
         """cost: 150 µs for 530 hosts"""
         super().__init__(snapshot, hosts)
         assert snapshot.balance is not None
-        members = list(hosts)
-        self._factors = snapshot.balance.factors[members]
-        self._bandwidth = snapshot.balance.bandwidth[members]
-        self._weight_alone = self._factors * self._bandwidth
-        self._members = members
+        self._members = np.array(hosts, np.intp)
+        self._weight_alone = (snapshot.balance.factors * snapshot.balance.bandwidth)[self._members]
         self._by_country = snapshot.balance.by_country
-        self._is_home = {country: self._mask(positions) for country, positions in self._homes.items()}
-        self._is_no_home = np.zeros(len(members), np.bool_)
-
-    def _mask(self, positions: Sequence[int]) -> NDArray[np.bool_]:
-        mask = np.zeros(len(self.hosts), np.bool_)
-        mask[positions] = True
-        return mask
+        self._at_home = {country: _Home(self.hosts, positions) for country, positions in self._homes.items()}
 
     def rank(
         self, audience: Audience, km: NDArray[np.float64] | None, room: int, taken: Set[HostId] = frozenset()
@@ -49,25 +40,25 @@ class NearField(Field):
 
         km     from `measure`
         taken  hosts that are in the list already
-        cost   40 µs for 530 hosts
+        cost   30 µs for 530 hosts
         """
-        home = self._homes.get(audience.country, []) if audience.country else []
-        is_home = self._is_home.get(audience.country, self._is_no_home)
+        home = self._at_home.get(audience.country, _NOWHERE) if audience.country else _NOWHERE
         left = np.ones(len(self.hosts), np.bool_)
         if taken:
             left[[position for position, host in enumerate(self.hosts) if host in taken]] = False
-        comment = country_words(audience.country) if any(left[position] for position in home) else ""
+        comment = country_words(audience.country) if home.hosts - taken else ""
         groups: list[Group] = []
 
         def add(weight: NDArray[np.float64], positions: NDArray[np.intp], is_drawn: bool = True) -> None:
             nonlocal room
             if len(positions) and room > 0:
-                groups.append(self._group(weight, positions, is_home, is_drawn))
+                groups.append(self._group(weight, positions, home, is_drawn))
                 left[positions] = False
                 room -= len(positions)
 
         if km is not None:
-            near, weight = self._in_reach(audience, km, is_home, left)
+            everywhere = weigh(km, home.positions, self._weight_alone)
+            near, weight = self._in_reach(audience, km, everywhere, left)
             own = self._of_as.get(audience.asn) if audience.asn else None
             if own:
                 is_own = np.isin(near, list(own))
@@ -75,49 +66,65 @@ class NearField(Field):
                 near, weight = near[~is_own], weight[~is_own]
             add(weight, near)
             if room > 0:
-                add(*self._fillers(km, is_home, left, room), is_drawn=False)
+                others = _heaviest(everywhere, left, room)
+                add(everywhere[others], others, is_drawn=False)
         if room > 0:
-            others = np.flatnonzero(left)
+            others = left.nonzero()[0]
             add(self._weight_alone[others], others)
         return groups, comment
 
     def _in_reach(
-        self, audience: Audience, km: NDArray[np.float64], is_home: NDArray[np.bool_], left: NDArray[np.bool_]
+        self, audience: Audience, km: NDArray[np.float64], everywhere: NDArray[np.float64], left: NDArray[np.bool_]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Those *left* that are in the client's reach, and their weights."""
+        """Those *left* that are in the client's reach, and their weights. *everywhere*: what all weigh."""
         if audience.place is None and audience.country is not None:
-            everywhere = self._by_country.get(audience.country)
-            if everywhere is not None:
-                chance = everywhere[self._members]
+            by_country = self._by_country.get(audience.country)
+            if by_country is not None:
+                chance = by_country[self._members]
                 if float(chance.sum()) > _ENOUGH:
                     near = np.flatnonzero(left & (chance > 0))
                     return near, chance[near].astype(np.float64)
-        nearest = float(np.fmin.reduce(km[left], initial=np.inf))
-        near = np.flatnonzero(left & (km <= reach_of(nearest)))
-        return near, weigh(km[near], is_home[near], self._bandwidth[near]) * self._factors[near]
-
-    def _fillers(
-        self, km: NDArray[np.float64], is_home: NDArray[np.bool_], left: NDArray[np.bool_], room: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Of those *left*, the ones of most weight, as many as there is room for; they are for when all others fail."""
-        others = np.flatnonzero(left & (km == km))
-        weight = weigh(km[others], is_home[others], self._bandwidth[others]) * self._factors[others]
-        if len(others) > room:
-            most = np.argpartition(-weight, room)[:room]
-            others, weight = others[most], weight[most]
-        return weight, others
+        way = km[left] if not left.all() else km
+        near = (left & (km <= reach_of(float(np.fmin.reduce(way, initial=np.inf))))).nonzero()[0]
+        return near, everywhere[near]
 
     def _group(
-        self, weight: NDArray[np.float64], positions: NDArray[np.intp], is_home: NDArray[np.bool_], is_drawn: bool
+        self, weight: NDArray[np.float64], positions: NDArray[np.intp], home: _Home, is_drawn: bool
     ) -> Group:
-        heaviest_first = np.lexsort((positions, -weight))
+        """*positions* ascend: of equal weights the first one is first."""
+        heaviest_first = (-weight).argsort(kind="stable")
         weight, positions = weight[heaviest_first], positions[heaviest_first]
         hosts = tuple([self.hosts[position] for position in positions.tolist()])
-        abroad = frozenset([self.hosts[position] for position in positions[~is_home[positions]].tolist()])
+        abroad = frozenset(hosts) - home.hosts
         tier = Tier.COUNTRY if len(abroad) < len(hosts) else Tier.GLOBAL
         weights = tuple((weight / weight.sum()).tolist()) if is_drawn else None
         abroad = abroad if tier is Tier.COUNTRY else frozenset()
         return Group(tier, hosts, weights, hosts, is_keyed=is_drawn, abroad=abroad)
+
+
+class _Home:
+    """The hosts of one country: where they stand among others, and who they are."""
+
+    __slots__ = ("hosts", "positions")
+
+    def __init__(self, hosts: Sequence[HostId], positions: Sequence[int]) -> None:
+        self.positions = np.array(positions, np.intp)
+        self.hosts = frozenset([hosts[position] for position in positions])
+
+
+_NOWHERE = _Home((), ())
+
+
+def _heaviest(weight: NDArray[np.float64], left: NDArray[np.bool_], room: int) -> NDArray[np.intp]:
+    """Of those *left* that have a place the ones of most weight, as many as there is *room* for; they are for when all
+    before them fail."""
+    price = np.where(left, -weight, 1.0)
+    price[price != price] = 1.0
+    dearest = min(float(np.partition(price, room - 1)[room - 1]), 0.0) if len(price) > room else 0.0
+    found: NDArray[np.intp] = (price <= dearest).nonzero()[0]
+    if len(found) > room:  # several are as dear as the last one: the first of them, on every server
+        found = np.sort(found[price[found].argsort(kind="stable")[:room]])
+    return found
 
 
 def field_of(snapshot: Snapshot, hosts: Sequence[HostId]) -> Field:

@@ -43,12 +43,15 @@ class Field:
         """Kilometres of each host from the client, or from its country's largest city; nan for hosts without a place.
 
         None: nobody knows where the client is.
-        cost  15 µs for 530 hosts
+        cost  10 µs for 530 hosts
         """
         place = audience.place or (place_of_country(audience.country) if audience.country else None)
         if place is None:
             return None
-        km: NDArray[np.float64] = EARTH_RADIUS_KM * np.arccos(np.clip(self._vectors @ vector_of(place), -1.0, 1.0))
+        cosine = self._vectors @ vector_of(place)
+        np.minimum(cosine, 1.0, out=cosine)  # with `np.maximum` half of what `np.clip` takes
+        np.maximum(cosine, -1.0, out=cosine)
+        km: NDArray[np.float64] = EARTH_RADIUS_KM * np.arccos(cosine)
         return km
 
     def rank(

@@ -33,7 +33,7 @@ from redirector.answer.choose.sheets import Sheets, Writer
 from redirector.answer.choose.words import GLOBAL_WORDS
 from redirector.model import Choice, HostId, HostSet, HostSetId
 from redirector.snapshot.audiences import Audience
-from redirector.snapshot.draws import heads_of
+from redirector.snapshot.draws import heads_of, name_bits
 from redirector.snapshot.snapshot import Snapshot
 
 MAX_WARM = 12_000
@@ -54,6 +54,7 @@ class Orders:
     def __init__(self, snapshot: Snapshot, write: Writer) -> None:
         """*write* writes what hosts show on sheets."""
         self._snapshot = snapshot
+        self._names = name_bits(snapshot.draws)
         self._numbers = {tuple(each): number for number, each in enumerate(snapshot.audiences.combinations)}
         self._special = frozenset(
             HostSetId(n)
@@ -214,7 +215,7 @@ class Orders:
     def _line(self, group: Group) -> AnyLine:
         """The line of a group, shared by all audiences that have it; a keyed one is nobody else's."""
         if group.is_keyed:
-            return KeyedLine(group, self._snapshot.draws, self._snapshot.list_length)
+            return KeyedLine(group, self._names, self._snapshot.list_length)
         if group.weights is None and self._snapshot.policy.choice is Choice.NEARNESS:
             return Line(group, self._snapshot.draws, self._find_heads)
         return self._lines.find(group) or self._lines.keep(group, Line(group, self._snapshot.draws, self._find_heads))
