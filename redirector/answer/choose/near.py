@@ -88,9 +88,7 @@ class NearField(Field):
         near = (left & (km <= reach_of(float(np.fmin.reduce(way, initial=np.inf))))).nonzero()[0]
         return near, everywhere[near]
 
-    def _group(
-        self, weight: NDArray[np.float64], positions: NDArray[np.intp], home: _Home, is_drawn: bool
-    ) -> Group:
+    def _group(self, weight: NDArray[np.float64], positions: NDArray[np.intp], home: _Home, is_drawn: bool) -> Group:
         """*positions* ascend: of equal weights the first one is first."""
         heaviest_first = (-weight).argsort(kind="stable")
         weight, positions = weight[heaviest_first], positions[heaviest_first]
