@@ -135,7 +135,8 @@ async def _run(job: Job, arguments: argparse.Namespace) -> int:
         crawler = Crawler(
             store, probes, _loader(job, store), job.crawl.vantage, job.crawl.pace, time.time, _progress(arguments, once)
         )
-        teller = Teller(store, load_job(Telling, flags_of(arguments)), job.network.url, agent, time.time)
+        telling = load_job(Telling, flags_of(arguments))
+        teller = Teller(store, telling, job.network.url, agent, time.time, job.crawl.pace)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -237,6 +238,9 @@ async def _visit_one(job: Job, crawler: Crawler, store: Store, teller: Teller, a
     subject = next((each for each in world.subjects if arguments.host in (each.key, each.name)), None)
     if subject is None:
         say(f"{arguments.host}: no such mirror in {job.subject}")
+        return Exit.FAILED
+    if subject.unvisited:
+        say(f"{subject.name}: is not visited: {subject.unvisited}")
         return Exit.FAILED
     wanted = Wanted(host=subject.key, everything=True)
     made = await crawler.round(wanted, wait=False)

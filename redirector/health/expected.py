@@ -60,6 +60,7 @@ class Master:
     prefix       what stands before a directory's name in the health file; "" or closed by a slash
     marker       path of the time stamp or state that mirrors copy; "" without one
     stamp, text  what it says at the master; None where that cannot be read
+    sha256       of the marker there, where it bears no time; "" where it is not known
     directories  sorted by name
     read         False: nothing new could be learnt about it, and what stands here is old
     columns      of the directories
@@ -72,6 +73,7 @@ class Master:
     marker: str = ""
     stamp: float | None = None
     text: str | None = None
+    sha256: str = ""
     read: bool = True
     columns: Columns = field(init=False, compare=False, repr=False)
     checksums: bool = field(init=False, compare=False)

@@ -550,7 +550,8 @@ def _next(target: _Target, location: str, first: str, redirected: str) -> tuple[
 
 
 def _file_name(url: URL) -> str:
-    return unquote(url.raw_path.rpartition("/")[2]) + (f"?{url.raw_query_string}" if url.raw_query_string else "")
+    """Without a query, which is how stores of objects sign what they hand out."""
+    return unquote(url.raw_path.rpartition("/")[2])
 
 
 def _outcome(status: int, headers: CIMultiDictProxy[str], now: float) -> Outcome:

@@ -7,7 +7,7 @@ lacks, so a repository that changes once a week is not a week late.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 
@@ -62,10 +62,12 @@ class Before:
 
     ahead_since  when its unknown, newer checksum was first seen; 0: it was not
     sha256       the checksum of the last look, for answers that say "unchanged"
+    valid_until  of the `Release` of the last look, likewise; 0: it does not say
     """
 
     ahead_since: int = 0
     sha256: str = ""
+    valid_until: int = 0
 
 
 NOTHING_BEFORE = Before()
@@ -78,14 +80,50 @@ def judge_index(expected: Expected, seen: Evidence, before: Before, rules: Rules
     """
     at = seen.at
     if seen.outcome is Outcome.UNCHANGED:
-        return _judge_identity(expected, seen, before.sha256, before, rules)
+        found = _judge_identity(expected, seen, before.sha256, before, rules)
+        return _judge_validity(expected, found, before.valid_until)
     if seen.outcome is Outcome.MISSING:
         return Finding(Content.ABSENT, at, f"{expected.index}: {_status(seen)}")
     if seen.outcome is not Outcome.OK:
         return Finding(Content.NO_ANSWER, at, explain(seen, expected.index))
     if seen.html and soft404 and _number_of(expected, seen.sha256) is None:
         return Finding(Content.ABSENT, at, f"{expected.index}: a page of HTML, as for names that cannot exist")
-    return _judge_identity(expected, seen, seen.sha256, before, rules)
+    found = _judge_identity(expected, seen, seen.sha256, before, rules)
+    return _judge_validity(expected, found, seen.valid_until or 0)
+
+
+def _judge_validity(expected: Expected, found: Finding, until: int) -> Finding:
+    """What apt refuses since its `Valid-Until` has passed is stale, unless the master itself has nothing newer."""
+    newest = expected.versions and found.sha256 and found.sha256 == expected.versions[0].sha256
+    if (
+        not until
+        or until >= found.at
+        or newest
+        or found.content not in (Content.CURRENT, Content.BEHIND, Content.AHEAD)
+    ):
+        return found
+    reason = f"{expected.index}: valid until {utc(until)}, and no longer"
+    return replace(found, content=Content.STALE, reason=reason)
+
+
+def judge_listed(
+    expected: Expected, index: Evidence, files: Sequence[Evidence], before: Before, rules: Rules
+) -> Finding:
+    """A directory with an index, by what rsync says of it: size and time of the index, and whether the files are there
+    that come with the newest."""
+    if index.outcome is Outcome.MISSING:
+        return Finding(Content.ABSENT, index.at, f"{expected.index}: {_status(index)}")
+    for each in (index, *files):
+        if each.outcome is not Outcome.OK and each.outcome is not Outcome.MISSING:
+            return Finding(Content.NO_ANSWER, index.at, explain(each, each.path))
+    found = _judge_identity(expected, index, "", before, rules)
+    if found.content is not Content.CURRENT:
+        return found
+    wanted = {file.path: file for file in expected.files}
+    for each in sorted(files, key=lambda each: each.path):
+        if (file := wanted.get(each.path)) and (lacks := _lacks(file, each)):
+            return _late(expected, expected.pushed, index.at, rules, what=lacks)
+    return replace(found, verified=wanted.keys() <= {each.path for each in files})
 
 
 def _judge_identity(expected: Expected, seen: Evidence, sha256: str, before: Before, rules: Rules) -> Finding:
@@ -95,17 +133,18 @@ def _judge_identity(expected: Expected, seen: Evidence, sha256: str, before: Bef
             return Finding(Content.STALE, at, f"{expected.index}: a page of HTML instead", sha256=sha256)
         return Finding(Content.CURRENT, at, sha256=sha256)
     number = _number_of(expected, sha256)
-    if number is None and not any(version.sha256 for version in versions):
+    if number is None and not (sha256 and any(version.sha256 for version in versions)):
         number = _number_by_size(versions, seen)
     if number == 0:
         return Finding(Content.CURRENT, at, sha256=sha256)
     if number is not None:
         return _late(expected, versions[number - 1].pushed, at, rules, sha256)
     newest = versions[0]
-    readable = seen.stamp is not None and seen.stamp > 0 and seen.stamp <= at + FUTURE_S
+    stamp = seen.modified if seen.stamp is None and not sha256 else seen.stamp
+    readable = stamp is not None and stamp > 0 and stamp <= at + FUTURE_S
     if seen.outcome is Outcome.UNCHANGED and before.ahead_since:
         readable = True
-    if readable and ((before.ahead_since and before.sha256 == sha256) or (seen.stamp or 0) > newest.stamp):
+    if readable and ((before.ahead_since and before.sha256 == sha256) or (stamp or 0) > newest.stamp):
         since = before.ahead_since or at
         if at - since < rules.outdate_s:
             return Finding(Content.AHEAD, at, f"{expected.index}: newer than the master's, and unknown", sha256=sha256)
@@ -113,7 +152,7 @@ def _judge_identity(expected: Expected, seen: Evidence, sha256: str, before: Bef
         return Finding(Content.STALE, at, reason, sha256=sha256)
     lacked = versions[-1].pushed
     what = "a page of HTML" if seen.html else "an unknown version"
-    when = f" of {utc(seen.stamp)}" if readable and seen.stamp else ", its time is not readable"
+    when = f" of {utc(stamp)}" if readable and stamp else ", its time is not readable"
     reason = f"{expected.index}: {what}{when}; the master's is of {utc(newest.stamp or newest.pushed)}"
     return Finding(Content.STALE, at, reason, lacked, sha256)
 
@@ -135,12 +174,23 @@ def _number_of(expected: Expected, sha256: str) -> int | None:
 
 
 def _number_by_size(versions: Sequence[Version], seen: Evidence) -> int | None:
-    """The same where no checksum is known: size, and the time inside where both are known."""
-    for number, version in enumerate(versions):
-        same_time = not (version.stamp and seen.stamp) or version.stamp == int(seen.stamp)
-        if version.size_bytes and version.size_bytes == seen.size_bytes and same_time:
-            return number
-    return None
+    """The same where no checksum is known: by size and the time inside; of equal ones by `Last-Modified`, the nearest.
+
+    A master's times need not be those of mirrors (a list has the later of mtime and ctime), so nearness must do.
+    """
+    fit = [
+        number
+        for number, version in enumerate(versions)
+        if version.size_bytes
+        and version.size_bytes == seen.size_bytes
+        and (not (version.stamp and seen.stamp) or version.stamp == int(seen.stamp))
+    ]
+    if not fit:
+        return None
+    modified = seen.modified
+    if modified is None:
+        return fit[0]
+    return min(fit, key=lambda number: (abs(versions[number].stamp - modified), number))
 
 
 def judge_verification(expected: Expected, found: Finding, seen: Sequence[Evidence], *, soft404: bool) -> Finding:
@@ -212,14 +262,21 @@ def judge_marker(master: Master, seen: Evidence) -> Marker:
     if seen.html or (stamp is not None and stamp > seen.at + FUTURE_S):
         stamp = None
     if stamp is None:
-        if master.text and not seen.html and seen.text == master.text:
+        if not seen.html and _is_marker_of(master, seen):
             return Marker(0.0, None)
         what = "a page of HTML" if seen.html else "not readable"
-        if master.stamp is None and master.text and seen.text and not seen.html:
+        if master.stamp is None and (master.text or master.sha256) and seen.text and not seen.html:
             what = f"{seen.text!r} is not the master's"
         return Marker(None, None, f"{master.marker}: {what}")
     age = (seen.at if master.stamp is None else master.stamp) - stamp
     return Marker(max(0.0, age), stamp)
+
+
+def _is_marker_of(master: Master, seen: Evidence) -> bool:
+    """Whether what bears no time is the master's."""
+    if master.sha256 and seen.sha256:
+        return master.sha256 == seen.sha256
+    return bool(master.text) and seen.text == master.text
 
 
 _WORDS = {

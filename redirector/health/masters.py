@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
 from redirector.files import read_bytes
+from redirector.health.evidence import MARKER_LIMIT_BYTES
 from redirector.health.expected import Expected, Master, NamedFile, Version
 from redirector.health.keeping import Known
-from redirector.health.rules import FUTURE_S
+from redirector.health.reading import read_marker
+from redirector.master.formats import parse_state, parse_trace
+from redirector.master.names import MARKERS, STATES, TRACES, is_under_way
 from redirector.model import Catalog, FileDetail, Releases
 from redirector.store.directories import Contents, MasterDirectory, MasterFile
 from redirector.tree.releases import Spot, list_spots, module_of
@@ -22,8 +27,11 @@ from redirector.tree.repomd import REPOMD, REPOMD_LIMIT_BYTES, parse_repomd
 
 INDEX = f"repodata/{REPOMD}"
 TREE_MARKER = "TIME"
+"""Of a tree whose master is elsewhere."""
+
 VERSIONS_KEPT = 12
 NEWEST_FILES = 2
+TRACES_READ = 100
 
 
 def read_tree(
@@ -103,19 +111,21 @@ def _read_category(
                 pushed=int(max(mtime for _, _, mtime in images)),
             )
     shrunken = len(versions) * 2 < len(known.versions)
-    if not readable or shrunken:
+    if not readable or shrunken or (not first and primary is not None and _is_under_way(primary)):
         versions, files = dict(known.versions), dict(known.files)
         directories = {
             name: Expected(name, f"{name}/{INDEX}", tuple(each), pushed=each[0].pushed)
             for name, each in versions.items()
             if each
         }
-    stamp = read_marker(os.path.join(primary, TREE_MARKER), now) if primary else None
+    marker = _find_marker(primary, now) if not category else _NO_MARKER
     master = Master(
         category=category,
         directories=tuple(directories[name] for name in sorted(directories)),
-        marker="" if category else TREE_MARKER,
-        stamp=stamp if not category else None,
+        marker=marker.path,
+        stamp=marker.stamp,
+        text=marker.text,
+        sha256=marker.sha256,
         read=readable and not shrunken,
     )
     return master, Known(versions, files)
@@ -139,13 +149,52 @@ def _merge(details: Iterable[FileDetail], before: list[Version], now: float, *, 
     return [*merged[:1], *rest][:VERSIONS_KEPT]
 
 
-def read_marker(path: str, now: float) -> float | None:
-    """The time in a marker file of the master; None when there is none that can be read."""
+@dataclass(frozen=True, slots=True)
+class _Marker:
+    """The marker of a master, as `Master` has it."""
+
+    path: str = ""
+    stamp: float | None = None
+    text: str | None = None
+    sha256: str = ""
+
+
+_NO_MARKER = _Marker()
+
+
+def _find_marker(primary: str | None, now: float) -> _Marker:
+    """By what mirrors of the tree tell how old they are: the first that its master has."""
+    if primary is None:
+        return _Marker(TREE_MARKER)
+    for name in map(_text, MARKERS):
+        with suppress(OSError, ValueError):
+            raw = read_bytes(os.path.join(primary, name), MARKER_LIMIT_BYTES)
+            text, stamp = read_marker(name, raw, now)
+            if stamp is not None:
+                return _Marker(name, stamp)
+            if name.encode() in STATES:
+                parse_state(raw)
+                return _Marker(name, text=text, sha256=hashlib.sha256(raw).hexdigest())
+    return max(
+        _find_traces(primary, now), key=lambda found: (found.stamp or 0, found.path), default=_Marker(TREE_MARKER)
+    )
+
+
+def _find_traces(primary: str, now: float) -> Iterator[_Marker]:
+    folder = os.path.join(primary, _text(TRACES))
+    with suppress(OSError):
+        for name in sorted(os.listdir(folder))[:TRACES_READ]:
+            with suppress(OSError, ValueError):
+                trace = parse_trace(read_bytes(os.path.join(folder, name), MARKER_LIMIT_BYTES), now)
+                yield _Marker(f"{_text(TRACES)}/{name}", float(trace.time))
+
+
+def _is_under_way(primary: str) -> bool:
+    """Whether a file at the master's top says that it is being changed: what is seen meanwhile is no push."""
     try:
-        stamp = float(read_bytes(path, 64).decode("ascii").strip())
-    except (OSError, ValueError):
-        return None
-    return stamp if 0 <= stamp <= now + FUTURE_S else None
+        return any(is_under_way(os.fsencode(name)) for name in os.listdir(primary))
+    except OSError:
+        return False
 
 
 def _newest_in(primary: str, name: str) -> list[tuple[str, int, float]]:
@@ -259,20 +308,17 @@ def read_snapshot(catalog: Catalog, known: Mapping[str, Known], now: float) -> t
 
 # -- What a scan keeps -------------------------------------------------------------------------------------------------
 
-_INDEXES = (b"repomd.xml", b"InRelease", b"Release", b"summary", b"APKINDEX.tar.gz")
-"""Files that say what a directory holds, the best of them first."""
+_INDEXES = (b"repomd.xml", b"InRelease", b"Release", b"summary", b"APKINDEX.tar.gz", b".treeinfo", b"treeinfo")
+"""Files that say what a directory holds, the best of them first; and `*.db`, the lists of packages of Arch."""
 
 
-def read_contents(contents: Contents, *, marker: str = "", stamp: float | None = None) -> Master:
-    """A category as its scan keeps it. The directory of a repository is the one above its `repodata`.
-
-    marker, stamp  the master's time stamp, where it has one
-    """
+def read_contents(contents: Contents) -> Master:
+    """A category as its scan keeps it. The directory of a repository is the one above its `repodata`."""
     directories: dict[str, Expected] = {}
     packages = _newest_packages(contents)
     for each in contents.directories:
         versions = each.versions
-        index = next((name for name in _INDEXES if name in versions), None)
+        index = _index_of(versions)
         path = _text(each.path)
         if index is None:
             files = tuple(NamedFile(_below(path, file.name), file.size_bytes) for file in each.files[:NEWEST_FILES])
@@ -293,13 +339,36 @@ def read_contents(contents: Contents, *, marker: str = "", stamp: float | None =
             pushed=told[0].pushed if told else each.changed,
             judged=not each.secret,
         )
+    marker = _marker_of(contents)
     return Master(
         category=contents.category,
         directories=tuple(directories[name] for name in sorted(directories)),
         prefix=f"{contents.top}/" if contents.top else "",
-        marker=marker,
-        stamp=stamp,
+        marker=marker.path,
+        stamp=marker.stamp,
+        text=marker.text,
+        sha256=marker.sha256,
     )
+
+
+def _index_of(names: Collection[bytes]) -> bytes | None:
+    """Which of the files that were read says what the directory holds."""
+    lists = sorted(name for name in names if name.endswith(b".db"))
+    return next((name for name in (*_INDEXES[:-2], *lists, *_INDEXES[-2:]) if name in names), None)
+
+
+def _marker_of(contents: Contents) -> _Marker:
+    """The marker that the scan read at the top of a category, or the newest trace."""
+    top, traces = contents.find(b""), contents.find(TRACES)
+    for name in MARKERS if top and not top.secret else ():
+        if found := top.versions.get(name) if top else None:
+            detail = found[0].detail
+            stamp = None if name in STATES else float(detail.timestamp)
+            return _Marker(_text(name), stamp, sha256=detail.sha256 or "")
+    if traces is None or traces.secret:
+        return _NO_MARKER
+    told = [(found[0].detail.timestamp, name) for name, found in traces.versions.items()]
+    return _Marker(f"{_text(TRACES)}/{_text(max(told)[1])}", float(max(told)[0])) if told else _NO_MARKER
 
 
 def _newest_packages(contents: Contents) -> dict[bytes, MasterFile]:

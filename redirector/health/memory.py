@@ -56,12 +56,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """What to send along so that an unchanged index is not sent again. *full* is when it last came whole."""
+    """What to send along so that an unchanged index is not sent again. *full* is when it last came whole.
+
+    valid_until  what a `Release` said of itself; 0 where it did not
+    """
 
     etag: str
     modified: str
     sha256: str
     full: float
+    valid_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,12 +107,13 @@ class Notice:
 
 
 def decide(
-    mirrors: Iterable[Mirror], memos: Mapping[str, Memo], now: int, *, void: bool = False
+    mirrors: Iterable[Mirror], memos: Mapping[str, Memo], now: int, *, void: bool = False, pace: float = 1.0
 ) -> tuple[dict[str, Memo], list[Notice]]:
     """What is to be told now, and the memos that changed by it.
 
     mirrors  as judged; who is not among them stays as remembered
     void     nothing was concluded: nothing is told, and nothing changes
+    pace     factor on the hour, the day and the week, for rehearsals; certificates end when they do
     """
     if void:
         return {}, []
@@ -123,7 +124,7 @@ def decide(
         before = memos.get(key, Memo())
         after = before
         for step in (_certificate, _trouble):
-            after, notice = step(mirror, after, now, upstream=judged.get(mirror.pulls_from))
+            after, notice = step(mirror, after, now, pace, upstream=judged.get(mirror.pulls_from))
             if notice is not None:
                 after = replace(after, sent={**after.sent, notice.kind.value: now})
                 notices.append(notice)
@@ -133,11 +134,13 @@ def decide(
     return changed, notices
 
 
-def _trouble(mirror: Mirror, memo: Memo, now: int, *, upstream: Mirror | None) -> tuple[Memo, Notice | None]:
+def _trouble(
+    mirror: Mirror, memo: Memo, now: int, pace: float, *, upstream: Mirror | None
+) -> tuple[Memo, Notice | None]:
     kind = _TROUBLES.get(mirror.state)
     if kind is None:
         if mirror.state is State.OK:
-            return _ended(mirror, memo, now)
+            return _ended(mirror, memo, now, pace)
         gone = mirror.state is State.UNCHECKED and not memo.told
         return (_forgotten(memo) if gone else memo), None
     if memo.trouble != kind:
@@ -147,8 +150,8 @@ def _trouble(mirror: Mirror, memo: Memo, now: int, *, upstream: Mirror | None) -
     if mirror.maintenance or _is_above(kind, upstream):
         return replace(memo, counted=now), None
     reminder = memo.told > 0
-    due = memo.told + REMINDED_S if reminder else memo.counted + LASTS_S
-    if memo.quiet or now < due or now < _last(memo, kind) + ONCE_IN_S:
+    due = memo.told + REMINDED_S * pace if reminder else memo.counted + LASTS_S * pace
+    if memo.quiet or now < due or now < _last(memo, kind) + ONCE_IN_S * pace:
         return memo, None
     return replace(memo, told=now), _notice(kind, mirror, memo.since, mirror.reason, now, reminder=reminder)
 
@@ -158,12 +161,12 @@ def _is_above(kind: Kind, upstream: Mirror | None) -> bool:
     return kind is Kind.STALE and upstream is not None and upstream.state in _TROUBLES
 
 
-def _ended(mirror: Mirror, memo: Memo, now: int) -> tuple[Memo, Notice | None]:
+def _ended(mirror: Mirror, memo: Memo, now: int, pace: float) -> tuple[Memo, Notice | None]:
     """It is well. That is told where the trouble was, even on the day of another one's end."""
     over = _forgotten(memo)
     if not memo.told:
         return over, None
-    if now < _last(memo, Kind.RECOVERED) + ONCE_IN_S:
+    if now < _last(memo, Kind.RECOVERED) + ONCE_IN_S * pace:
         return memo, None
     return over, _notice(Kind.RECOVERED, mirror, mirror.since, f"it was {memo.trouble} since {utc(memo.since)}", now)
 
@@ -172,7 +175,9 @@ def _forgotten(memo: Memo) -> Memo:
     return replace(memo, trouble="", since=0, counted=0, told=0, quiet=False)
 
 
-def _certificate(mirror: Mirror, memo: Memo, now: int, *, upstream: Mirror | None) -> tuple[Memo, Notice | None]:
+def _certificate(
+    mirror: Mirror, memo: Memo, now: int, pace: float, *, upstream: Mirror | None
+) -> tuple[Memo, Notice | None]:
     """Steps before the end of its certificate, each told once. A new certificate begins anew."""
     ends = mirror.certificate_expires
     if ends is None:
@@ -184,7 +189,7 @@ def _certificate(mirror: Mirror, memo: Memo, now: int, *, upstream: Mirror | Non
     reached = [day for day in days if ends - now <= day * DAY_S]
     if not reached or (memo.step and memo.step <= min(reached)):
         return memo, None
-    if mirror.maintenance or not memo.judged or now < _last(memo, Kind.CERTIFICATE) + ONCE_IN_S:
+    if mirror.maintenance or not memo.judged or now < _last(memo, Kind.CERTIFICATE) + ONCE_IN_S * pace:
         return memo, None
     left = f"ends in {span(ends - now)}" if ends > now else "has ended"
     reason = f"its certificate {left}, {utc(ends)}"

@@ -29,6 +29,9 @@ MOVED_LOOKS = 100
 QUIET_LOOKS = 20
 """Directories of the rest a visit. A list of 50,000 that only HTTP can tell about takes a month."""
 
+STILL_LOOKS = 3
+"""Directories of those that are behind, where the mirror's marker says that nothing came since."""
+
 EAGER_LOOKS = 5
 """Directories of the rest that are looked at when somebody asks for a visit, due or not."""
 
@@ -109,6 +112,7 @@ def plan_looks(
     *,
     moved: bool,
     rsync: bool,
+    still: bool = False,
     owed: float = 0,
     eager: bool = False,
     everything: bool = False,
@@ -120,6 +124,7 @@ def plan_looks(
     since       when this host was visited last
     moved       the mirror's marker is another than at the last visit
     rsync       the mirror can be asked by rsync
+    still       its marker is the one of the last visit: what was behind will be so
     owed        requests that it was asked lately (`worn_off`)
     eager       somebody asked for this visit: everything that is not well is looked at, due or not
     everything  all there is is
@@ -128,9 +133,13 @@ def plan_looks(
     states = np.frombuffer(held.states, np.uint8)
     all_mine = np.flatnonzero(mine)
     due = [n for n, trouble in held.troubles.items() if mine[n] and (moved or eager or trouble.due <= now)]
+    due.sort(key=lambda n: (held.troubles[n].due, n))
+    if still and not eager:
+        behind = [n for n in due if _is_behind(held, n, now, rules)]
+        due = [n for n in due if n not in set(behind[STILL_LOOKS:])]
     again = moved and now - held.whole >= rules.everything_s / 8
     chosen = dict.fromkeys(_newest_first(columns.pushed, np.flatnonzero(mine & ((states & PENDING) != 0))))
-    chosen |= dict.fromkeys(sorted(due, key=lambda n: (held.troubles[n].due, n)))
+    chosen |= dict.fromkeys(due)
     whole = everything or (again and len(all_mine) <= MOVED_LOOKS)
     if whole:
         chosen |= dict.fromkeys(all_mine.tolist())
@@ -159,6 +168,13 @@ def plan_looks(
         carry=carry,
         everything=len(taken) >= len(all_mine) or whole,
     )
+
+
+def _is_behind(held: Held, number: int, now: float, rules: Rules) -> bool:
+    """Whether a directory was late when it was looked at last, and is not too late yet."""
+    trouble = held.troubles[number]
+    late = held.states[number] & CONTENT == Content.BEHIND and not trouble.failing
+    return late and now - trouble.lacked <= rules.outdate_s
 
 
 def _newest_first(pushed: NDArray[np.int64], numbers: NDArray[np.intp]) -> list[int]:

@@ -35,12 +35,22 @@ class Teller:
     """Tells mirrors' admins, and programs, what rounds found.
 
     pages  where people reach the pages; None: nowhere
+    pace   of the crawl: rehearsals tell sooner
     """
 
-    def __init__(self, store: Store, telling: Telling, pages: str | None, agent: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        telling: Telling,
+        pages: str | None,
+        agent: str,
+        now: Callable[[], float],
+        pace: float = 1.0,
+    ) -> None:
         self._store = store
         self._telling = telling
         self._pages = pages
+        self._pace = pace
         self._now = now
         self._courier = Courier(telling.mail, telling.hooks, agent=agent, now=now)
         self._wake = asyncio.Event()
@@ -65,7 +75,7 @@ class Teller:
                 host: msgspec.json.decode(text, type=Memo)
                 for host, text in (await outbox.find_memos(connection)).items()
             }
-            changed, notices = decide(mirrors, memos, now)
+            changed, notices = decide(mirrors, memos, now, pace=self._pace)
             parcels: list[Parcel] = []
             for notice in notices:
                 texts = await kept.find_evidence(connection, notice.host, LOG_LINES)

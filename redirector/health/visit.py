@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from redirector.health.evidence import ANSWERED, FAILED, OUR_OWN, Ask, Evidence, Family, Outcome, Probe
-from redirector.health.expected import Master
+from redirector.health.evidence import ANSWERED, FAILED, OUR_OWN, Ask, Evidence, Family, Outcome, Probe, Scheme
+from redirector.health.expected import Expected, Master
 from redirector.health.hysteresis import Content as Whole
 from redirector.health.hysteresis import Event, Seen, step
 from redirector.health.judge import (
@@ -27,6 +27,7 @@ from redirector.health.judge import (
     explain,
     judge_files,
     judge_index,
+    judge_listed,
     judge_marker,
     judge_verification,
     span,
@@ -221,27 +222,39 @@ class Visit:
         asking.held = self._marked(asking)
         web = [url for url in asking.carried.urls if not url.startswith("rsync:")]
         for turn, url in enumerate(web or asking.carried.urls[:1]):
-            for family in self._families(url, turn, first=first, many=len(web) > 1):
+            families = self._families(url, turn, first=first, many=len(web) > 1)
+            for family in families:
                 pair = Pair(url, family)
                 probe = self._opening_probe(asking, pair)
                 yield (probe,)
                 for seen in self._taken(probe)[:1]:
                     asking.opening.append((pair, seen))
                     asking.requests += 1
+                if len(web) == 1 and self._well and asking.opening[-1][1].outcome in ANSWERED:
+                    break  # the other family's turn is next time
 
     def _marked(self, asking: _Asking) -> Held:
         states, seen_push = mark_pushes(asking.master, asking.held, asking.mine)
         return replace(asking.held, states=states, seen_push=seen_push)
 
+    @property
+    def _well(self) -> bool:
+        """All that was asked last time answered, by both families; and nobody wants to see everything now."""
+        memory = self._memory
+        if self._eager or not memory.visits or not all(note.up for note in memory.urls.values()):
+            return False
+        return not any(note.failures for note in memory.families.values())
+
     def _families(self, url: str, turn: int, *, first: bool, many: bool) -> tuple[Family | None, ...]:
-        """Of several URLs each is asked by one family, by the other next time; by both where something was amiss."""
+        """Each URL is asked by one family, by the other next time; by both where something was amiss."""
         families = plan_families(self._memory, urlsplit(url).hostname or "", self._begun, self._rules)
         if url.startswith("rsync:") or not first:
             return families[:1] if len(families) == 1 else (None,)
-        well = self._memory.visits and all(note.up for note in self._memory.urls.values())
-        if many and well and len(families) > 1:
-            return (families[(turn + self._memory.visits) % len(families)],)
-        return families
+        if not self._well or len(families) < 2:
+            return families
+        begin = (turn + self._memory.visits) % len(families)
+        ordered = families[begin:] + families[:begin]
+        return ordered[:1] if many else ordered
 
     def _opening_probe(self, asking: _Asking, pair: Pair) -> Probe:
         master = asking.master
@@ -280,24 +293,25 @@ class Visit:
     def _look(self, asking: _Asking) -> Steps:
         pair = _best(asking)
         asking.marker = _marker_of(asking, pair)
+        told = asking.marker is not None and asking.marker.outcome is Outcome.OK
         moved = self._moved(asking)
         rsync = next((url for url in asking.carried.urls if url.startswith("rsync:")), "")
         asking.looks = plan_looks(
             asking.master, asking.held, asking.mine, self._memory.visited, self._begun, self._rules,
-            self._subject.key, moved=moved, rsync=bool(rsync), owed=self._owed, eager=self._eager,
-            everything=self._everything,
+            self._subject.key, moved=moved, still=told and not moved, rsync=bool(rsync), owed=self._owed,
+            eager=self._eager, everything=self._everything,
         )  # fmt: skip
         if pair is None:
             return
-        if not pair.base.startswith("rsync:"):
-            lost = _Lost()
-            if all(seen.outcome in ANSWERED for other, seen in asking.opening if other == pair):
-                yield from self._control(asking, pair)
-            yield from self._look_at_indexes(asking, pair, lost)
-            yield from self._look_at_files(asking, pair, lost)
-            if lost:
-                return
-        if rsync and asking.looks.listed:
+        if pair.base.startswith("rsync:"):
+            yield from self._look_at_list(asking, pair, alone=True)
+            return
+        lost = _Lost()
+        if all(seen.outcome in ANSWERED for other, seen in asking.opening if other == pair):
+            yield from self._control(asking, pair)
+        yield from self._look_at_indexes(asking, pair, lost)
+        yield from self._look_at_files(asking, pair, lost)
+        if rsync and asking.looks.listed and not lost:
             yield from self._look_at_list(asking, Pair(rsync, None))
 
     def _moved(self, asking: _Asking) -> bool:
@@ -313,7 +327,7 @@ class Visit:
         yield (probe,)
         for seen in self._taken(probe)[:1]:
             asking.requests += 1
-            if seen.outcome in ANSWERED:
+            if seen.outcome not in LOST:
                 self._soft404 = seen.outcome is Outcome.OK
                 self._controlled = seen.at
 
@@ -357,11 +371,15 @@ class Visit:
         expected = asking.master.directories[number]
         trouble = asking.held.troubles.get(number)
         known = asking.held.validators.get(number)
-        before = Before(trouble.ahead_since if trouble else 0, (known.sha256 if known else ""))
+        before = Before(
+            trouble.ahead_since if trouble else 0, known.sha256 if known else "", known.valid_until if known else 0
+        )
         found = judge_index(expected, seen, before, self._rules, soft404=self._soft404)
         asking.findings[number] = found
         if seen.outcome is Outcome.OK and (seen.etag or seen.last_modified):
-            asking.validators[number] = Validator(seen.etag, seen.last_modified, seen.sha256, seen.at)
+            asking.validators[number] = Validator(
+                seen.etag, seen.last_modified, seen.sha256, seen.at, seen.valid_until or 0
+            )
         new = bool(asking.held.states[number] & PENDING) or trouble is not None
         if found.content is Content.CURRENT and expected.files and new:
             fresh.append(number)
@@ -408,21 +426,35 @@ class Visit:
             if seen:
                 asking.findings[number] = judge_files(expected, seen, self._rules, soft404=self._soft404)
 
-    def _look_at_list(self, asking: _Asking, pair: Pair) -> Steps:
-        """By rsync. What it cannot say is left to HTTP: no verdict is made of a list that failed."""
-        directories = asking.master.directories
-        names = tuple(file.path for number in asking.looks.listed for file in directories[number].files)
-        probe = self._probe(asking, Ask.FILES, pair, paths=names)
-        yield (probe,)
-        seen = {each.path: each for each in self._taken(probe)}
-        asking.requests += 1
-        if not seen or any(each.outcome not in (Outcome.OK, Outcome.MISSING) for each in seen.values()):
+    def _look_at_list(self, asking: _Asking, pair: Pair, *, alone: bool = False) -> Steps:
+        """By rsync, in one run. No verdict is made of a list that failed.
+
+        alone  the mirror offers nothing else: indexes are told by their size and time, and by the files beside them
+        """
+        directories, looks = asking.master.directories, asking.looks
+        numbers = looks.indexes + looks.files + looks.listed if alone else looks.listed
+        names = dict.fromkeys(path for number in numbers for path in _paths_of(directories[number]))
+        if not names:
             return
-        asking.listed = True
-        for number in asking.looks.listed:
-            mine = [seen[file.path] for file in directories[number].files if file.path in seen]
-            if mine:
-                asking.findings[number] = judge_files(directories[number], mine, self._rules, soft404=False)
+        probe = self._probe(asking, Ask.FILES, pair, paths=tuple(names))
+        yield (probe,)
+        listed = self._taken(probe)
+        asking.requests += 1
+        if alone:
+            asking.content.extend(listed)
+        seen = {each.path: each for each in listed}
+        if not any(each.outcome in (Outcome.OK, Outcome.MISSING) for each in listed):
+            return
+        asking.listed = bool(looks.listed)
+        for number in numbers:
+            expected = directories[number]
+            files = [seen[file.path] for file in expected.files if file.path in seen]
+            if expected.index and expected.index in seen:
+                trouble = asking.held.troubles.get(number)
+                before = Before(trouble.ahead_since if trouble else 0)
+                asking.findings[number] = judge_listed(expected, seen[expected.index], files, before, self._rules)
+            elif files:
+                asking.findings[number] = judge_files(expected, files, self._rules, soft404=False)
 
     # -- The end ----------------------------------------------------------------------------------------------------
 
@@ -579,6 +611,13 @@ def _pairs(items: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
+def _paths_of(expected: Expected) -> Iterator[str]:
+    """All that tells how a directory stands."""
+    if expected.index:
+        yield expected.index
+    yield from (file.path for file in expected.files)
+
+
 def _port_of(url: str) -> int | None:
     try:
         return urlsplit(url).port
@@ -611,10 +650,20 @@ def _marker_of(asking: _Asking, pair: Pair | None) -> Evidence | None:
     if not asking.master.marker:
         return None
     found = [each for other, each in asking.opening if other == pair and each.path == asking.master.marker]
+    if found and found[0].scheme is Scheme.RSYNC and found[0].modified and asking.master.stamp is not None:
+        # Its content does not come; but whoever copies times with rsync has the one at which it was written.
+        return replace(found[0], stamp=float(found[0].modified))
     if not found or found[0].outcome is not Outcome.UNCHANGED:
         return found[0] if found else None
     held = asking.held
-    return replace(found[0], outcome=Outcome.OK, stamp=held.stamp, text=held.marker if held.stamp is None else "")
+    known = held.marker_validator
+    return replace(
+        found[0],
+        outcome=Outcome.OK,
+        stamp=held.stamp,
+        text=held.marker if held.stamp is None else "",
+        sha256=known.sha256 if known else "",
+    )
 
 
 def _marker_text(seen: Evidence) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from redirector.master.names import REPOMD
+from redirector.master.names import MARKERS, REPOMD, is_traces
 from redirector.model import FileDetail
 from redirector.store.directories import MasterDirectory, Packed
 
@@ -22,6 +22,8 @@ def list_details(directories: Iterable[MasterDirectory]) -> Iterator[tuple[bytes
         if directory.secret or not directory.packed_versions:
             continue
         for name, versions in directory.versions.items():
+            if name in MARKERS or is_traces(directory.path):
+                continue  # what changes every hour is nobody's download
             yield directory.path, name, tuple(version.detail for version in versions)
 
 

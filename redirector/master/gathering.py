@@ -10,7 +10,7 @@ from zlib import crc32
 
 from redirector.errors import MasterError
 from redirector.master.formats import show
-from redirector.master.names import KEPT_ENDS, is_kept, is_under_way
+from redirector.master.names import KEPT_ENDS, is_kept, is_traces, is_under_way
 from redirector.tree.paths import is_safe_path
 
 NEWEST_FILES = 3
@@ -130,7 +130,7 @@ class Gathering:
                     newest.sort(reverse=True)
                     del newest[NEWEST_FILES:]
                     folder.floor = int.from_bytes(newest[-1][:_TIME_BYTES])
-            if name[-3:] in KEPT_ENDS and is_kept(name):
+            if (name[-3:] in KEPT_ENDS and is_kept(name)) or (path[-5:] == b"trace" and is_traces(path)):
                 folder.kept = [*(folder.kept or ()), ListedFile(name, written, length)]
             elif name[:1] in _BEGINS and is_under_way(name):
                 self._under_way.append((path, name))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from redirector.errors import FormatError, MasterError
-from redirector.master.formats import parse_checksums, parse_release, show
+from redirector.master.formats import parse_checksums, parse_marker, parse_release, parse_state, parse_trace, show
 from redirector.master.gathering import NEWEST_FILES, ListedDirectory, ListedFile
-from redirector.master.names import REPOMD, is_checksums, is_index
+from redirector.master.names import MARKERS, REPOMD, STATES, is_checksums, is_index, is_traces
 from redirector.master.naming import name_repositories
 from redirector.model import FileDetail
 from redirector.settings.repository_rules import Rule
@@ -70,7 +71,7 @@ def find_wanted(known: Packed | None, directories: Iterable[ListedDirectory]) ->
         versions = before.versions if before else {}
         if all(_is_as_known(file, versions.get(file.name, ())) for file in directory.kept):
             continue
-        yield from (join(directory.path, file.name) for file in directory.kept if is_index(file.name))
+        yield from (join(directory.path, file.name) for file in directory.kept if is_index(file.name, directory.path))
 
 
 def _join(
@@ -192,6 +193,8 @@ class _Merger:
         old = before if before and not (before.secret and not listed.secret) else None
         versions = {} if listed.secret else self._versions(old, listed)
         files = () if listed.secret else tuple(self._file(old, file) for file in listed.newest)
+        if REPOMD in versions:
+            files += self._list_of_packages(before, listed, files)
         packed_files, packed_versions = pack_files(files), pack_versions(versions)
         is_same = before is not None and (before.digest, before.secret, before.count, before.packed_versions) == (
             listed.digest,
@@ -228,14 +231,32 @@ class _Merger:
     def _file(self, before: MasterDirectory | None, file: ListedFile) -> MasterFile:
         return MasterFile(file.name, file.size_bytes, file.time, self._seen(before, file))
 
+    def _list_of_packages(
+        self, before: MasterDirectory | None, listed: ListedDirectory, files: Sequence[MasterFile]
+    ) -> tuple[MasterFile, ...]:
+        """The `primary` that a `repomd.xml` names, where it is not among the newest *files*: a push writes a dozen
+        files beside the index at once."""
+        raw = self.scan.contents.get(join(listed.path, REPOMD))
+        if not isinstance(raw, bytes):
+            names = {file.name for file in files}
+            kept = [file for file in before.files if b"primary" in file.name] if before else []
+            return tuple(file for file in kept[:1] if file.name not in names)
+        with suppress(FormatError):
+            named = parse_repomd(raw).primary
+            folder, _, name = named.path.rpartition(b"/") if named else (b"", b"", b"")
+            if named and named.size_bytes and folder == b"repodata" and all(file.name != name for file in files):
+                time = min(max((file.time for file in listed.kept if file.name == REPOMD), default=0), self.scan.now)
+                return (MasterFile(name, named.size_bytes, time, time if self.first else self.scan.now),)
+        return ()
+
     def _seen(self, before: MasterDirectory | None, file: ListedFile) -> int:
         own = min(file.time, self.scan.now)
         if self.first:
             return own
         if before is None:
             return self.scan.now
-        known = before.files
-        for old in known:
+        known = before.files[:NEWEST_FILES]
+        for old in before.files:
             if (old.name, old.size_bytes, old.time) == (file.name, file.size_bytes, file.time):
                 return old.seen
         # Of more files than are kept one may have been there all the time, behind newer ones that are gone now.
@@ -276,7 +297,7 @@ class _Merger:
     def _detail(self, path: bytes, file: ListedFile, sums: Mapping[str, str] | None) -> FileDetail | None:
         """Hashes, size and time of *file*; None where nothing new is known of it."""
         full = join(path, file.name)
-        if is_index(file.name):
+        if is_index(file.name, path):
             content, sums = self.scan.contents.get(full), self.scan.checksums.get(full)
             detail = self._parse(path, file, content) if isinstance(content, bytes) else content
             # Where the list says something else, what was read is of an earlier or a later push.
@@ -292,10 +313,21 @@ class _Merger:
                 return parse_repomd(raw).detail
             if file.name in (b"Release", b"InRelease"):
                 return parse_release(raw).detail
+            if (not path and file.name in MARKERS) or is_traces(path):
+                return hash_file(raw, self._time_of_marker(path, file.name, raw))
         except FormatError as error:
             self._note(path, file.name, error)
             return None
         return hash_file(raw)
+
+    def _time_of_marker(self, path: bytes, name: bytes, raw: bytes) -> int:
+        """What it says itself; 0 where it bears no time. Raises FormatError."""
+        if path:
+            return parse_trace(raw, self.scan.now).time
+        if name in STATES:
+            parse_state(raw)
+            return 0
+        return int(parse_marker(raw, self.scan.now))
 
     def _put(self, old: tuple[Version, ...], file: ListedFile, detail: FileDetail) -> tuple[Version, ...]:
         """*old* with what is there now in front."""

@@ -12,7 +12,20 @@ _IMAGE = re.compile(
     rb".+\.(?:iso|qcow2|raw|img|box|vmdk|vhd|vhdfixed|vagrant[^.]*\.box|ociarchive)(?:\.(?:xz|gz|zst))?"
 )
 
-KEPT_ENDS = frozenset(b"xml ase nfo .gz ary .db SUM UMS txt iso ow2 raw img box mdk vhd xed ive .xz zst".split())
+MARKERS = (b"TIME", b"lastsync", b"lastupdate", b"last-updated", b"state", b"COMPOSE_ID")
+"""Files at a master's top that change with every push, and are copied like all others: they tell how old a mirror is.
+Where there are several the first of them counts."""
+
+STATES = frozenset({b"state", b"COMPOSE_ID"})
+"""Those of them that bear no time."""
+
+TRACES = b"project/trace"
+"""A folder of markers, one for each machine that the archive went through."""
+
+KEPT_ENDS = frozenset(
+    b"xml ase nfo .gz ary .db SUM UMS txt iso ow2 raw img box mdk vhd xed ive .xz zst".split()
+    + [name[-3:] for name in MARKERS]
+)
 """The last three bytes of all these names: most others are told apart by them alone, in a quarter of the time."""
 
 _UNDER_WAY = (b".sync_in_progress", b"Archive-Update-in-Progress-")
@@ -23,9 +36,14 @@ def is_kept(name: bytes) -> bool:
     return name[-3:] in KEPT_ENDS and (is_index(name) or is_image(name))
 
 
-def is_index(name: bytes) -> bool:
-    """Whether the content of a file of this name says what its directory holds: it is hashed, and parsed."""
-    return bool(_INDEX.fullmatch(name)) or is_checksums(name)
+def is_index(name: bytes, path: bytes = b"") -> bool:
+    """Whether the content of a file of this name says what its directory, *path*, holds: it is hashed, and parsed."""
+    return bool(_INDEX.fullmatch(name)) or is_checksums(name) or name in MARKERS or is_traces(path)
+
+
+def is_traces(path: bytes) -> bool:
+    """Whether *path*, below the top or what a list begins with, is the folder of traces."""
+    return path[-len(TRACES) :] == TRACES and path[-len(TRACES) - 1 : -len(TRACES)] in (b"", b"/")
 
 
 def is_checksums(name: bytes) -> bool:

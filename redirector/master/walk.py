@@ -66,7 +66,9 @@ class Walk:
             progress(gathering.entries)
         directories = list(gathering.finish(b""))
         kept = {
-            each.path: [file.name for file in each.kept if is_index(file.name)] for each in directories if each.kept
+            each.path: [file.name for file in each.kept if is_index(file.name, each.path)]
+            for each in directories
+            if each.kept
         }
         for path, stamp in stamps.items():
             if self._stamp(path) != stamp:
@@ -116,7 +118,7 @@ class Walk:
         for each in known.directories():
             paths.append(each.path)
             if each.packed_versions:
-                kept[each.path] = [name for name in each.versions if is_index(name)]
+                kept[each.path] = [name for name in each.versions if is_index(name, each.path)]
         return self._stamp_all(paths, kept)
 
     def _stamp_all(self, paths: Sequence[bytes], kept: Mapping[bytes, Sequence[bytes]]) -> bytes:

@@ -73,7 +73,8 @@ class Crawl:
             "--pace",
             "X",
             parse_pace,
-            "factor on every time by which mirrors are judged, for rehearsals: with 0.01 a day is a quarter of an hour",
+            "factor on every time by which mirrors are judged and their admins told, for rehearsals: with 0.01 a day is"
+            " a quarter of an hour",
         ),
     )
     vantage: str = option_field(

@@ -114,7 +114,7 @@ def test_what_a_scan_keeps() -> None:
     contents = Contents(
         "Linux", "pub/linux", 1, 2, NOW, NOW, b"",
         (
-            directory(b""),
+            directory(b"", TIME=(Version(FileDetail(5, 2, sha256="ef"), NOW, 2, NOW),)),
             directory(b"9/os/Packages/a", (b"a-1.rpm", NOW - 60)),
             directory(b"9/os/Packages/b", (b"b-1.rpm", NOW - 50), (b"b-0.rpm", NOW - 90)),
             directory(b"9/os/repodata", (b"x-primary.xml.gz", NOW - 45), repomd_xml=(newest, older)),
@@ -123,7 +123,7 @@ def test_what_a_scan_keeps() -> None:
         ),
         (),
     )  # fmt: skip
-    master = read_contents(contents, marker="TIME", stamp=5.0)
+    master = read_contents(contents)
     by_name = {each.name: each for each in master.directories}
     repository = by_name["9/os"]
     assert repository.index == "9/os/repodata/repomd.xml"
