@@ -256,7 +256,9 @@ async def _visit_one(job: Job, crawler: Crawler, store: Store, teller: Teller, a
     outcome = Exit.FAILED if made.void or not made.results else Exit.DONE
     if arguments.json:
         return print_result(as_json(_json_of(made, evidence=True)), outcome)
-    return print_result("".join(tell_visit(result, made.entries.get(subject.key)) for result in made.results), outcome)
+    masters = made.world.masters if made.world is not None else {}
+    told = [tell_visit(result, made.entries.get(subject.key), masters) for result in made.results]
+    return print_result("".join(told), outcome)
 
 
 def _json_of(made: Round, *, evidence: bool = False) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import socket
 import ssl
 import zlib
@@ -495,7 +496,8 @@ class _Connection:
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         if isinstance(cause, _Forbidden):
             return Answer(Outcome.FORBIDDEN, str(cause))
-        return Answer(Outcome.NO_CONNECTION, cause.strerror or str(cause) or "no connection")
+        reason = os.strerror(cause.errno) if cause.errno else cause.strerror or str(cause)
+        return Answer(Outcome.NO_CONNECTION, reason or "no connection")
 
     def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         """The socket for what is about to be connected to, if that is allowed."""

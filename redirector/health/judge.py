@@ -314,10 +314,10 @@ def _status(seen: Evidence) -> str:
     return f"missing ({seen.status})" if seen.status else "missing"
 
 
-def utc(seconds: float) -> str:
-    """`2026-11-28 06:00 UTC`."""
+def utc(seconds: float, *, exactly: bool = False) -> str:
+    """`2026-11-28 06:00 UTC`, or *exactly* `2026-11-28 06:00:07 UTC`."""
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{datetime.fromtimestamp(seconds, UTC):{'%Y-%m-%d %H:%M:%S' if exactly else '%Y-%m-%d %H:%M'}} UTC"
     except (ValueError, OverflowError, OSError):
         return str(seconds)
 

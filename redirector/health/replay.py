@@ -59,6 +59,12 @@ class Replay:
     def state(self) -> State:
         return self.changes[-1].state if self.changes else State.UNCHECKED
 
+    @property
+    def times_out(self) -> int:
+        """How often it went out."""
+        was = (State.UNCHECKED, *(change.state for change in self.changes))
+        return sum(change.state.out and not before.out for before, change in zip(was, self.changes, strict=False))
+
 
 def replay(visits: Iterable[Visit], rules: Rules) -> dict[tuple[str, str], Replay]:
     """(host, vantage point) -> what *rules* make of its visits. Void rounds change nothing here either."""

@@ -12,7 +12,8 @@ from typing import Any
 from redirector.health.evidence import Family
 from redirector.health.expected import Master
 from redirector.health.hysteresis import Overall, State
-from redirector.health.memory import FamilyNote, Held, Memory, UrlNote, out_of
+from redirector.health.judge import Content
+from redirector.health.memory import CONTENT, FamilyNote, Held, Memory, UrlNote, out_of
 from redirector.health.rules import DAY_S, HOUR_S, MINUTE_S, Rules
 from redirector.health.subjects import Subject
 from redirector.locate.places import countries
@@ -30,7 +31,10 @@ MIRMON_DAYS = 14
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the health file says of a host."""
+    """What the health file says of a host.
+
+    note  how many directories are not current, for people; "" when all are
+    """
 
     state: State
     since: int
@@ -47,6 +51,7 @@ class Entry:
     stamp: float | None = None
     name: str = ""
     key: str = ""
+    note: str = ""
 
     @property
     def up(self) -> bool:
@@ -92,7 +97,23 @@ def entry_of(
         stamp=max(stamps, default=None),
         name=subject.name,
         key=subject.key,
+        note=note_of(b"".join(held.states for held in max(views, key=lambda view: view[0].visited)[1].values())),
     )
+
+
+_COUNTED = (Content.STALE, Content.ABSENT, Content.UNKNOWN, Content.BEHIND, Content.AHEAD)
+
+
+def note_of(states: bytes, *, all_of_them: bool = False) -> str:
+    """`2 stale, 1 behind of 64 directories`: what is not current; or *all_of_them*: `61 current, 2 stale, 1 behind`."""
+    contents = [state & CONTENT for state in states if state & CONTENT]
+    kinds = (Content.CURRENT, *_COUNTED) if all_of_them else _COUNTED
+    told = [f"{count} {kind.name.lower()}" for kind in kinds if (count := contents.count(kind))]
+    out = len(out_of(states))
+    told += [f"{out} left out"] if out else []
+    if all_of_them:
+        return ", ".join(told)
+    return f"{', '.join(told)} of {len(contents)} directories" if told else ""
 
 
 def _lacking(

@@ -292,6 +292,7 @@ class Crawler:
         rules, now = world.rules, made.at
         host_rows: list[kept.HostRow] = []
         content_rows: list[kept.ContentRow] = []
+        concluded: list[Result] = []
         for result in made.results:
             chance = int.from_bytes(
                 hashlib.blake2b(f"{result.subject.key} {result.at}".encode(), digest_size=4).digest()
@@ -305,6 +306,7 @@ class Crawler:
             standings = [each.held.standing for each in result.categories]
             following = next_visit(standings, result.event, result.at, result.memory.busy_until, rules, chance / 2**32)
             memory = replace(result.memory, next_visit=following)
+            concluded.append(replace(result, memory=memory))
             overall = combine((each.category, each.held.standing) for each in result.categories)
             host_rows.append(
                 kept.HostRow(
@@ -351,7 +353,7 @@ class Crawler:
             async with self._store.write() as connection:
                 await kept.forget_hosts(connection, (each.key for each in world.subjects), int(now - DAY_S))
                 await kept.thin_out(connection, int(now))
-        return replace(made, entries=entries, changes=changes, pushes=pushes)
+        return replace(made, results=tuple(concluded), entries=entries, changes=changes, pushes=pushes)
 
     async def _old_row(self, host: str, memory: Memory) -> kept.HostRow:
         async with self._store.read() as connection:

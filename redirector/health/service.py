@@ -108,7 +108,8 @@ class Service:
             log.warning("nothing concluded: %s", made.void)
             return
         for key, (before, after) in sorted(made.changes.items()):
-            log.info("%s: %s, was %s%s", key, after.state, before, f": {after.reason}" if after.reason else "")
+            if after.state is not before:
+                log.info("%s: %s, was %s%s", key, after.state, before, f": {after.reason}" if after.reason else "")
         self._entries = made.entries or self._entries
         if made.world is not None:
             counts = count_mirrors(self._entries, made.world.subjects, made.world.masters) if self._entries else {}
