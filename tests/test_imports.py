@@ -69,6 +69,8 @@ EDGE = {
     "web.exports",
     "web.pages.shown",
     "web.serving",
+    "web.whereabouts",
+    "web.api.looking",
     "cli",
 }
 """Rooms, and in rooms that are pure otherwise single modules."""

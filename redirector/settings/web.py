@@ -6,7 +6,16 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, cast
 
 from redirector.model import Network
-from redirector.settings.option import Address, Option, one_of, option_field, parse_address, whole
+from redirector.settings.option import (
+    Address,
+    Option,
+    one_of,
+    option_field,
+    or_none,
+    parse_address,
+    parse_path,
+    whole,
+)
 from redirector.settings.serving import Config
 
 _FRONTS = next(each for each in fields(Config) if each.name == "trusted_proxies")
@@ -31,6 +40,26 @@ class Web:
     )
     trusted_proxies: tuple[Network, ...] = option_field(
         cast(tuple[Network, ...], _FRONTS.default), _FRONTS.metadata["option"]
+    )
+    geoip: str | None = option_field(
+        None,
+        Option(
+            "--geoip",
+            "FILE",
+            or_none(parse_path),
+            "MMDB with countries, for what reviewers see of a host's addresses; the key that `serve` has, too",
+            reason="without it nobody is told that a host's address is in another country",
+        ),
+    )
+    asn: str | None = option_field(
+        None,
+        Option(
+            "--asn",
+            "FILE",
+            or_none(parse_path),
+            "AS numbers, as `serve` reads them: a host's own one needs no decision, and forms propose it",
+            reason="without it every AS number waits for the distribution",
+        ),
     )
     api_limit: int = option_field(
         600,

@@ -24,6 +24,7 @@ from redirector.store.opening import Store
 from redirector.web.api.call import ApiError
 from redirector.web.limits import Limits, network_of
 from redirector.web.pages.shown import Shelf
+from redirector.web.whereabouts import Hinting, Whereabouts
 
 _log = logging.getLogger("redirector.web")
 
@@ -50,6 +51,7 @@ class Site:
     oidc   the provider that people can log in by
     sign_up  who may: `open`, `oidc` (through the provider alone) or `invited`
     sign_key  by which notices of releases are verified, as a line of `authorized_keys`; "": they are not signed
+    whereabouts  where addresses are
     """
 
     store: Store
@@ -64,6 +66,12 @@ class Site:
     sign_up: str = "open"
     oidc: Oidc | None = None
     sign_key: str = ""
+    whereabouts: Whereabouts = field(default_factory=Whereabouts)
+
+    @property
+    def hinting(self) -> Hinting:
+        """Makes hints for those who enter hosts, and for those who decide about them."""
+        return Hinting(self.whereabouts, self.shelf, self.join)
 
 
 SITE = web.AppKey("site", Site)
@@ -87,11 +95,14 @@ def address_of(request: web.Request) -> str:
 
 
 @asynccontextmanager
-async def asking(request: web.Request, *, write: bool, public: bool = False) -> AsyncIterator[Change]:
+async def asking(
+    request: web.Request, *, write: bool, public: bool = False, own_asns: frozenset[int] | None = None
+) -> AsyncIterator[Change]:
     """The change that *request* may make with its token; without one it is a visitor's.
 
     write   it changes something: one transaction, which happens when the block ends
     public  visitors may
+    own_asns  AS numbers that the addresses of the host at hand are in
     raises  RegistryError: 401 for a token that is none and for visitors where they may not, 429
     """
     site = request.app[SITE]
@@ -112,7 +123,7 @@ async def asking(request: web.Request, *, write: bool, public: bool = False) -> 
         limit(request, actor)
         if not (public or actor.known):
             raise Forbidden("log in first")
-        yield Change(connection, actor, int(site.now()), site.house)
+        yield Change(connection, actor, int(site.now()), site.house, own_asns=own_asns)
     if secret is not None:
         await _note_use(site, secret)
 

@@ -14,6 +14,7 @@ from redirector.registry.refusals import RegistryError
 from redirector.web.access import ACTOR, API, OPEN, SITE, Handler, Site, TooOften, asking
 from redirector.web.api.call import BODY_LIMIT_BYTES, ApiError, Call, Reply, Route, read_json, read_version
 from redirector.web.api.document import document
+from redirector.web.api.looking import look_at_host, look_at_site
 from redirector.web.api.problems import CONTENT_TYPE, problem, problem_of
 from redirector.web.api.routes import ROUTES
 from redirector.web.checkins import ROUTE as CHECK_IN
@@ -125,12 +126,15 @@ def _handler(route: Route) -> Handler:
         body = await _read_body(request, route)
         version = read_version(request.headers.get("If-Match"))
         numbers = {name: _number(text) for name, text in request.match_info.items() if name != "name"}
-        async with asking(request, write=route.writes, public=route.public) as change:
+        site = request.app[SITE]
+        seen = await look_at_site(request, numbers) if route.looks == "site" else {}
+        own_asns = await look_at_host(request, numbers, body) if route.looks == "host" else None
+        async with asking(request, write=route.writes, public=route.public, own_asns=own_asns) as change:
             if route.change and "If-Match" not in request.headers:
                 raise ApiError("If-Match is needed: the ETag that the thing came with", status=428)
             name = request.match_info.get("name", "")
-            shelf = request.app[SITE].shelf
-            reply = await route.run(Call(change, numbers, body, version, dict(request.query), name, shelf))
+            call = Call(change, numbers, body, version, dict(request.query), name, site.shelf, site.hinting, seen)
+            reply = await route.run(call)
         return _answer(request, route, reply)
 
     return handle

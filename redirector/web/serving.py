@@ -27,6 +27,7 @@ from redirector.web.application import make_application
 from redirector.web.limits import Limits
 from redirector.web.mailing import Postman
 from redirector.web.metrics import NOTICES
+from redirector.web.whereabouts import Whereabouts
 
 _log = logging.getLogger("redirector.web")
 
@@ -67,6 +68,7 @@ async def serve(database: str, wanted: Wanted) -> int:
             join=wanted.join,
             sign_up=settings.sign_up,
             oidc=wanted.oidc,
+            whereabouts=Whereabouts(settings.geoip, settings.asn),
             sign_key=wanted.signer.public if wanted.signer is not None else "",
         )
         post = Post(

@@ -17,20 +17,18 @@ async def list_asns(change: Change, host_number: int) -> list[AsnRow]:
     return await queries.list_rows(change.connection, AsnRow, host=host_number)
 
 
-async def add_asn(change: Change, host_number: int, body: object, own_asns: frozenset[int] | None = None) -> AsnRow:
-    """A new AS number of a host; it waits unless the host's addresses are in it.
-
-    own_asns  the AS numbers that its addresses are in; None: not known
-    """
+async def add_asn(change: Change, host_number: int, body: object) -> AsnRow:
+    """A new AS number of a host; it waits unless the host's addresses are in it."""
     host, _ = await find_host(change, Act.EDIT, host_number)
     noun = nouns.read_new(nouns.AsnOf, body, change.lax)
     if await queries.find(change.connection, AsnRow, host=host.id, asn=noun.asn):
         taken("asn", "the host has it already")
-    return await _add(change, host, noun.asn, own_asns, own=False)
+    return await _add(change, host, noun.asn, own=False)
 
 
-async def _add(change: Change, host: HostRow, number: int, own_asns: frozenset[int] | None, *, own: bool) -> AsnRow:
-    waits = not change.actor.admin and number not in (own_asns or frozenset())
+async def _add(change: Change, host: HostRow, number: int, *, own: bool) -> AsnRow:
+    found = not change.actor.admin and number in (change.own_asns or frozenset())
+    waits = not change.actor.admin and not found
     row = await queries.add(
         change.connection,
         AsnRow,
@@ -39,6 +37,7 @@ async def _add(change: Change, host: HostRow, number: int, own_asns: frozenset[i
         waits=waits,
         refused=False,
         own=own,
+        found=found,
         origin=None,
         edited=change.now,
     )
@@ -47,7 +46,7 @@ async def _add(change: Change, host: HostRow, number: int, own_asns: frozenset[i
     return row
 
 
-async def settle_own_asn(change: Change, host: HostRow, own_asns: frozenset[int] | None) -> None:
+async def settle_own_asn(change: Change, host: HostRow) -> None:
     """Keep the row that stands for the host's `own_asn` in step with it: one while it serves that AS, else none."""
     wanted = host.own_asn if host.serves_own_asn else None
     for row in await queries.list_rows(change.connection, AsnRow, host=host.id, own=True):
@@ -55,7 +54,18 @@ async def settle_own_asn(change: Change, host: HostRow, own_asns: frozenset[int]
             await queries.remove(change.connection, AsnRow, id=row.id)
             await change.log("asn.remove", f"AS {row.asn}", row.id, {"asn": row.asn}, {}, site=host.site, host=host.id)
     if wanted is not None and not await queries.find(change.connection, AsnRow, host=host.id, asn=wanted):
-        await _add(change, host, wanted, own_asns, own=True)
+        await _add(change, host, wanted, own=True)
+
+
+async def judge_asns_again(change: Change, host: HostRow) -> None:
+    """With other URLs the host's addresses are others: what counted because of the old ones alone waits from now on."""
+    if change.own_asns is None or change.actor.admin:
+        return
+    for row in await queries.list_rows(change.connection, AsnRow, host=host.id, found=True):
+        if row.asn not in change.own_asns:
+            await queries.change(change.connection, AsnRow, row.id, None, waits=True, found=False, edited=change.now)
+            old, new = {"waits": False}, {"waits": True}
+            await change.log("asn.change", f"AS {row.asn}", row.id, old, new, site=host.site, host=host.id)
 
 
 async def delete_asn(change: Change, host_number: int, number: int, version: int | None = None) -> None:
@@ -82,7 +92,7 @@ async def decide_asn(change: Change, host_number: int, number: int, body: object
     row, host, _ = await find_child(change, Act.DECIDE, AsnRow, host_number, number)
     refused = read_decision(change, body)
     changed = await queries.change(
-        change.connection, AsnRow, row.id, row.version, waits=False, refused=refused, edited=change.now
+        change.connection, AsnRow, row.id, row.version, waits=False, refused=refused, found=False, edited=change.now
     )
     assert changed is not None
     what = "asn.refuse" if refused else "asn.approve"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redirector.registry import nouns, rules
+from redirector.registry.edit.asns import judge_asns_again
 from redirector.registry.edit.change import Change, check_version, differences, find_child, find_host, taken, write
 from redirector.registry.permits import Act, Target
 from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing
@@ -156,6 +157,7 @@ async def add_url(change: Change, host_number: int, body: object) -> Listed:
         edited=change.now,
     )
     await _uncheck(change, host)
+    await judge_asns_again(change, host)
     await change.log("url.add", row.url, row.id, {}, _masked(row, category.name), site=host.site, host=host.id)
     return Listed(row, category.name, noun.password or None)
 
@@ -231,6 +233,7 @@ async def edit_url(change: Change, host_number: int, number: int, version: int |
         if values["url"] != row.url:
             await _check_unique(change, host, site, str(values["url"]), row.id)
             await _uncheck(change, host)
+            await judge_asns_again(change, host)
     if "password" in new:
         values["password"] = _seal(change, new["password"])
     changed = await write(change, UrlRow, row, None, lambda each: show_url(each, listed.category), **values)

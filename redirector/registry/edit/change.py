@@ -38,8 +38,9 @@ class House:
 class Change:
     """One change: a transaction, and who makes it when.
 
-    now  epoch seconds
-    lax  it comes from a form or a command, where everything is text
+    now       epoch seconds
+    lax       it comes from a form or a command, where everything is text
+    own_asns  AS numbers that the addresses of the host at hand are in, by our table; None: not looked up
     """
 
     connection: AsyncConnection
@@ -47,6 +48,7 @@ class Change:
     now: int
     house: House = House()
     lax: bool = False
+    own_asns: frozenset[int] | None = None
 
     def require(self, act: Act, target: Target = NOWHERE) -> None:
         """Raise Forbidden or Missing unless the actor may."""

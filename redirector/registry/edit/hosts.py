@@ -45,13 +45,8 @@ _PLAIN = (
 """Fields that are columns of the same name."""
 
 
-async def create_host(
-    change: Change, site_number: int, body: object, own_asns: frozenset[int] | None = None
-) -> HostRow:
-    """A new host of a site.
-
-    own_asns  the AS numbers that its addresses are in; None: not known
-    """
+async def create_host(change: Change, site_number: int, body: object) -> HostRow:
+    """A new host of a site."""
     site = await find_site(change, Act.EDIT, site_number)
     noun = nouns.read_new(nouns.Host, body, change.lax)
     problems: list[FieldProblem] = []
@@ -81,7 +76,7 @@ async def create_host(
         created=change.now,
         edited=change.now,
     )
-    await settle_own_asn(change, row, own_asns)
+    await settle_own_asn(change, row)
     await change.log("host.add", row.name, row.id, {}, await body_of(change, row), site=site.id, host=row.id)
     return row
 
@@ -140,9 +135,7 @@ async def _name_of(change: Change, number: int | None) -> str | None:
     return source.name if source else None
 
 
-async def edit_host(
-    change: Change, number: int, version: int | None, patch: object, own_asns: frozenset[int] | None = None
-) -> HostRow:
+async def edit_host(change: Change, number: int, version: int | None, patch: object) -> HostRow:
     """Change fields of a host. Private ↔ public, or a new name: it is unchecked. Raises Stale, Invalid, Conflict."""
     row, site = await find_host(change, Act.EDIT, number)
     old = await body_of(change, row)
@@ -170,7 +163,7 @@ async def edit_host(
         values["unchecked_since"] = change.now
     changed = await write(change, HostRow, row, None, lambda each: show_host(each, None), **values)
     if not values.keys().isdisjoint({"own_asn", "serves_own_asn"}):
-        await settle_own_asn(change, changed, own_asns)
+        await settle_own_asn(change, changed)
     before, after = differences(old, await body_of(change, changed))
     if after:
         await change.log("host.change", changed.name, row.id, before, after, site=row.site, host=row.id)

@@ -465,7 +465,7 @@ class _Writer:
                 "network",
             )
         for asn, own in found.asns:
-            fixed: dict[str, object] = {"host": row.id, "asn": asn, "waits": False, "refused": False}
+            fixed: dict[str, object] = {"host": row.id, "asn": asn, "waits": False, "refused": False, "found": False}
             await self._child(AsnRow, f"{found.key} {asn}", f"{row.name} AS {asn}", {"own": own}, fixed, "asn")
         for country in found.countries:
             fixed = {"host": row.id, "country": country[:2]}

@@ -239,7 +239,7 @@ class GatewayRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsnRow(Edited):
-    """An AS number of a host."""
+    """An AS number of a host. *found*: it counts because the host's addresses were in it; nobody decided."""
 
     TABLE: ClassVar[Table] = tables.asn
     host: int
@@ -247,6 +247,7 @@ class AsnRow(Edited):
     waits: bool
     refused: bool
     own: bool
+    found: bool
     origin: str | None
 
     @property

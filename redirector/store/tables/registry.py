@@ -253,6 +253,7 @@ asn = Table(
     Column("waits", Boolean, nullable=False),
     Column("refused", Boolean, nullable=False),
     Column("own", Boolean, nullable=False, comment="it stands here for the host's `own_asn`"),
+    Column("found", Boolean, nullable=False, comment="nobody decided: the host's addresses were in it"),
     Column("origin", String(255), nullable=True),
     Column("edited", BigInteger, nullable=False),
     _version(),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from redirector.registry.edit.change import Change
+from redirector.registry.hints import Sighting
 from redirector.registry.nouns import Noun
 from redirector.registry.refusals import FieldProblem, Invalid, RegistryError
 from redirector.web.pages.shown import Shelf
+from redirector.web.whereabouts import Hinting
 
 BODY_LIMIT_BYTES = 64 << 10
 """The largest sensible body, a site with twenty contacts and a hundred sites that may pull from it, has 5 kB."""
@@ -44,6 +46,8 @@ class Call:
     query    parameters of the target
     name     of the path, where it has one
     shelf    what the public pages show
+    hinting  makes hints for those who decide
+    seen     host -> where its addresses are, for routes that ask
     """
 
     change: Change
@@ -53,6 +57,8 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     shelf: Shelf = field(default_factory=Shelf)
+    hinting: Hinting | None = None
+    seen: Mapping[int, Sequence[Sighting]] = field(default_factory=dict)
 
     @property
     def page(self) -> tuple[int, int]:
@@ -88,6 +94,7 @@ class Route:
     public  everybody may, pages of other sites too (CORS)
     paged   it answers with a page of a collection
     tag     under which the document lists it
+    looks   what is looked up before its transaction: the AS of the `host`, or where the hosts of the `site` are
     """
 
     method: str
@@ -100,6 +107,7 @@ class Route:
     paged: bool = False
     status: int = 200
     tag: str = ""
+    looks: Literal["", "host", "site"] = ""
 
     @property
     def writes(self) -> bool:

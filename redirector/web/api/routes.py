@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from redirector.registry import nouns, views
 from redirector.registry.edit import accounts, asns, carried, catalogue, hosts, networks, notes, sites
@@ -86,6 +86,9 @@ async def show_approval(call: Call) -> Reply:
     duplicates = await carried.duplicates_of(call.change, row.id) if call.change.actor.admin else []
     value = {name: shown[name] for name in ("state", "state_since", "state_text")}
     value["duplicates"] = [{"host": host, "url": url, "other": other} for host, url, other in duplicates]
+    if call.hinting is not None:
+        rows = await queries.list_rows(call.change.connection, HostRow, site=row.id)
+        value["hosts"] = [each.view() for each in await call.hinting.hints(call.change, rows, call.seen)]
     return Reply(value, version=row.version)
 
 
@@ -485,11 +488,13 @@ def _child(
 ) -> Iterator[Route]:
     path = f"/hosts/{{host}}/{plural}"
     one = f"{path}/{{number}}"
+    looks: Literal["", "host"] = "host" if plural in ("urls", "asns") else ""
     yield Route("GET", path, f"The {plural} of a host", listing, paged=True, tag="hosts")
-    yield Route("POST", path, f"One more of the {plural} of a host", add, noun, status=201, tag="hosts")
+    yield Route("POST", path, f"One more of the {plural} of a host", add, noun, status=201, tag="hosts", looks=looks)
     yield Route("GET", one, f"One of the {plural} of a host", show, tag="hosts")
     if edit is not None:
-        yield Route("PATCH", one, f"Change one of the {plural} of a host", edit, noun, change=True, tag="hosts")
+        text = f"Change one of the {plural} of a host"
+        yield Route("PATCH", one, text, edit, noun, change=True, tag="hosts", looks=looks)
     yield Route("DELETE", one, f"Take one of the {plural} from a host", delete, status=204, tag="hosts")
 
 
@@ -506,6 +511,7 @@ ROUTES: tuple[Route, ...] = (
         "How far the approval is, and what speaks against it",
         show_approval,
         tag="sites",
+        looks="site",
     ),
     Route("POST", "/sites/{site}/approval", "Ask for approval, or decide", decide_site, nouns.Approval, tag="sites"),
     Route("GET", "/sites/{site}/admins", "Admins, and who was asked", list_admins, tag="sites"),
@@ -527,7 +533,7 @@ ROUTES: tuple[Route, ...] = (
         tag="sites",
     ),
     Route("GET", "/sites/{site}/hosts", "The hosts of a site", list_hosts, paged=True, tag="hosts"),
-    Route("POST", "/sites/{site}/hosts", "A new host", create_host, nouns.Host, status=201, tag="hosts"),
+    Route("POST", "/sites/{site}/hosts", "A new host", create_host, nouns.Host, status=201, tag="hosts", looks="host"),
     Route("GET", "/sites/{site}/tokens", "The tokens of a site", list_tokens, paged=True, tag="tokens"),
     Route("POST", "/sites/{site}/tokens", "A new token for a site", make_token, nouns.Token, status=201, tag="tokens"),
     Route("DELETE", "/sites/{site}/tokens/{number}", "Revoke a token", revoke_token, status=204, tag="tokens"),
@@ -535,7 +541,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/sites/{site}/notes", "Notes on a site", list_notes, paged=True, tag="notes"),
     Route("POST", "/sites/{site}/notes", "One more note on a site", add_note, nouns.Note, status=201, tag="notes"),
     Route("GET", "/hosts/{host}", "A host", show_host, tag="hosts"),
-    Route("PATCH", "/hosts/{host}", "Change a host", edit_host, nouns.Host, change=True, tag="hosts"),
+    Route("PATCH", "/hosts/{host}", "Change a host", edit_host, nouns.Host, change=True, tag="hosts", looks="host"),
     Route("DELETE", "/hosts/{host}", "Delete a host and all that belongs to it", delete_host, status=204, tag="hosts"),
     Route("POST", "/hosts/{host}/leave", "Off at once, deleted after 30 days", leave_host, tag="hosts"),
     *_child("categories", nouns.Carried, list_carried, add_carried, show_carried, delete_carried, edit_carried),

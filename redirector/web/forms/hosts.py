@@ -27,6 +27,9 @@ Work = Callable[[Change, int, Mapping[str, str]], Awaitable[str | None]]
 BASICS = ("name", "country", "state", "city", "bandwidth_mbit", "update_frequency", "private")
 """What a new host is asked for; the rest has sensible values."""
 
+LOOKING = frozenset({"host", "urls", "asns"})
+"""Forms for which it is looked up which AS the host's addresses are in."""
+
 HOST_FIELDS = tuple(name for name in names_of(nouns.Host) if name != "maintenance")
 
 
@@ -59,9 +62,12 @@ class HostForms(Room):
         number = number_of(request, "site")
         async with self.reading(visit) as change:
             site = await find_site(change, Act.EDIT, number)
+        least = self.site.join.minimum_mbit
+        asked = f" At least {least:,} Mbit/s are asked for, less where mirrors are few." if least else ""
         values = {
             "title": "A new host",
-            "intro": f"One machine of {site.name}. After this you enter what it carries, and its URLs.",
+            "intro": f"One machine of {site.name}. After this you enter what it carries, and its URLs.{asked}",
+            "join": self.site.join,
             "action": f"/sites/{number}/hosts/new",
             "fields": form_fields("host", "host", nouns.Host, {}, failed, only=BASICS),
             "failed": failed,
@@ -77,7 +83,7 @@ class HostForms(Room):
         number = number_of(request, "site")
         typed = await self.typed(request)
         try:
-            async with self.writing(visit) as change:
+            async with self.writing(visit, await self.own_asns(visit, None, typed)) as change:
                 row = await hosts.create_host(change, number, body_of(nouns.Host, typed, only=BASICS))
         except RegistryError as error:
             if error.status == 404:
@@ -95,7 +101,12 @@ class HostForms(Room):
         number = number_of(request, "host")
         async with self.reading(visit) as change:
             row, site = await find_host(change, Act.READ, number)
+            prepared = await self.site.hinting.prepare(change, [row])
+        seen = await self.site.hinting.look(prepared)
+        async with self.reading(visit) as change:
+            row, site = await find_host(change, Act.READ, number)
             values = await self._values(change, row, site, failed)
+            (values["hints"],) = await self.site.hinting.hints(change, [row], seen)
         return self.page(visit, "host.html", {**values, "told": told}, failed[1].status if failed else 200)
 
     async def _values(
@@ -166,8 +177,9 @@ class HostForms(Room):
         visit = await self.person(request)
         number = number_of(request, "host")
         typed = await self.typed(request)
+        own = await self.own_asns(visit, number, typed) if form in LOOKING else None
         try:
-            async with self.writing(visit) as change:
+            async with self.writing(visit, own) as change:
                 told = await work(change, number, typed)
         except RegistryError as error:
             if error.status == 404:
@@ -262,8 +274,9 @@ class HostForms(Room):
         body = body_of(kind.noun, typed, only=[name for name in names_of(kind.noun) if name not in kind.fixed])
         if not body.get("password", ""):
             body.pop("password", None)
+        own = await self.own_asns(visit, host, typed) if kind.plural in LOOKING else None
         try:
-            async with self.writing(visit) as change:
+            async with self.writing(visit, own) as change:
                 await kind.edit(change, host, number, version_of(typed), body)
         except RegistryError as error:
             if error.status == 404:

@@ -11,10 +11,11 @@ from aiohttp import web
 
 from redirector.registry.edit.change import Change
 from redirector.registry.permits import Act
-from redirector.registry.refusals import Missing
+from redirector.registry.refusals import Missing, RegistryError
 from redirector.web.access import Site, limit
 from redirector.web.frame import html
 from redirector.web.login.visits import Visit, check_form, visit_of
+from redirector.web.whereabouts import asked_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,22 @@ class Room:
             yield Change(connection, visit.actor, int(self.site.now()), self.site.house, lax=True)
 
     @asynccontextmanager
-    async def writing(self, visit: Visit) -> AsyncIterator[Change]:
+    async def writing(self, visit: Visit, own_asns: frozenset[int] | None = None) -> AsyncIterator[Change]:
         """One change by this person: all of it, or nothing."""
         async with self.site.store.write() as connection:
-            yield Change(connection, visit.actor, int(self.site.now()), self.site.house, lax=True)
+            now = int(self.site.now())
+            yield Change(connection, visit.actor, now, self.site.house, lax=True, own_asns=own_asns)
+
+    async def own_asns(self, visit: Visit, host: int | None, body: object) -> frozenset[int] | None:
+        """AS numbers that a host's addresses are in, with what the *body* adds; None where nobody needs to know."""
+        if self.site.whereabouts.asn is None:
+            return None
+        try:
+            async with self.reading(visit) as change:
+                names = await asked_names(change, host, body)
+        except RegistryError:
+            return None  # the change itself says what is wrong
+        return await self.site.whereabouts.own_asns(names) if names else None
 
     def page(
         self, visit: Visit, template: str, values: Mapping[str, Any], status: int = 200, here: str = ""

@@ -81,6 +81,7 @@ class SiteForms(Room):
         values = {
             "title": "A new site",
             "intro": "Who runs the mirrors. After this you enter the first host.",
+            "join": self.site.join,
             "action": "/sites/new",
             "fields": form_fields("site", "site", nouns.Site, usual, failed, only=names),
             "failed": failed,
@@ -110,7 +111,13 @@ class SiteForms(Room):
         number = number_of(request, "site")
         async with self.reading(visit) as change:
             row = await find_site(change, Act.READ, number)
+            hosts = await queries.list_rows(change.connection, HostRow, site=row.id)
+            prepared = await self.site.hinting.prepare(change, hosts) if change.actor.admin else []
+        seen = await self.site.hinting.look(prepared)
+        async with self.reading(visit) as change:
+            row = await find_site(change, Act.READ, number)
             values = await self._values(change, row, failed)
+            values["hints"] = await self.site.hinting.hints(change, hosts, seen) if change.actor.admin else []
         status = failed[1].status if failed else 200
         return self.page(visit, "site.html", {**values, "told": told}, status)
 

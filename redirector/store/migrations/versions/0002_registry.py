@@ -305,6 +305,7 @@ def upgrade() -> None:
         sa.Column("waits", sa.Boolean(), nullable=False),
         sa.Column("refused", sa.Boolean(), nullable=False),
         sa.Column("own", sa.Boolean(), nullable=False, comment="it stands here for the host's `own_asn`"),
+        sa.Column("found", sa.Boolean(), nullable=False, comment="nobody decided: the host's addresses were in it"),
         sa.Column("origin", sa.String(length=255), nullable=True),
         sa.Column("edited", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),

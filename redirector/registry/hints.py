@@ -1,0 +1,192 @@
+"""What whoever decides about a host should know beside what was typed: where its addresses are, and who else is there.
+
+Pure: addresses, tables and the list of mirrors are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from redirector.locate.geoip import GeoDatabase
+from redirector.locate.networks import AsnTable
+from redirector.locate.places import countries
+from redirector.registry.public import PublicMirror
+from redirector.settings.joining import Join
+from redirector.store.registry.rows import HostRow
+
+WELL_COVERED = 5
+"""Listed mirrors of a country from which on one more of little bandwidth helps nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One address that a name of a host has.
+
+    country  ISO code, by our table; None: not known
+    asn      the AS that announces it, by our table; None: not known
+    """
+
+    name: str
+    address: str
+    country: str | None = None
+    asn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Where addresses are. None: the operator named no such file."""
+
+    geo: GeoDatabase | None = None
+    asns: AsnTable | None = None
+
+    def find(self, name: str, address: str) -> Sighting:
+        """Where *address* is."""
+        raw = ip_address(address).packed
+        country = self.geo.find(raw).country if self.geo is not None else None
+        asn = self.asns.table.find(raw) if self.asns is not None else 0
+        return Sighting(name, address, country, asn or None)
+
+
+def names_of_urls(urls: Iterable[str]) -> list[str]:
+    """Names, or addresses, of the machines behind *urls*, each once."""
+    return list(dict.fromkeys(filter(None, map(_hostname, urls))))
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # brackets that hold no address
+        return None
+
+
+def own_asns_of(sightings: Iterable[Sighting]) -> frozenset[int]:
+    """AS numbers that each of the names has an address in: one URL that leads elsewhere proves nothing."""
+    by_name: dict[str, set[int]] = {}
+    for each in sightings:
+        by_name.setdefault(each.name, set()).update({each.asn} if each.asn is not None else ())
+    return frozenset(set.intersection(*by_name.values())) if by_name else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The public mirrors of a country: how many there are, how many are listed, and the Mbit/s of those."""
+
+    country: str
+    mirrors: int
+    listed: int
+    mbit: int
+
+
+def coverage_of(country: str, mirrors: Iterable[PublicMirror], besides: str = "") -> Coverage:
+    """How well *country* is served, the host *besides* left out."""
+    there = [mirror for mirror in mirrors if mirror.country == country and mirror.host != besides]
+    listed = [mirror for mirror in there if mirror.ok]
+    return Coverage(country, len(there), len(listed), sum(mirror.bandwidth_mbit or 0 for mirror in listed))
+
+
+@dataclass(frozen=True, slots=True)
+class HostHints:
+    """What is known of one host beside what was typed.
+
+    embargoed  countries of the operator's list that were typed, or that an address is in
+    below      its bandwidth is less than what the operator asks for
+    warnings   all of it in sentences
+    """
+
+    host: HostRow
+    sightings: tuple[Sighting, ...]
+    asns: tuple[int, ...]
+    embargoed: tuple[str, ...]
+    below: bool
+    coverage: Coverage
+    warnings: tuple[str, ...]
+
+    def view(self) -> dict[str, Any]:
+        """As the API tells it."""
+        return {
+            "host": self.host.name,
+            "id": self.host.id,
+            "country": self.host.country,
+            "bandwidth_mbit": self.host.bandwidth_mbit,
+            "addresses": [
+                {"name": each.name, "address": each.address, "country": each.country, "asn": each.asn}
+                for each in self.sightings
+            ],
+            "asns": list(self.asns),
+            "embargoed": list(self.embargoed),
+            "below_minimum": self.below,
+            "coverage": {
+                "country": self.coverage.country,
+                "mirrors": self.coverage.mirrors,
+                "listed": self.coverage.listed,
+                "mbit": self.coverage.mbit,
+            },
+            "warnings": list(self.warnings),
+        }
+
+
+def hints_for(host: HostRow, sightings: Sequence[Sighting], join: Join, mirrors: Iterable[PublicMirror]) -> HostHints:
+    """What is to be said about *host*.
+
+    mirrors  the public ones, for the country's coverage
+    """
+    country = host.country or ""
+    coverage = coverage_of(country, mirrors, besides=host.name)
+    embargoed, below = embargoed_of(host, sightings, join), is_below(host, join)
+    return HostHints(
+        host=host,
+        sightings=tuple(sightings),
+        asns=tuple(sorted(own_asns_of(sightings))),
+        embargoed=embargoed,
+        below=below,
+        coverage=coverage,
+        warnings=tuple(_warnings(host, sightings, join, coverage)),
+    )
+
+
+def embargoed_of(host: HostRow, sightings: Iterable[Sighting], join: Join) -> tuple[str, ...]:
+    """Countries of the operator's list that were typed, or that an address is in."""
+    found = {host.country or "", *(each.country or "" for each in sightings)}
+    return tuple(sorted(found & set(join.embargoed)))
+
+
+def is_below(host: HostRow, join: Join) -> bool:
+    """Whether its bandwidth is less than what the operator asks for."""
+    return host.bandwidth_mbit is not None and host.bandwidth_mbit < join.minimum_mbit
+
+
+def _warnings(host: HostRow, sightings: Sequence[Sighting], join: Join, coverage: Coverage) -> Iterable[str]:
+    known = countries()
+    for code in embargoed_of(host, sightings, join):
+        name = known[code].name if code in known else code
+        yield f"{name} ({code}) is under embargo: mirrors there cannot be listed."
+    if is_below(host, join):
+        least = f"{host.bandwidth_mbit:,} Mbit/s is less than the {join.minimum_mbit:,} Mbit/s that are asked for"
+        there = f"{coverage.listed} listed mirrors with {coverage.mbit:,} Mbit/s"
+        country = known[coverage.country].name if coverage.country in known else "its country"
+        if coverage.listed < WELL_COVERED:
+            yield f"{least}; as {country} has {there}, it may help all the same."
+        else:
+            yield f"{least}, and {country} has {there}."
+    elsewhere: Mapping[str, list[str]] = _by_country(host, sightings)
+    for code, addresses in elsewhere.items():
+        name = known[code].name if code in known else code
+        yield f"By our table {', '.join(addresses)} is in {name} ({code}), not in {host.country}: which one is right?"
+    asns = own_asns_of(sightings)
+    if host.own_asn is not None and asns and host.own_asn not in asns:
+        shown = ", ".join(f"AS {number}" for number in sorted(asns))
+        yield f"AS {host.own_asn} was entered as its own; by our table its addresses are in {shown}."
+
+
+def _by_country(host: HostRow, sightings: Sequence[Sighting]) -> dict[str, list[str]]:
+    """Countries other than the one that was typed -> addresses that our table puts there."""
+    found: dict[str, list[str]] = {}
+    for each in sightings:
+        if each.country is not None and host.country and each.country != host.country:
+            if each.address not in found.setdefault(each.country, []):
+                found[each.country].append(each.address)
+    return found
