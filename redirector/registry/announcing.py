@@ -15,6 +15,7 @@ from urllib.parse import quote
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.registry import contacts, letters
+from redirector.registry.edit.new_releases import SCAN
 from redirector.registry.edit.sites import LEAVE_S
 from redirector.registry.letters import Letter
 from redirector.registry.publish.scanned import contents_of, read_scans
@@ -28,6 +29,7 @@ from redirector.store.registry import queries
 from redirector.store.registry.rows import (
     AccountRow,
     AdminRow,
+    CarriedRow,
     CategoryRow,
     ContactRow,
     EventRow,
@@ -244,7 +246,7 @@ async def _tell_downstream(
 
 # -- Releases ----------------------------------------------------------------------------------------------------------
 
-STAGED, PUBLIC = "release.staged", "release.public"
+STAGED, PUBLIC, ASKED = "release.staged", "release.public", "release.asked"
 
 
 async def announce_releases(connection: AsyncConnection, post: Post, now: int) -> int:
@@ -257,7 +259,7 @@ async def announce_releases(connection: AsyncConnection, post: Post, now: int) -
     for release in await queries.list_rows(connection, ReleaseRow):
         fact = f"release {release.id}"
         before = await queries.find_fact(connection, fact)
-        if release.origin is not None or before == PUBLIC:
+        if release.origin not in (None, SCAN) or before == PUBLIC:
             continue
         if release.not_before is not None and release.not_before > now:
             if before != f"{STAGED} {release.not_before}":
@@ -328,24 +330,60 @@ async def _tell_release(connection: AsyncConnection, post: Post, release: Releas
     await outbox.put(connection, hooks, now)
     if not post.mails:
         return
-    for site, hosts in await _opted_in(connection):
+    sites, others = await _carrying(connection, release.product)
+    for site, hosts in sites.items():
         letter = letters.release_letter(
             release.product, release.version_name, hosts, staged, post.signer is not None, post.pages
         )
         if post.signer is not None:
             letter = Letter(letter.subject, letter.text + post.signer.sign(letter.text.encode()))
-        for address in await recipients(connection, site):
-            latest = await outbox.find_latest(connection, kind, "", address)
-            due = latest + DAY_S if latest > now - DAY_S else now
-            parcel = post.letter(f"{unique} {site}", kind, address, letter)
-            await outbox.put(connection, (parcel,), now, due)
+        await _send_release(connection, post, f"{unique} {site}", kind, site, letter, now)
+    for site, rows in others.items() if kind == PUBLIC else ():
+        trusted = [row.name for row in rows if await _leaves_out(connection, row)]
+        names = [(row.name, row.id) for row in rows]
+        letter = letters.question_letter(release.product, release.version_name, names, trusted, post.pages)
+        await _send_release(connection, post, f"{unique} {site} ask", ASKED, site, letter, now)
 
 
-async def _opted_in(connection: AsyncConnection) -> list[tuple[int, list[str]]]:
-    """Approved sites, and those of their hosts that pick up new releases."""
-    sites = {row.id: row for row in await queries.list_rows(connection, SiteRow, state="approved", enabled=True)}
-    found: dict[int, list[str]] = {}
-    for host in await queries.list_rows(connection, HostRow, new_releases=True, enabled=True):
-        if host.site in sites and sites[host.site].leaving is None and host.leaving is None:
-            found.setdefault(host.site, []).append(host.name)
-    return sorted((site, sorted(names)) for site, names in found.items())
+async def _send_release(
+    connection: AsyncConnection, post: Post, unique: str, kind: str, site: int, letter: Letter, now: int
+) -> None:
+    """To all of a site; a second one of the kind waits for the next day."""
+    for address in await recipients(connection, site):
+        latest = await outbox.find_latest(connection, kind, "", address)
+        due = latest + DAY_S if latest > now - DAY_S else now
+        await outbox.put(connection, (post.letter(unique, kind, address, letter),), now, due)
+
+
+async def _carrying(connection: AsyncConnection, product: str) -> tuple[dict[int, list[str]], dict[int, list[HostRow]]]:
+    """(site -> names of its hosts that pick up new releases, site -> those that carry the product and do not).
+
+    Of approved sites, and of hosts that are on. Where no category is of the product, nobody knows who carries it: then
+    all that pick up new releases are meant, and nobody is asked.
+    """
+    sites = {
+        row.id: row
+        for row in await queries.list_rows(connection, SiteRow, state="approved", enabled=True)
+        if row.leaving is None
+    }
+    categories = {
+        row.id
+        for row in await queries.list_rows(connection, CategoryRow)
+        if row.product and name_key(row.product) == name_key(product)
+    }
+    carriers = {row.host for row in await queries.list_rows(connection, CarriedRow, category=categories)}
+    picking: dict[int, list[str]] = {}
+    others: dict[int, list[HostRow]] = {}
+    for host in await queries.list_rows(connection, HostRow, enabled=True):
+        if host.site not in sites or host.leaving is not None:
+            continue
+        if host.new_releases and (host.id in carriers or not categories):
+            picking.setdefault(host.site, []).append(host.name)
+        elif host.id in carriers and not host.new_releases:
+            others.setdefault(host.site, []).append(host)
+    return picking, others
+
+
+async def _leaves_out(connection: AsyncConnection, host: HostRow) -> bool:
+    """Whether it is trusted without a look: then what is new was entered as left out."""
+    return bool(await queries.count(connection, CarriedRow, host=host.id, always_current=True))

@@ -190,3 +190,32 @@ def release_letter(
         proof,
         where,
     )
+
+
+def question_letter(
+    product: str, version: str, hosts: Sequence[tuple[str, int]], trusted: Sequence[str], pages: str
+) -> Letter:
+    """For those who carry a product and do not pick up its new releases by themselves.
+
+    hosts    names and numbers
+    trusted  those of them that nobody looks at, and for which the new release was entered as left out
+    """
+    name = f"{product} {version}"
+    listed = "\n".join(f"  {host}" + (f"  {pages}/hosts/{number}" if pages else "") for host, number in hosts)
+    left = (
+        f"{', '.join(trusted)}: lists believe it without a visit, so the directories of {name} were entered there under"
+        ' "What is left out". Remove them from there when it has them.'
+        if trusted
+        else ""
+    )
+    return _letter(
+        f"{name} is new: will your mirror carry it?",
+        f"{name} is new on the masters, and public. These hosts of yours carry {product}, but are not marked to take"
+        " new releases by themselves:",
+        listed,
+        "If they shall carry it: synchronize it. A host is listed for it after the next visit that finds it there.",
+        left,
+        "If they shall not: nothing has to be done. They stay listed for everything else that they have.",
+        'If they always will: tick "Takes new releases" on the host\'s page. Then you are told when a release is'
+        " staged, before it is public, and are asked no more.",
+    )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from redirector.registry.edit.change import Change
+from redirector.registry.edit.new_releases import SCAN, adopt_releases
 from redirector.registry.permits import Act
 from redirector.registry.publish.scanned import read_scans, repositories_of
 from redirector.registry.views import show_category
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CategoryRow, RepositoryRow
 
-SCAN = "scan"
-"""The origin of what a scan made: hands have not touched it, and the next scan may change it."""
-
 
 async def adopt_scans(change: Change) -> int:
-    """Make categories and repositories that are not there yet, mend those that scans made; how many changed.
+    """Make categories, repositories and releases that are not there yet, mend what scans made; how many changed.
 
     What people made or edited stays as it is. A tree's own scan has no name or no top, and is no category.
     """
@@ -73,4 +71,5 @@ async def adopt_scans(change: Change) -> int:
             if old.origin == SCAN and old.category == row.name and pair not in named:
                 await queries.remove(connection, RepositoryRow, id=old.id)
                 changed += 1
+        changed += await adopt_releases(change, row, scan)
     return changed
