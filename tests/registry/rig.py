@@ -34,12 +34,13 @@ class Registry:
     store: Store
     now: int = NOW
     house: House = field(default_factory=lambda: House(cipher=CIPHER))
+    own_asns: frozenset[int] | None = None
 
     @asynccontextmanager
     async def change(self, actor: Actor = OPERATOR) -> AsyncIterator[Change]:
         """One transaction by *actor*."""
         async with self.store.write() as connection:
-            yield Change(connection, actor, self.now, self.house)
+            yield Change(connection, actor, self.now, self.house, own_asns=self.own_asns)
 
     async def do(self, work: Callable[..., Awaitable[T]], *values: Any, actor: Actor = OPERATOR, **more: Any) -> T:
         """What the function *work* of a change returns, in a transaction of its own."""

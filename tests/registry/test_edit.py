@@ -299,8 +299,10 @@ async def test_an_as_number_is_ones_own_or_waits(registry: Registry) -> None:
     site = await registry.site()
     host = await registry.host(site)
     owner = await registry.owner("owner", site)
-    own = await registry.do(asns.add_asn, host.id, {"asn": 3320}, frozenset({3320}), actor=owner)
-    foreign = await registry.do(asns.add_asn, host.id, {"asn": 680}, frozenset({3320}), actor=owner)
+    registry.own_asns = frozenset({3320})
+    own = await registry.do(asns.add_asn, host.id, {"asn": 3320}, actor=owner)
+    foreign = await registry.do(asns.add_asn, host.id, {"asn": 680}, actor=owner)
+    registry.own_asns = None
     unknown = await registry.do(asns.add_asn, host.id, {"asn": 681}, actor=owner)
     assert [row.waits for row in (own, foreign, unknown)] == [False, True, True]
     refused = await registry.do(asns.decide_asn, host.id, foreign.id, {"action": "refuse"})
@@ -313,7 +315,8 @@ async def test_the_own_as_of_a_host_is_judged_like_any_other(registry: Registry)
     host = await registry.do(hosts.create_host, site.id, {**HOST, "own_asn": 3320}, actor=owner)
     (row,) = await registry.do(asns.list_asns, host.id)
     assert row.own and row.waits
-    await registry.do(hosts.edit_host, host.id, None, {"own_asn": 680}, frozenset({680}), actor=owner)
+    registry.own_asns = frozenset({680})
+    await registry.do(hosts.edit_host, host.id, None, {"own_asn": 680}, actor=owner)
     (row,) = await registry.do(asns.list_asns, host.id)
     assert (row.asn, row.waits) == (680, False)
     await registry.do(hosts.edit_host, host.id, None, {"serves_own_asn": False}, actor=owner)
