@@ -72,6 +72,8 @@ async def _check(change: Change, name: str, wish: Wish) -> None:
             raise Forbidden("all addresses are for distribution admins; host= gives those of who may pull from yours")
         if wish.host is not None:
             await _find_host(change, wish.host)
+    if name == "exclusions":
+        await _asked_host(change, wish)
     if name == "rsync-filter":
         _read_since(wish.since)
         categories = await queries.list_rows(change.connection, CategoryRow)

@@ -110,13 +110,14 @@ def replace(pattern: str, by: str = "") -> Edit:
 
 
 @asynccontextmanager
-async def nginx(trees: Trees, edit: Edit = same, certificate: trustme.LeafCert | None = None) -> AsyncIterator[str]:
+async def nginx(
+    trees: Trees, edit: Edit = same, certificate: trustme.LeafCert | None = None, **keys: str
+) -> AsyncIterator[str]:
     port = free_port()
-    keys = {}
     if certificate is not None:
         certificate.private_key_pem.write_to_path(trees.folder / "key.pem")
         certificate.cert_chain_pems[0].write_to_path(trees.folder / "chain.pem")
-        keys = {"certificate": f"{trees.folder}/chain.pem", "certificate_key": f"{trees.folder}/key.pem"}
+        keys |= {"certificate": f"{trees.folder}/chain.pem", "certificate_key": f"{trees.folder}/key.pem"}
     text = edit((kit_for(trees, **keys) / "nginx.conf").read_text())
     text = text.replace("/var/log/nginx", str(trees.folder))
     web, tls = ("0", port) if certificate else (port, "0")
@@ -138,9 +139,9 @@ async def nginx(trees: Trees, edit: Edit = same, certificate: trustme.LeafCert |
 
 
 @asynccontextmanager
-async def apache(trees: Trees, edit: Edit = same) -> AsyncIterator[str]:
+async def apache(trees: Trees, edit: Edit = same, **keys: str) -> AsyncIterator[str]:
     port = free_port()
-    text = edit((kit_for(trees) / "apache.conf").read_text()).replace("*:80", f"*:{port}")
+    text = edit((kit_for(trees, **keys) / "apache.conf").read_text()).replace("*:80", f"*:{port}")
     text = text.replace("/var/log/apache2/", f"{trees.folder}/")
     config = trees.folder / "apache.conf"
     modules = sorted(Path("/etc/apache2/mods-enabled").glob("*.load"))

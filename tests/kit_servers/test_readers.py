@@ -19,6 +19,7 @@ class Reader(threading.Thread):
 
     def __init__(self, root: Path) -> None:
         super().__init__(daemon=True)
+        self.tree = root
         self.root = root / REPOSITORY
         self.read = 0
         self.seen: set[str] = set()
