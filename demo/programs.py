@@ -83,14 +83,16 @@ class Programs:
         self.running.clear()
 
 
-async def ask(url: str, body: Any = None, *, method: str | None = None, token: str | None = None) -> bytes:
+async def ask(
+    url: str, body: Any = None, *, method: str | None = None, token: str | None = None, timeout_s: float = 5
+) -> bytes:
     """The answer to a request; raises OSError when there is none, or one that is no success."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     raw = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, raw, headers, method=method)
 
     def send() -> bytes:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=timeout_s) as response:
             answer: bytes = response.read()
             return answer
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import random
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 RELEASES = ("1", "2")
@@ -74,10 +74,18 @@ def _list_of(folder: Path, name: str, number: int) -> bytes:
     ).encode()
 
 
-def synchronize(master: Path, mirror: Path, without: Iterable[str] = ()) -> None:
+def copy(source: Path, target: Path) -> None:
+    """A file, and its time."""
+    write_at_once(target, source.read_bytes(), int(source.stat().st_mtime))
+
+
+def synchronize(
+    master: Path, mirror: Path, without: Iterable[str] = (), put: Callable[[Path, Path], None] = copy
+) -> None:
     """What a mirror's rsync does: files first, indexes after them, the time stamp at the end; old ones go last.
 
     without  directories directly below the top that this mirror does not carry
+    put      brings a file over
     """
     left_out = set(without)
     wanted = {
@@ -89,7 +97,7 @@ def synchronize(master: Path, mirror: Path, without: Iterable[str] = ()) -> None
         theirs = (master / path).stat()
         own = mirror / path
         if not own.exists() or own.stat().st_mtime != theirs.st_mtime:
-            write_at_once(own, (master / path).read_bytes(), int(theirs.st_mtime))
+            put(master / path, own)
     for path in list(mirror.rglob("*")):
         if path.is_file() and path.relative_to(mirror) not in wanted:
             path.unlink()

@@ -93,8 +93,16 @@ def test_every_command_says_what_it_does_and_has_json_and_options_in_one_spellin
     flags = [flag for word in command.words for flag in word.flags]
     assert len(flags) == len(set(flags))
     assert all(re.fullmatch(r"-h|--[a-z0-9]+(-[a-z0-9]+)*", flag) for flag in flags), flags
-    assert "--json" in flags or name_of(command) in LINES | {"place"}, flags
-    assert all(word.help or word.value for word in command.words)
+    assert "--json" in flags or name_of(command) in LINES, flags
+    assert [word.flags or word.value for word in command.words if not word.help] == []
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each.path and each.below], ids=name_of)
+def test_usage_begins_with_the_words_that_are_typed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    below = command.below[0]
+    with pytest.raises(SystemExit):
+        main([*command.path, below, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: redirector {name_of(command)} {below} ")
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if len(each.path) == 1], ids=name_of)

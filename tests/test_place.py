@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from ipaddress import ip_address
 from pathlib import Path
@@ -188,6 +189,9 @@ def test_the_command_prints_what_it_wrote_and_what_it_missed(
     captured = capsys.readouterr()
     assert captured.out == f'a.example: country: "GB"\n{tmp_path}/places.yml: 1 placed, 1 not found\n'
     assert captured.err == "redirector: b.example: its name has no address\n"
+    assert main(["place", "--source", source, "--geoip", COUNTRY, "--json"]) == Exit.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"path": f"{tmp_path}/places.yml", "placed": {}, "missing": {"b.example": "its name has no address"}}
     assert main(["place", "--source", source]) == Exit.WRONG_USAGE
     assert main(["place", "--source", source, "--geoip", str(tmp_path / "absent")]) == Exit.FAILED
 

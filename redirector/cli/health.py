@@ -35,7 +35,12 @@ HISTORY_S = 90 * DAY_S
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is asked: nothing (a table), a mirror, an export, or a replay."""
-    parser.add_argument("what", nargs="*", metavar="NAME | export status|mirmon-state | replay")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="NAME | export status|mirmon-state | replay",
+        help="one mirror; or a file for others; or what stored evidence gives with other numbers",
+    )
     parser.add_argument("--down-after", type=_count, metavar="N", help="replay: failed visits that take a mirror out")
     parser.add_argument("--up-after", type=_count, metavar="N", help="replay: good visits that bring it back")
     parser.add_argument("--outdate", type=_seconds, metavar="S", help="replay: how late a mirror may be, seconds")

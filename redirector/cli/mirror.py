@@ -9,7 +9,7 @@ from redirector.cli.mirroring import check, init, report
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One parser a command below `mirror`."""
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    commands = parser.add_subparsers(prog=parser.prog, metavar="COMMAND", required=True, title="commands")
     for module in (init, check, report):
         module.add_command(commands)
 

@@ -20,7 +20,7 @@ from redirector.cli.registering import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One parser a command below `registry`."""
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    commands = parser.add_subparsers(prog=parser.prog, metavar="COMMAND", required=True, title="commands")
     for module in (house, accounts, sites, hosts, catalogue, events, importing, publishing, exporting, serving):
         module.add_commands(commands)
 

@@ -42,7 +42,7 @@ NAMES = ("access", "countme", "propagation", "traffic")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """An action, and what it is about."""
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    actions = parser.add_subparsers(prog=parser.prog, metavar="ACTION", required=True)
 
     def add_action(name: str, act: Any, text: str, usage: str = "", *jobs: type) -> argparse.ArgumentParser:
         action = actions.add_parser(

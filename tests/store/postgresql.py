@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,35 +66,72 @@ def _program(name: str) -> list[str]:
     return [*(() if os.geteuid() else nobody), str(found[-1])]
 
 
+@dataclass(slots=True)
+class Cluster:
+    """The server's files in *folder*, and the server, which may be killed and started again."""
+
+    folder: Path
+    server: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> None:
+        """An empty cluster."""
+        if not os.geteuid():
+            os.chown(self.folder, pwd.getpwnam("nobody").pw_uid, -1)
+        initdb = ["--pgdata", self._files, "--username", USER, "--auth=trust", "--no-sync", "--encoding=UTF8"]
+        subprocess.run([*_program("initdb"), *initdb], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Until it takes connections. One that was killed is waited for: the last of it may still be ending."""
+        settings = ("listen_addresses=", "fsync=off", "full_page_writes=off", f"unix_socket_directories={self.folder}")
+        options = itertools.chain.from_iterable(("-c", setting) for setting in settings)
+        command = [*_program("postgres"), "-D", self._files, *options]
+        until = time.monotonic() + START_S
+        with self._log.open("ab") as log:
+            while not self.is_ready():
+                assert time.monotonic() < until, self._log.read_text()[-2000:]
+                if self.server is None or self.server.poll() is not None:
+                    self.server = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+                time.sleep(0.02)
+
+    def is_ready(self) -> bool:
+        """It takes connections."""
+        ready = [*_program("pg_isready"), "--quiet", "--host", str(self.folder)]
+        return self.server is not None and self.server.poll() is None and not subprocess.run(ready).returncode
+
+    def end(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        """At once: nothing is to be kept that is not."""
+        if self.server is not None:
+            self.server.send_signal(number)
+            self.server.wait(START_S)
+            self.server = None
+
+    @property
+    def _files(self) -> str:
+        return f"{self.folder}/cluster"
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+
+@contextmanager
+def own_cluster() -> Iterator[Cluster]:
+    """A server that runs, in a folder that is taken away at the end."""
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="redirector-postgresql-")))
+    try:
+        cluster.make()
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.end()
+        shutil.rmtree(cluster.folder)
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A server for the whole run."""
-    folder = Path(tempfile.mkdtemp(prefix="redirector-postgresql-"))
-    if not os.geteuid():
-        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-    cluster = f"{folder}/cluster"
-    initdb = ["--pgdata", cluster, "--username", USER, "--auth=trust", "--no-sync", "--encoding=UTF8"]
-    subprocess.run([*_program("initdb"), *initdb], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    settings = ("listen_addresses=", "fsync=off", "full_page_writes=off", f"unix_socket_directories={folder}")
-    options = itertools.chain.from_iterable(("-c", setting) for setting in settings)
-    with open(folder / "log", "wb") as log:
-        command = [*_program("postgres"), "-D", cluster, *options]
-        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-    try:
-        _wait(server, folder)
-        yield PostgreSQL(folder)
-    finally:
-        server.send_signal(signal.SIGQUIT)  # at once: nothing is to be kept
-        server.wait(START_S)
-        shutil.rmtree(folder)
-
-
-def _wait(server: subprocess.Popen[bytes], folder: Path) -> None:
-    ready = [*_program("pg_isready"), "--quiet", "--host", str(folder)]
-    until = time.monotonic() + START_S
-    while subprocess.run(ready).returncode:
-        assert server.poll() is None and time.monotonic() < until, (folder / "log").read_text()
-        time.sleep(0.02)
+    with own_cluster() as cluster:
+        yield PostgreSQL(cluster.folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -30,7 +30,7 @@ def add_commands(commands: Commands) -> None:
     add_command(commands, "users", "list the accounts", _users)
     parser = add_command(commands, "token", "make a token that acts as an account; printed once", _token)
     parser.add_argument("name", metavar="NAME", help="the account's login")
-    parser.add_argument("--scope", choices=("read", "write"), required=True)
+    parser.add_argument("--scope", choices=("read", "write"), required=True, help="what programs that have it may do")
     parser.add_argument("--days", type=int, metavar="N", help="how long it works (default: 90)")
 
 

@@ -16,6 +16,17 @@ from redirector.registry.refusals import Missing
 from redirector.registry.rules import name_key
 from redirector.registry.views import show_category, show_redirect, show_release, show_repository
 
+_KEY_HELP = {
+    "name": "its name",
+    "prefix": "what clients ask for, such as `example-43`",
+    "arch": "the architecture, such as `x86_64`",
+    "kind": "`repository`, `continent` or `country`",
+    "source": "the name that stands for another",
+    "product": "what it is a release of",
+    "version": "its version, such as `43`",
+}
+"""What the words mean that name one."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
@@ -174,5 +185,5 @@ def add_commands(commands: Commands) -> None:
 
 def _named(parser: argparse.ArgumentParser, kind: _Kind) -> argparse.ArgumentParser:
     for name in kind.key:
-        parser.add_argument(f"key_{name}", metavar=name.upper())
+        parser.add_argument(f"key_{name}", metavar=name.upper(), help=_KEY_HELP[name])
     return parser

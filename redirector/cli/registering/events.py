@@ -20,16 +20,16 @@ def add_commands(commands: Commands) -> None:
     parser = add_command(commands, "events", "what was changed, by whom, newest last", _events)
     _about(parser)
     parser.add_argument("--what", metavar="WHAT", help="a kind, such as `host` or `site.approve`")
-    parser.add_argument("--limit", type=int, default=50, metavar="N")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="how many at most (default: 50)")
     parser = add_command(commands, "note", "list notes on a site or host, or write one", _notes)
     _about(parser)
-    parser.add_argument("text", metavar="TEXT", nargs="?")
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="what is noted; without it, what was noted is listed")
 
 
 def _about(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--site", metavar="NAME")
-    which.add_argument("--host", metavar="NAME")
+    which.add_argument("--site", metavar="NAME", help="of this site alone")
+    which.add_argument("--host", metavar="NAME", help="of this host alone")
 
 
 async def _find(change: Change, arguments: argparse.Namespace) -> dict[str, int]:

@@ -41,7 +41,9 @@ def add_commands(commands: Commands) -> None:
     """`host …` and a command for each kind of what belongs to hosts."""
     parser = commands.add_parser("host", help="hosts: machines that carry content", allow_abbrev=False)
     verbs = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
-    add_command(verbs, "list", "list the hosts", _list).add_argument("--site", metavar="NAME")
+    add_command(verbs, "list", "list the hosts", _list).add_argument(
+        "--site", metavar="NAME", help="those of this site alone"
+    )
     _named(add_command(verbs, "show", "show a host, and what belongs to it", _show))
     adding = _named(add_command(verbs, "add", "make a host", _add))
     adding.add_argument("--site", metavar="NAME", required=True, help="whose it is")
@@ -55,7 +57,9 @@ def add_commands(commands: Commands) -> None:
     refusing.add_argument("what", metavar="NETWORK|ASN", nargs="*", help="these alone; default: all that waits")
     _named(add_command(verbs, "leave", "off at once, deleted after 30 days", _leave))
     _named(add_command(verbs, "delete", "delete a host", _delete))
-    _named(add_command(verbs, "note", "write a note on a host down", _note)).add_argument("text", metavar="TEXT")
+    _named(add_command(verbs, "note", "write a note on a host down", _note)).add_argument(
+        "text", metavar="TEXT", help="for distribution admins alone"
+    )
     add_token_flags(_named(add_command(verbs, "token", "list, make or revoke tokens of a host", _token)))
     _add_children(commands)
 
@@ -208,18 +212,18 @@ def _token(arguments: argparse.Namespace) -> int:
 def _add_children(commands: Commands) -> None:
     verbs = _child(commands, "carried", "categories of hosts", _list_carried)
     adding = _of_host(add_command(verbs, "add", "sign a host up for a category", _add_carried))
-    adding.add_argument("category", metavar="CATEGORY")
+    adding.add_argument("category", metavar="CATEGORY", help="its name")
     add_fields(adding, nouns.Carried, {"category"})
     changing = _of_host(add_command(verbs, "set", "change what it leaves out, or whether it is trusted", _set_carried))
-    changing.add_argument("category", metavar="CATEGORY")
+    changing.add_argument("category", metavar="CATEGORY", help="its name")
     add_fields(changing, nouns.Carried, {"category"})
     _of_host(add_command(verbs, "remove", "it carries the category no more", _remove_carried)).add_argument(
-        "category", metavar="CATEGORY"
+        "category", metavar="CATEGORY", help="its name"
     )
     verbs = _child(commands, "url", "base URLs of hosts", _list_urls)
     adding = _of_host(add_command(verbs, "add", "add a base URL for a category", _add_url))
-    adding.add_argument("category", metavar="CATEGORY")
-    adding.add_argument("base_url", metavar="URL")
+    adding.add_argument("category", metavar="CATEGORY", help="its name")
+    adding.add_argument("base_url", metavar="URL", help="where the category's top directory is")
     add_fields(adding, nouns.Url, {"category", "url"})
     adding.add_argument("--password-file", metavar="FILE", help="of an rsync URL for mirrors: its first line")
     changing = _of_host(add_command(verbs, "set", "change a base URL", _set_url))
@@ -227,19 +231,23 @@ def _add_children(commands: Commands) -> None:
     changing.add_argument("--to", metavar="URL", dest="field_url", default=argparse.SUPPRESS, help="as it shall be")
     add_fields(changing, nouns.Url, {"category", "url"})
     changing.add_argument("--password-file", metavar="FILE", help="of an rsync URL for mirrors: its first line")
-    _of_host(add_command(verbs, "remove", "remove a base URL", _remove_url)).add_argument("base_url", metavar="URL")
-    for name, text, metavar, kind in (
-        ("network", "networks of hosts", "NETWORK", _NETWORKS),
-        ("asn", "AS numbers of hosts", "ASN", _ASNS),
-        ("country", "countries whose clients may have a host", "CC", _COUNTRIES),
-        ("acl", "addresses that hosts pull with", "ADDRESS", _ACL),
+    _of_host(add_command(verbs, "remove", "remove a base URL", _remove_url)).add_argument(
+        "base_url", metavar="URL", help="as it is, or its number"
+    )
+    for name, text, metavar, meaning, kind in (
+        ("network", "networks of hosts", "NETWORK", "a CIDR, or the DNS name of a NAT gateway", _NETWORKS),
+        ("asn", "AS numbers of hosts", "ASN", "a number, such as 64496", _ASNS),
+        ("country", "countries whose clients may have a host", "CC", "two letters of ISO 3166", _COUNTRIES),
+        ("acl", "addresses that hosts pull with", "ADDRESS", "an address, a network or a DNS name", _ACL),
     ):
         verbs = _child(commands, name, text, kind.listing)
         adding = _of_host(add_command(verbs, "add", "add one", kind.add))
-        adding.add_argument("value", metavar=metavar)
+        adding.add_argument("value", metavar=metavar, help=meaning)
         if name == "network":
             adding.add_argument("--label", metavar="TEXT", default="", help="a label")
-        _of_host(add_command(verbs, "remove", "remove one", kind.remove)).add_argument("value", metavar=metavar)
+        _of_host(add_command(verbs, "remove", "remove one", kind.remove)).add_argument(
+            "value", metavar=metavar, help=meaning
+        )
 
 
 def _child(commands: Commands, name: str, text: str, listing: Action) -> Commands:

@@ -25,7 +25,11 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("site", help="sites: who runs hosts", allow_abbrev=False)
     verbs = parser.add_subparsers(metavar="VERB", required=True, title="verbs")
     listing = add_command(verbs, "list", "list the sites", _list)
-    listing.add_argument("--state", choices=("draft", "waiting", "approved", "refused", "suspended"))
+    listing.add_argument(
+        "--state",
+        choices=("draft", "waiting", "approved", "refused", "suspended"),
+        help="those that stand so alone",
+    )
     _named(add_command(verbs, "show", "show a site, its hosts, admins and notes", _show))
     add_fields(_named(add_command(verbs, "add", "make a site: a draft", _add)), nouns.Site, {"name"})
     add_fields(_named(add_command(verbs, "set", "change fields of a site", _set)), nouns.Site)
@@ -40,10 +44,12 @@ def add_commands(commands: Commands) -> None:
         _named(add_command(verbs, action, text, _decide(action))).add_argument("--text", default="", help="is mailed")
     _named(add_command(verbs, "leave", "off at once, deleted after 30 days", _leave))
     _named(add_command(verbs, "delete", "delete a site and its hosts", _delete))
-    _named(add_command(verbs, "note", "write a note on a site down", _note)).add_argument("text", metavar="TEXT")
+    _named(add_command(verbs, "note", "write a note on a site down", _note)).add_argument(
+        "text", metavar="TEXT", help="for distribution admins alone"
+    )
     admin = _named(add_command(verbs, "admin", "list, add or remove admins", _admin, links=True))
-    admin.add_argument("--add", metavar="LOGIN")
-    admin.add_argument("--remove", metavar="LOGIN")
+    admin.add_argument("--add", metavar="LOGIN", help="an account that becomes an admin")
+    admin.add_argument("--remove", metavar="LOGIN", help="an account that is no admin any more; the last one stays")
     admin.add_argument("--invite", metavar="MAIL", help="prints the link that accepts")
     token = _named(add_command(verbs, "token", "list, make or revoke tokens of a site", _token))
     add_token_flags(token)
