@@ -22,6 +22,8 @@ _UNKNOWN = re.compile(r"unrecognized arguments: (--?[^ =]+)")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in *argv* (without the program's name; None: the process's own) and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:], "--help"]
     try:
         verb = find_verb(argv)
         if verb is None:
