@@ -6,7 +6,7 @@ PORT ?= 8080
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install demo run test check coverage sanitize clients kit loop soak countme bench bench-short dist
+.PHONY: install demo run test check coverage sanitize clients kit loop soak soak-network countme bench bench-short dist
 
 install: $(INSTALLED)
 
@@ -81,6 +81,14 @@ loop: install
 # What a server goes through in years, in a quarter of an hour; prints a table.
 soak: install
 	$(BIN)/python -m tests.soak
+
+# All programs, 120 mirrors and PostgreSQL for an hour at a hundred times the pace; everybody is killed by turns, and what
+# clients get must stay right. Prints a table. SOAK='--minutes 5 --mirrors 30' is the short one.
+SOAK ?=
+soak-network:
+	.ci/install install store
+	$(MAKE) install
+	$(BIN)/python -m tests.soak.network $(SOAK)
 
 # The systems of a million made-up lines, as ours and Fedora's own tool count them: no row may differ.
 countme: install

@@ -138,7 +138,10 @@ def judge_answer(ledger: Ledger, hosts: Mapping[str, Host], answer: Answer) -> N
         missing = [
             host.name
             for host in hosts.values()
-            if host.due is not None and host.due < answer.has and answer.release not in host.lacking
+            if host.due is not None
+            and host.due < answer.has
+            and not host.private
+            and answer.release not in host.lacking
             and host.address not in answer.given
         ]  # fmt: skip
         ledger.check(WELL_GIVEN, not missing, where + ", ".join(missing))
