@@ -70,6 +70,7 @@ async def turn(plan: Plan, seconds: float | None) -> int:
             print("\nLook at")
             for what, url in loop.addresses():
                 print(f"  {what + ':':42} {url}")
+            print(f"\nLog in, as the distribution's admin (the link works once)\n  {loop.link}")
             print("\nThe mirrors")
             for mirror in loop.mirrors:
                 print(f"  {mirror.name:18} {mirror.url(plan.ports.mirrors):32} {mirror.habit}")

@@ -57,7 +57,11 @@ class Plan:
 
 @dataclass(slots=True)
 class Loop:
-    """All of it, running. *tell* gets a line for everything that happens."""
+    """All of it, running. *tell* gets a line for everything that happens.
+
+    listed  release -> the mirrors in its list
+    link    where the admin of the distribution, `demo`, chooses a password; it works once
+    """
 
     plan: Plan
     tell: Callable[[str], None]
@@ -66,6 +70,7 @@ class Loop:
     pushes: int = 0
     turns: int = 0
     listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    link: str = ""
 
     @property
     def programs(self) -> Programs:
@@ -90,7 +95,7 @@ class Loop:
         target = f"/mirrorlist?repo=example-{RELEASES[-1]}%26arch={ARCH}"
         admin = f"http://127.0.0.1:{self.plan.ports.admin}"
         return (
-            ("what clients get", self.answers(f"/metalink?repo=example-{RELEASES[-1]}&arch={ARCH}")),
+            ("what clients get", self.answers(f"/mirrorlist?repo=example-{RELEASES[-1]}&arch={ARCH}")),
             ("why they get that", f"{admin}/explain?target={target}&client=5.9.0.1"),
             ("the mirrors, for everybody", self.pages("/mirrors")),
             ("how far pushes have spread", self.pages("/propagation")),
@@ -183,7 +188,7 @@ class Loop:
         await programs.finish("registry", "registry", "init")
         await programs.finish("scan", "scan")
         await self._publish()
-        await programs.finish("registry", "registry", "user", "demo", "--distribution-admin")
+        self.link = (await programs.finish("registry", "registry", "user", "demo", "--distribution-admin")).strip()
         token = (await programs.finish("registry", "registry", "token", "demo", "--scope", "write")).strip()
         await programs.start("pages", "registry", "serve")
         await wait_for(self.pages("/healthz"), START_S, "registry serve", programs.log("pages"))

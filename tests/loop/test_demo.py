@@ -61,6 +61,7 @@ async def test_who_dies_or_is_late_leaves_the_lists_and_comes_back(tmp_path: Pat
     async with running(folder) as (loop, told, until):
         for what, url in loop.addresses():
             assert await ask(url), what
+        assert b"demo" in await ask(loop.link)
         await asyncio.gather(
             *(until(f"release 1: {name} {change}") for name in ("dies.example.org", "slow.example.com")
               for change in (GONE, BACK))

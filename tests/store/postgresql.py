@@ -57,7 +57,7 @@ class PostgreSQL:
             await connection.close()
 
 
-def _program(name: str) -> list[str]:
+def program(name: str) -> list[str]:
     """How to start one of the newest server's programs: as somebody else than root, for whom it refuses to run."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     if not found:
@@ -78,13 +78,13 @@ class Cluster:
         if not os.geteuid():
             os.chown(self.folder, pwd.getpwnam("nobody").pw_uid, -1)
         initdb = ["--pgdata", self._files, "--username", USER, "--auth=trust", "--no-sync", "--encoding=UTF8"]
-        subprocess.run([*_program("initdb"), *initdb], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*program("initdb"), *initdb], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
         """Until it takes connections. One that was killed is waited for: the last of it may still be ending."""
         settings = ("listen_addresses=", "fsync=off", "full_page_writes=off", f"unix_socket_directories={self.folder}")
         options = itertools.chain.from_iterable(("-c", setting) for setting in settings)
-        command = [*_program("postgres"), "-D", self._files, *options]
+        command = [*program("postgres"), "-D", self._files, *options]
         until = time.monotonic() + START_S
         with self._log.open("ab") as log:
             while not self.is_ready():
@@ -95,7 +95,7 @@ class Cluster:
 
     def is_ready(self) -> bool:
         """It takes connections."""
-        ready = [*_program("pg_isready"), "--quiet", "--host", str(self.folder)]
+        ready = [*program("pg_isready"), "--quiet", "--host", str(self.folder)]
         return self.server is not None and self.server.poll() is None and not subprocess.run(ready).returncode
 
     def end(self, number: signal.Signals = signal.SIGQUIT) -> None:

@@ -279,7 +279,7 @@ class Admins:
 
     async def _ask_for_approval(self, number: int) -> None:
         """A new site asks; the distribution's admins get a mail, the hook an event. It is refused, so that few wait."""
-        name = f"Newcomer {number}"
+        name = f"Newcomer {number:05}"
         body = {"name": name, "url": "https://newcomer.example.org/", "contacts": ["ops@newcomer.example.org"]}
         try:
             made, _ = await self.api.ask("POST", "/sites", body)

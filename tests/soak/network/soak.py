@@ -484,13 +484,14 @@ class Soak:
         before = await self._shown()
         if not await self.house.publish():
             return
-        told: dict[str, frozenset[str]] = {"published": self._published()}
+        told = {"published": self._published(repositories=False)}
+        given = {"published": self._published(repositories=True)}
         public = json.loads((self.plan.folder / "exports" / "public.json").read_text())
         told["export"] = frozenset(each["host"] for each in public["items"] if each["state"] == "ok")
         for server in self.house.servers:
             if server.has != self.house.published:
                 return
-            told[server.name] = await self._given(server)
+            given[server.name] = await self._given(server)
         after = await self._shown()
         told["pages"] = frozenset(name for name, (state, _) in after.items() if state == "ok")
         # A visit may end in between, and a server heeds a new health file within half a minute.
@@ -500,6 +501,7 @@ class Soak:
             if before.get(name) != after.get(name) or now - after[name][1] < HEEDED_S + 15
         ]  # fmt: skip
         truth.judge_agreement(self.ledger, told, moving)
+        truth.judge_agreement(self.ledger, given, moving)
 
     async def _shown(self) -> dict[str, tuple[str, float]]:
         """What `/api/v1/mirrors` says: host -> state, and since when."""
@@ -511,15 +513,17 @@ class Soak:
             for each in items
         }
 
-    def _published(self) -> frozenset[str]:
+    def _published(self, *, repositories: bool) -> frozenset[str]:
+        """Whom strangers are given by the file: for a repository, or for anything."""
         catalog = load_snapshot_file(str(self.house.snapshot))
         names = dict(enumerate(host.name for host in catalog.hosts))
-        found: set[str] = set()
-        for release in RELEASES:
-            directory = catalog.directories[f"pub/linux/{repository_path(release)}"]
-            found |= {names[number] for number in catalog.host_sets[directory.host_set].public}
-        by_address = {host.address: host.name for host in self.hosts.values()}
-        return frozenset(by_address.get(name.partition(":")[0], name) for name in found)
+        directories = [f"pub/linux/{repository_path(release)}" for release in RELEASES]
+        sets = [
+            {names[number] for number in catalog.host_sets[directory.host_set].public}
+            for name, directory in catalog.directories.items()
+            if not repositories or name in directories
+        ]
+        return frozenset().union(*sets)
 
     async def _given(self, server: Server) -> frozenset[str]:
         found: set[str] = set()
