@@ -16,6 +16,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from redirector.errors import StoreError
 from redirector.store import migrating
 from redirector.store.opening import Store, open_store
+from redirector.store.registry import queries
+from redirector.store.registry.rows import SiteRow
 from redirector.store.urls import parse_database
 from tests.store.postgresql import PostgreSQL
 
@@ -290,6 +292,13 @@ async def test_a_server_that_goes_away_is_said_and_come_back_to(postgresql: Post
                 await connection.execute(text("SELECT 1"))
         async with store.read() as connection:
             assert await connection.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("number", [1 << 31, 1 << 62])
+async def test_a_number_larger_than_any_is_found_nowhere(store: Store, number: int) -> None:
+    async with store.read() as connection:
+        assert await queries.find(connection, SiteRow, id=number) is None
+        assert await queries.list_events(connection, before=number, host=number) == []
 
 
 # Addresses
