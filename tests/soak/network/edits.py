@@ -138,7 +138,7 @@ class Admins:
         """Site (unless it shares one), host, category, URL; networks and a token where it is private."""
         api = self.api
         if site is None:
-            name = f"Site of {machine.name}"
+            name = f"Operators {len(self.mirrors):03}"
             body = {"name": name, "url": f"https://{machine.name}/", "contacts": [f"ops@{machine.name}"]}
             made, _ = await api.ask("POST", "/sites", body)
             site = int(made["id"])
