@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from redirector.registry.edit import accounts, asns, carried, catalogue, hosts, networks, notes, sites
 from redirector.registry.edit.change import Change
@@ -13,6 +14,7 @@ from redirector.registry.refusals import Conflict, Forbidden, Invalid, Missing, 
 from redirector.registry.views import show_network
 from redirector.store.registry import queries
 from redirector.store.registry.rows import EventRow, HostRow, SiteRow, TokenRow, UrlRow
+from redirector.store.tables import registry as tables
 from tests.registry.rig import HOST, NOW, OPERATOR, SITE, VISITOR, Registry
 
 
@@ -627,3 +629,13 @@ async def test_the_catalogue_can_be_edited(registry: Registry) -> None:
     await registry.carry(host)
     with pytest.raises(Conflict):
         await registry.do(catalogue.delete_category, category.id)
+
+
+async def test_an_event_that_is_written_later_with_a_smaller_number_is_noticed(registry: Registry) -> None:
+    async with registry.store.write() as connection:
+        marks = []
+        for number in (1002, 1001):
+            values = {"id": number, "at": NOW, "actor": "x", "what": "x", "name": "x", "old": {}, "new": {}}
+            await connection.execute(insert(tables.event).values(values))
+            marks.append(await queries.mark_of_events(connection))
+    assert marks[0] != marks[1]

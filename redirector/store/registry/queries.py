@@ -117,6 +117,10 @@ async def hosts_with_url(connection: AsyncConnection, url: str, besides: int) ->
     return [(hosts[host_number], sites[site_number]) for host_number, site_number in pairs]
 
 
+EVENTS_AT_ONCE = 1000
+"""Numbers of events that transactions of one moment may have been given: more than anybody writes at once."""
+
+
 async def list_events(
     connection: AsyncConnection,
     *,
@@ -145,9 +149,14 @@ async def list_events(
     return [EventRow(**row._mapping) for row in await connection.execute(query)]
 
 
-async def last_event(connection: AsyncConnection) -> int:
-    """The number of the newest event; 0 when there is none."""
-    return await connection.scalar(select(func.max(tables.event.c.id))) or 0
+async def mark_of_events(connection: AsyncConnection) -> tuple[int, int]:
+    """What differs once one more event is there: the newest number, and how many of the last numbers there are.
+
+    The newest alone would not do: of two transactions at once the one with the larger number may end first.
+    """
+    newest = await connection.scalar(select(func.max(tables.event.c.id))) or 0
+    query = select(func.count()).where(tables.event.c.id > newest - EVENTS_AT_ONCE)
+    return newest, int(await connection.scalar(query) or 0)
 
 
 async def newest_edit(connection: AsyncConnection) -> int:

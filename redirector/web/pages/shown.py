@@ -184,4 +184,4 @@ class Shelf:
 
 async def _mark(connection: AsyncConnection, now: int) -> tuple[int, ...]:
     """What differs when something could look otherwise."""
-    return now // 60, await queries.last_event(connection), await evidence.last_visit(connection)
+    return now // 60, *await queries.mark_of_events(connection), await evidence.last_visit(connection)
