@@ -635,7 +635,15 @@ async def test_an_event_that_is_written_later_with_a_smaller_number_is_noticed(r
     async with registry.store.write() as connection:
         marks = []
         for number in (1002, 1001):
-            values = {"id": number, "at": NOW, "actor": "x", "what": "x", "name": "x", "old": {}, "new": {}}
+            values: dict[str, object] = {
+                "id": number,
+                "at": NOW,
+                "actor": "x",
+                "what": "x",
+                "name": "x",
+                "old": {},
+                "new": {},
+            }
             await connection.execute(insert(tables.event).values(values))
             marks.append(await queries.mark_of_events(connection))
     assert marks[0] != marks[1]
