@@ -30,9 +30,10 @@ from benchmarks.scale import SCALES
 from benchmarks.setting import Sample, Setting, cpu_ratio, median_rate, take_turns
 from benchmarks.traffic import mirrormanager_targets, tree_targets, write_traffic
 from benchmarks.world import write_world_database
-from redirector.answer.answer import Form
+from redirector.answer.answer import Form, Request
 from redirector.answer.compare.compare import usual_list
 from redirector.answer.serve import Responder
+from redirector.locate.proxies import Client
 from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 from redirector.snapshot.snapshot import Snapshot
@@ -43,9 +44,6 @@ RULES = ("tiers", "distance", "nearness")
 
 _TREE = ROOT / "tests" / "real" / "almalinux.tar.xz"
 _COUNTRIES = ROOT / "data" / "geoip" / "country.mmdb"
-
-_EVERYWHERE = ("baseos", "appstream", "crb", "extras")
-"""Repositories that each version has."""
 
 FEW, FLOOD = "few places", "flood"
 
@@ -89,9 +87,16 @@ def lanes(setting: Setting, source: Path, targets: Sequence[str], geoip: Path) -
     """By kind of traffic and rule; servers of all rules take turns."""
     found: dict[str, dict[str, Lane]] = {}
     snapshot = load_snapshot(Config(source=str(source), geoip=str(geoip)), time(), lint=False)
+    responder = Responder(snapshot)
+    answered = [
+        target
+        for target in targets
+        if responder.answer(Request(target.encode(), Client(None), time(), chance=0)).status == 200
+    ]
     for kind, places in ((FEW, _FEW), (FLOOD, None)):
         traffic = setting.folder / f"{source.name}-{kind}".replace(" ", "-")
-        write_traffic(traffic, targets if places else targets[:1], clients_of(snapshot, places, setting))
+        asked = answered if places else answered[:1]
+        write_traffic(traffic, asked, clients_of(snapshot, places, setting))
         with ExitStack() as stack:
             servers = {}
             for rule in RULES:
@@ -196,9 +201,8 @@ def measure(setting: Setting, snapshot_scale: str, sizes: Sequence[int]) -> tupl
     write_snapshot(made, SCALES[snapshot_scale], setting.seed)
     snapshot = made / SNAPSHOT
     catalog = load_tree(str(tree), now=0)
-    every = [target for target in tree_targets(catalog) if target.rpartition("/")[2] in _EVERYWHERE]
     sources = {
-        "tree": (tree, every),
+        "tree": (tree, tree_targets(catalog)),
         "snapshot": (snapshot, mirrormanager_targets(load_snapshot_file(str(snapshot)), "mirrorlist")),
     }
     found = {name: lanes(setting, source, targets, geoip) for name, (source, targets) in sources.items()}

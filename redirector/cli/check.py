@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=STRICT,
         help="exit 1 for warnings too; --strict=errors: for errors alone",
     )
-    parser.add_argument("--all", action="store_true", help="each warning on a line of its own, however many are alike")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="each warning on a line of its own, however many are alike; with --shares all countries and cities",
+    )
     parser.add_argument(
         "--against", metavar="SOURCE", help="print only what is new in comparison with this source, such as a branch"
     )
@@ -90,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         if shares is not None:
             told["shares"] = shares.as_json()
         return print_result(as_json(told), outcome)
-    lines = [*tell_shares(shares).split("\n")] if shares is not None else []
+    lines = [*tell_shares(shares, arguments.all).split("\n")] if shares is not None else []
     lines += lines_of(ordered, arguments.all)
     if gone is not None:
         lines.append(f"{len(problems):,} new problems, {gone:,} that {arguments.against} has are gone")

@@ -165,8 +165,13 @@ def _missing_inputs(config: Config, catalog: Catalog, geo: GeoDatabase | None) -
         problems.append(Problem(Severity.WARNING, config.source, "geoip", text))
     choice = Choice(config.choice) if config.choice else catalog.choice
     if geo is not None and not geo.has_coordinates and choice is not Choice.TIERS:
-        text = "has countries, but no coordinates: each client counts as if it were in its country's largest city"
-        problems.append(Problem(Severity.WARNING, geo.path, "geoip", f"{text}; a City database tells more"))
+        what = (
+            "all clients of a country share its mirrors as its cities' people would, wherever they are"
+            if choice is Choice.NEARNESS
+            else "each client counts as if it were in its country's largest city"
+        )
+        text = f"has countries, but no coordinates: {what}; a City database tells more"
+        problems.append(Problem(Severity.WARNING, geo.path, "geoip", text))
     if config.asn is None and any(host.asns for host in catalog.hosts):
         text = "no AS table is given, so the AS numbers of hosts choose nobody"
         problems.append(Problem(Severity.WARNING, config.source, "asn", text))

@@ -13,6 +13,7 @@ from redirector.answer.compare.shares import find_shares, tell_shares
 from redirector.answer.compare.telling import as_markdown, as_text, tell
 from redirector.cli.main import main
 from redirector.locate.geoip import Location
+from redirector.locate.places import countries, place_of_country
 from redirector.model import Catalog, Choice, Place
 from tests.answer.test_nearness import BERLIN, EDINBURGH, LONDON, MANCHESTER, PARIS, at
 from tests.answer.trees import tree_of
@@ -82,6 +83,9 @@ def test_clients_come_from_where_they_are_said_to() -> None:
 def test_capacity_is_the_share_of_the_bandwidth() -> None:
     tree = near_tree(at("thin", "GB", LONDON, bandwidth_mbit=1000), at("wide", "GB", LONDON, bandwidth_mbit=3000))
     assert {share.host: share.capacity for share in difference_of(tree, tree).shares} == {"thin": 0.25, "wide": 0.75}
+    placeless = near_tree(*HOSTS, at("nowhere", None, None))
+    capacities = {each.host: each.capacity for each in find_shares(snapshot_of(placeless, geo=GEO), count=100).hosts}
+    assert capacities.pop("nowhere") == 0.0 and set(capacities.values()) == {1 / len(HOSTS)}
 
 
 def test_rules_and_snapshots_are_compared_too() -> None:
@@ -181,6 +185,16 @@ def test_what_each_host_carries_is_told_and_where_one_more_would_help() -> None:
     assert found.wanted[0].country == "NZ" and found.wanted[0].saved_km > 1_000
     assert "one more mirror would help most" in tell_shares(found)
     json.dumps(found.as_json())
+
+
+def test_all_countries_are_told_where_that_is_wished() -> None:
+    codes = [country for country in sorted(countries()) if place_of_country(country)][:40]
+    world = {f"12.{n}.0.0/16": Location(country) for n, country in enumerate(codes)}
+    found = find_shares(snapshot_of(near_tree(*HOSTS), geo=world), count=COUNT)
+    assert {each.country for each in found.worst} == set(codes)
+    told, every = tell_shares(found), tell_shares(found, every=True)
+    assert "20 more countries; --all shows each" in told and "more countries" not in every
+    assert all(f"\n  {country}  " in every for country in codes)
 
 
 def test_a_host_that_carries_too_much_alone_is_a_line_of_check() -> None:

@@ -119,6 +119,12 @@ def test_a_newcomer_publishes_a_snapshot_that_check_accepts(run: Run, capsys: py
     run("host", "off", "mirror.example.org")
     code, _, told_error = run("publish", "--snapshot", "cache.pb")
     assert code == 1 and "would be gone" in told_error
+    rehearsal = ("publish", "--snapshot", "cache.pb", "--allow", "shrink", "--dry-run")
+    code, out, _ = run(*rehearsal)
+    assert code == 0 and "  100.00% of 20,000 clients get another mirror first" in out
+    assert "1 gone: mirror.example.org" in out and "and nobody is now" in out
+    difference = object_of(run, *rehearsal)["published"]["cache.pb"]["difference"]
+    assert (difference["moved"], difference["hosts"]["removed"]) == (1.0, ["mirror.example.org"])
     assert run("publish", "--snapshot", "cache.pb", "--allow", "shrink")[0] == 0
 
 

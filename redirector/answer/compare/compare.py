@@ -110,14 +110,17 @@ def _median(km: NDArray[np.float64]) -> float | None:
 
 
 def capacities_of(snapshot: Snapshot) -> dict[str, float]:
-    """Each host's share of the bandwidth of those that strangers may have."""
-    mbit = snapshot.balance.bandwidth if snapshot.balance else [host.bandwidth_mbit for host in snapshot.hosts]
+    """Each host's share of the bandwidth of those that strangers may have; by nearness of those that have a place too,
+    since the others come last."""
+    mbit: Sequence[float] = [host.bandwidth_mbit for host in snapshot.hosts]
+    if snapshot.balance is not None:
+        mbit = np.where(np.isnan(snapshot.vectors[:, 0]), 0.0, snapshot.balance.bandwidth).tolist()
     open_hosts = {
         host.name: float(each)
         for host, each in zip(snapshot.hosts, mbit, strict=True)
         if host.for_strangers and not host.origin and not host.withheld
     }
-    total = sum(open_hosts.values())
+    total = sum(open_hosts.values()) or 1.0
     return {name: each / total for name, each in open_hosts.items()}
 
 

@@ -18,10 +18,10 @@ from redirector.snapshot.snapshot import Snapshot
 COUNT = 50_000
 
 _MANY = 20
-"""So many rows of what is a ranking; of hosts, all are shown."""
+"""So many rows of what is a ranking are told; of hosts, all."""
 
 _FEWEST = 20
-"""Of a country with fewer clients in the sample nothing is said."""
+"""A country with fewer clients in the sample is not among the first."""
 
 _CANDIDATES = 400
 """How many cities are tried for one more mirror: those whose clients have the longest ways, taken together."""
@@ -73,7 +73,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Hosts with most clients first, countries served worst first, cities that would help most first."""
+    """Hosts with most clients first, all countries, served worst first, cities that would help most first, one a
+    country."""
 
     clients: int
     km_median: float | None
@@ -137,9 +138,9 @@ def _worst(sample: Sample, km: NDArray[np.float64]) -> list[Served]:
     for number in np.unique(sample.country).tolist():
         mine = km[sample.country == number]
         median, p90 = _quantile(mine, 0.5), _quantile(mine, 0.9)
-        if len(mine) >= _FEWEST and median is not None and p90 is not None:
+        if median is not None and p90 is not None:
             found.append(Served(sample.countries[number] or "??", len(mine), median, p90))
-    return sorted(found, key=lambda each: (-each.km_median, each.country))[:_MANY]
+    return sorted(found, key=lambda each: (-each.km_median, each.country))
 
 
 def _wanted(sample: Sample, km: NDArray[np.float64]) -> list[Wanted]:
@@ -170,11 +171,16 @@ def _wanted(sample: Sample, km: NDArray[np.float64]) -> list[Wanted]:
             round(float(saved[n]) / len(km), 1),
         )
         found.setdefault(country, one)  # the next city of the same country would help the same clients
-    return [one for one in found.values() if one.saved_km > 0][:_MANY]
+    return [one for one in found.values() if one.saved_km > 0]
 
 
-def tell_shares(shares: Shares) -> str:
-    """For a terminal."""
+def tell_shares(shares: Shares, every: bool = False) -> str:
+    """For a terminal.
+
+    every  all countries, and all cities, rather than the first of them
+    """
+    worst = shares.worst if every else [each for each in shares.worst if each.clients >= _FEWEST][:_MANY]
+    wanted = shares.wanted if every else shares.wanted[:_MANY]
     width = max((len(each.host) for each in shares.hosts), default=4)
     lines = [
         f"{shares.clients:,} clients: half have {_km(shares.km_median)} km to their first mirror, nine of ten "
@@ -185,17 +191,18 @@ def tell_shares(shares: Shares) -> str:
     lines += [
         f"{each.host:{width}}  {each.country or '??':2}  {each.share:9.2%}  {each.capacity:9.2%}  "
         f"{_km(each.km_median):>8}  {_km(each.km_p90):>8}  "
-        + ", ".join(f"{country} {share:.0%}" for country, share in each.countries)
+        + ", ".join(f"{country} {share:.0%}" for country, share in each.countries if share >= 0.005)
         for each in shares.hosts
     ]
-    if shares.worst:
+    if worst:
         lines += ["", "served worst: country, clients of the sample, km for half and for nine of ten"]
-        lines += [
-            f"  {each.country}  {each.clients:6,}  {each.km_median:8,.0f}  {each.km_p90:8,.0f}" for each in shares.worst
-        ]
-    if shares.wanted:
+        lines += [f"  {each.country}  {each.clients:6,}  {each.km_median:8,.0f}  {each.km_p90:8,.0f}" for each in worst]
+    if wanted:
         lines += ["", "one more mirror would help most in: city, whose clients it brings nearer, km saved per client"]
-        lines += [f"  {each.city}, {each.country}: {each.share:.1%}, {each.saved_km:,.1f} km" for each in shares.wanted]
+        lines += [f"  {each.city}, {each.country}: {each.share:.1%}, {each.saved_km:,.1f} km" for each in wanted]
+    left_out = len(shares.worst) - len(worst)
+    if left_out > 0:
+        lines += ["", f"{left_out} more countries; --all shows each, and more cities"]
     return "\n".join(lines) + "\n"
 
 

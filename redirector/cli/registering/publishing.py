@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from redirector.cli.options import flags_of
+from redirector.answer.compare.compare import compare
+from redirector.answer.compare.difference import Difference
+from redirector.answer.compare.telling import as_text
+from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of, sign_key_of
 from redirector.cli.registering.reloading import ask_reload
-from redirector.errors import ConfigError
+from redirector.errors import ConfigError, SnapshotError
 from redirector.files import write_atomically
 from redirector.model import Network
 from redirector.one_line import one_line
@@ -28,15 +32,23 @@ from redirector.registry.publish.output import SHRINK, publish_snapshot, publish
 from redirector.registry.publish.plan import Plan, plan_lines, plan_object
 from redirector.registry.publish.selection import select
 from redirector.registry.publish.tree import render_tree
-from redirector.settings.file import load_key
+from redirector.settings.file import load_config, load_key
 from redirector.settings.option import Address, Given, parse_network
 from redirector.settings.serving import Config
+from redirector.snapshot.load import KnownTables, load_snapshot
+from redirector.sources.clients import load_clients
 from redirector.store.opening import Store, open_store
 from redirector.web.pages.files import render_files, write_files
 from redirector.web.pages.shown import read_pasts, read_shown
 
 NAMED = 20
 """Things left out that are named; the rest are counted."""
+
+_ASKED = 20_000
+"""Clients of a rehearsal: two seconds, and shares to a tenth of a percent."""
+
+_CHOOSING = frozenset("geoip asn continents clients choice share_limit minimum".split())
+"""Keys of the server's settings that decide who is given which host."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -52,6 +64,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--allow-address", metavar="CIDR", action="append", default=[], help="gateways may be there")
     parser.add_argument("--reload", action="store_true", help="then ask the server at --admin to take it up")
     parser.add_argument("--admin", metavar="ADDRESS", default=argparse.SUPPRESS, help="the server's admin listener")
+    add_options(parser, Config, _CHOOSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class _Wanted:
     allowed: frozenset[str]
     mail: bool
     addresses: tuple[Network, ...]
+    serving: Mapping[str, str | Sequence[str]]
 
 
 def _publish(arguments: argparse.Namespace) -> int:
@@ -82,6 +96,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         allowed,
         arguments.mail,
         tuple(parse_network(Given("command line", "--allow-address", text)) for text in arguments.allow_address),
+        {key: value for key, value in flags_of(arguments).items() if key in _CHOOSING | {"config"}},
     )
     return guarded(_run(desk_of(arguments), wanted, arguments.json, _reloader(arguments)))
 
@@ -90,6 +105,7 @@ def _publish(arguments: argparse.Namespace) -> int:
 class _Done:
     plans: dict[str, Plan] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    differences: dict[str, Difference] = field(default_factory=dict)
 
 
 async def _run(desk: Desk, wanted: _Wanted, json: bool, reload: Callable[[], Awaitable[int]] | None) -> int:
@@ -141,21 +157,37 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
 
 
 def _put(holdings: Holdings, wanted: _Wanted, now: int, done: _Done) -> None:
+    look = partial(_foresee, wanted, now, done) if wanted.dry else None
     if wanted.snapshot:
         publication = select(holdings, now)
         done.told += publication.left_out
-        done.plans[wanted.snapshot] = publish_snapshot(publication, wanted.snapshot, wanted.allowed, wanted.dry)
+        done.plans[wanted.snapshot] = publish_snapshot(publication, wanted.snapshot, wanted.allowed, wanted.dry, look)
     if wanted.tree:
         files, left_out = render_tree(holdings, now, wanted.mail)
         done.told += left_out
         config = holdings.facts.get("config.yml")
         done.plans[wanted.tree] = publish_tree(
-            wanted.tree, files, None if config is None else config.encode(), wanted.allowed, wanted.dry, now
+            wanted.tree, files, None if config is None else config.encode(), wanted.allowed, wanted.dry, now, look
         )
+
+
+def _foresee(wanted: _Wanted, now: int, done: _Done, old: str, new: str) -> None:
+    """What it does to clients that *new* takes the place of *old*, in the words of `diff`."""
+    try:
+        config = load_config({**wanted.serving, "source": old})
+        known, clients = KnownTables(), load_clients(config.clients).weights if config.clients else {}
+        before = load_snapshot(config, now, known=known, lint=False)
+        after = load_snapshot(replace(config, source=new), now, known=known, lint=False)
+    except (ConfigError, SnapshotError) as error:
+        done.told.append(f"{old}: what this does to clients cannot be said: {error}")
+        return
+    done.differences[old] = compare(before, after, _ASKED, clients)
 
 
 def _as_object(done: _Done, wanted: _Wanted) -> dict[str, Any]:
     plans = {path: plan_object(plan) for path, plan in done.plans.items()}
+    for path, difference in done.differences.items():
+        plans[path] |= {"difference": difference.as_json()}
     return {"written": not wanted.dry, "published": plans, "left_out": done.told}
 
 
@@ -163,7 +195,10 @@ def _as_text(done: _Done, wanted: _Wanted) -> str:
     lines: list[str] = []
     for path, plan in done.plans.items():
         lines.append(f"{path}: {'would change' if wanted.dry else 'written'}")
-        lines += [f"  {line}" for line in plan_lines(plan)]
+        difference = done.differences.get(path)
+        lines += [f"  {line}" for line in plan_lines(plan, hosts=difference is None)]
+        if difference is not None:
+            lines += ["", *(f"  {line}".rstrip() for line in as_text(difference).splitlines())]
     lines += done.told[:NAMED]
     if len(done.told) > NAMED:
         lines.append(f"{len(done.told) - NAMED} more are left out; --json names all")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,16 @@ class PublishError(Exception):
         return "\n".join(f"{self.path}: {reason}" for reason in self.reasons)
 
 
-def publish_snapshot(publication: Publication, path: str, allowed: Collection[str], dry: bool) -> Plan:
+Look = Callable[[str, str], None]
+"""Called with the path of what is there, and that of what would take its place, which is gone afterwards."""
+
+
+def publish_snapshot(
+    publication: Publication, path: str, allowed: Collection[str], dry: bool, look: Look | None = None
+) -> Plan:
     """Write the snapshot file *path*, unless *dry*.
 
+    look    compares, where both are there
     raises  PublishError when it could not be served, or would take much away; OSError when it cannot be written
     """
     fresh = f"{path}.new-{os.getpid()}"
@@ -47,7 +54,10 @@ def publish_snapshot(publication: Publication, path: str, allowed: Collection[st
         except SnapshotError as error:
             raise _refused(path, fresh, error) from error
         _check(path, new)
-        plan = compare(_load_old(path), new)
+        old = _load_old(path)
+        plan = compare(old, new)
+        if look is not None and old is not None:
+            look(path, fresh)
         refuse_shrinking(path, plan, allowed)
         if not dry:
             os.replace(fresh, path)
@@ -99,11 +109,18 @@ def refuse_shrinking(path: str, plan: Plan, allowed: Collection[str]) -> None:
 
 
 def publish_tree(
-    folder: str, files: Mapping[str, bytes], config: bytes | None, allowed: Collection[str], dry: bool, now: float
+    folder: str,
+    files: Mapping[str, bytes],
+    config: bytes | None,
+    allowed: Collection[str],
+    dry: bool,
+    now: float,
+    look: Look | None = None,
 ) -> Plan:
     """Write the mirror files of a tree; those of hosts that are no more go, and a `config.yml` that is there stays.
 
     config  what to write as `config.yml` where there is none
+    look    compares, where both are there
     raises  PublishError, OSError as above
     """
     top = Path(folder).absolute()
@@ -114,6 +131,8 @@ def publish_tree(
         new = _stage(top, staged, files, config, now)
         old = _load_old_tree(folder, now)
         plan = compare(old, new)
+        if look is not None and old is not None:
+            look(folder, str(staged))
         refuse_shrinking(folder, plan, allowed)
         if not dry:
             _put(top, files, config)

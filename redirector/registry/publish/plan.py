@@ -72,9 +72,9 @@ def _counts(catalog: Catalog | None, hosts: int, urls: int) -> dict[str, int]:
     return {"hosts": hosts, "urls": urls, "directories": directories, "repositories": repositories}
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """The plan for people."""
-    for words, names in (("added", plan.added), ("removed", plan.removed), ("changed", plan.changed)):
+def plan_lines(plan: Plan, hosts: bool = True) -> Iterator[str]:
+    """The plan for people; *hosts*: who comes, goes and changes, too."""
+    for words, names in (("added", plan.added), ("removed", plan.removed), ("changed", plan.changed)) if hosts else ():
         shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         yield f"hosts {words}: {len(names)}{f' ({shown})' if names else ''}"
     for name, after in plan.after.items():
