@@ -70,6 +70,9 @@ class Row:
     last: float = 0
 
     def add(self, at: float) -> Row:
+        """One more. A clock that was set back begins anew: from then on times mean something again."""
+        if at < self.last:
+            return Row(1, at, at)
         return Row(self.count + 1, self.first if self.count else at, at)
 
     def reaches(self, count: int, span_s: float) -> bool:

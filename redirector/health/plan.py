@@ -132,7 +132,9 @@ def plan_looks(
     columns = master.columns
     states = np.frombuffer(held.states, np.uint8)
     all_mine = np.flatnonzero(mine)
-    due = [n for n, trouble in held.troubles.items() if mine[n] and (moved or eager or trouble.due <= now)]
+    due = [
+        n for n, trouble in held.troubles.items() if mine[n] and (moved or eager or not trouble.at <= now < trouble.due)
+    ]
     due.sort(key=lambda n: (held.troubles[n].due, n))
     if still and not eager:
         behind = [n for n in due if _is_behind(held, n, now, rules)]

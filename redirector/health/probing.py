@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Sequence
 
 from redirector.health.evidence import Evidence, Outcome, Probe, Scheme
-from redirector.health.http import Http
+from redirector.health.http import CONNECT_S, REQUEST_S, Http
 from redirector.health.names import Names, Resolve
 from redirector.health.pace import Pace
 from redirector.health.rsync import Rsync
@@ -69,6 +69,8 @@ def open_probes(
     resolve: Resolve | None = None,
     tls: ssl.SSLContext | None = None,
     rsync: str = "rsync",
+    connect_s: float = CONNECT_S,
+    request_s: float = REQUEST_S,
 ) -> Probes:
     """Probers as a crawl has them.
 
@@ -88,6 +90,8 @@ def open_probes(
             vantage=vantage,
             now=now,
             monotonic=monotonic,
+            connect_s=connect_s,
+            request_s=request_s,
         ),
         rsync=Rsync(
             pace=pace,

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -48,8 +49,8 @@ log = logging.getLogger("redirector.health")
 
 VISITS_AT_ONCE = 200
 EVIDENCE_A_VISIT = 40
-WRITTEN_AFTER = 20
-"""Visits whose evidence is written in one go; or what there is after a second."""
+WRITTEN_EVERY_S = 1.0
+"""Evidence of visits that are over waits no longer: who kills the crawler loses no more than what is under way."""
 
 PUSHES_FOLLOWED_S = 14 * DAY_S
 THINNED_EVERY_S = 3600.0
@@ -227,17 +228,20 @@ class Crawler:
             results.append(result)
             waiting.append(result)
             self._tell(result, len(due))
-            if held and len(waiting) >= WRITTEN_AFTER and not self._writing.locked():
-                await self._write_evidence(waiting)
 
+        over = asyncio.Event()
         try:
-            async with asyncio.TaskGroup() as group:
-                for subject in due:
-                    group.create_task(one(subject))
+            async with asyncio.TaskGroup() as both:
+                if held:
+                    both.create_task(self._write_meanwhile(waiting, over))
+                async with asyncio.TaskGroup() as visits:
+                    for subject in due:
+                        visits.create_task(one(subject))
+                over.set()
         except* StoreError as failed:
             raise _first_of(failed) from failed
         finally:
-            if held and waiting:
+            if held:
                 await asyncio.shield(self._write_evidence(waiting))
         return results
 
@@ -260,10 +264,19 @@ class Crawler:
         await self._prober.leave(evidence)
         return visit.finish()
 
+    async def _write_meanwhile(self, waiting: list[Result], over: asyncio.Event) -> None:
+        """Writes what is there, until the visits are *over*. A write that has begun is not broken off."""
+        while not over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), WRITTEN_EVERY_S)
+            if waiting:
+                await asyncio.shield(self._write_evidence(waiting))
+
     async def _write_evidence(self, waiting: list[Result]) -> None:
         """One at a time: SQLite has one writer, and who waits in a thread of its own for it may wait too long."""
         async with self._writing:
-            await self._write_waiting(waiting)
+            if waiting:
+                await self._write_waiting(waiting)
 
     async def _write_waiting(self, waiting: list[Result]) -> None:
         written, waiting[:] = list(waiting), []

@@ -72,7 +72,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def listening(
-    handler: Handler, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    handler: Handler, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[int]:
     """A listener, given as its port, whose connections are all ended at the end."""
     tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +89,7 @@ async def listening(
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(serve, address, 0, ssl=tls)
+    server = await asyncio.start_server(serve, address, port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -103,7 +103,7 @@ async def listening(
 
 @asynccontextmanager
 async def mirror(
-    behaviour: Behaviour, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    behaviour: Behaviour, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[Mirror]:
     """A mirror at *address* that behaves so."""
 
@@ -124,7 +124,7 @@ async def mirror(
         finally:
             found.open_now -= 1
 
-    async with listening(serve, address, tls) as port:
+    async with listening(serve, address, tls, port) as port:
         found = Mirror(address, port, "https" if tls else "http")
         yield found
 

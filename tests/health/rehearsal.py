@@ -59,9 +59,19 @@ class Rehearsal:
 
 @asynccontextmanager
 async def rehearse(
-    folder: Path, behaviours: Mapping[str, Handler | None], *, vantage: str = "main", **config: Any
+    folder: Path,
+    behaviours: Mapping[str, Handler | None],
+    *,
+    vantage: str = "main",
+    probing: Mapping[str, Any] | None = None,
+    source: str = "tree",
+    **config: Any,
 ) -> AsyncIterator[Rehearsal]:
-    """A crawler over a world with these behaviours."""
+    """A crawler over a world with these behaviours.
+
+    probing  options of its probes
+    source   below *folder*, what is crawled
+    """
     clock = [float(BEGIN)]
 
     def now() -> float:
@@ -72,25 +82,32 @@ async def rehearse(
         await open_store(f"sqlite:///{folder}/health.db") as store,
     ):
         world.write_config(**config)
-        async with crawler_of(world, store, now, vantage) as crawler:
+        async with crawler_of(world, store, now, vantage, probing, source) as crawler:
             yield Rehearsal(world, store, crawler, clock)
 
 
 @asynccontextmanager
-async def crawler_of(world: World, store: Store, now: Any, vantage: str) -> AsyncIterator[Crawler]:
+async def crawler_of(
+    world: World,
+    store: Store,
+    now: Any,
+    vantage: str,
+    probing: Mapping[str, Any] | None = None,
+    source: str = "tree",
+) -> AsyncIterator[Crawler]:
     """One more crawler over the same world and store."""
     pace = Pace(now=now, monotonic=lambda: time.monotonic() * HASTE)
     probes = open_probes(
         pace=pace,
-        safety=Safety((ip_network("127.0.0.0/8"),)),
+        safety=Safety((ip_network("127.0.0.0/8"), ip_network("::1/128"))),
         agent="redirector-crawler/test",
         vantage=vantage,
         now=now,
         monotonic=time.monotonic,
+        **(probing or {}),
     )
+    path = str(world.folder.parent / source)
     try:
-        yield Crawler(
-            store, probes, lambda known, at: load_world(str(world.folder), known, at, Rules(), ()), vantage, 1.0, now
-        )
+        yield Crawler(store, probes, lambda known, at: load_world(path, known, at, Rules(), ()), vantage, 1.0, now)
     finally:
         await probes.close()
