@@ -10,7 +10,16 @@ import pytest
 
 from redirector.health.evidence import FAILED, Evidence, Outcome
 from redirector.health.expected import Expected, NamedFile, Version
-from redirector.health.judge import Before, Content, Finding, judge_files, judge_index, judge_marker, judge_verification
+from redirector.health.judge import (
+    Before,
+    Content,
+    Finding,
+    judge_files,
+    judge_index,
+    judge_listed,
+    judge_marker,
+    judge_verification,
+)
 from redirector.health.rules import Rules
 from tests.health.seen import HOUR, NAME, NOW, file, index, marker, master, repository, sum_of
 
@@ -169,6 +178,82 @@ def test_newest_files_lacked_for_long_are_stale() -> None:
     assert judge_files(old, [file(A, 10), file(B, None, GONE)], RULES, soft404=False).content is Content.STALE
 
 
+# -- Without checksums -------------------------------------------------------------------------------------------------
+
+SIZES = replace(
+    THREE,
+    versions=tuple(
+        replace(version, size_bytes=size) for version, size in zip(THREE.versions, (3000, 3000, 2900), strict=True)
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "hours", "content"),
+    [
+        pytest.param(3000, None, Content.CURRENT, id="the newest size"),
+        pytest.param(3000, 2, Content.CURRENT, id="the newest of two of one size, by its time"),
+        pytest.param(3000, 19, Content.BEHIND, id="the older of two of one size"),
+        pytest.param(2900, 200, Content.STALE, id="an older size"),
+        pytest.param(1234, 0, Content.AHEAD, id="another size, newer"),
+        pytest.param(1234, 3, Content.STALE, id="another size, older"),
+        pytest.param(1234, None, Content.STALE, id="another size of no time"),
+    ],
+)
+def test_what_is_too_large_to_be_fetched_is_told_by_size_and_last_modified(
+    size: int, hours: int | None, content: Content
+) -> None:
+    modified = None if hours is None else NOW - hours * HOUR
+    seen = index(size_bytes=size, modified=modified, sha256="")
+    assert judged(seen, SIZES).content is content
+    assert judge_listed(SIZES, seen, (), Before(), RULES).content is content
+
+
+COMING = (NamedFile(f"{NAME}/p.rpm", 100), NamedFile(f"{NAME}/primary", 100))
+
+
+@pytest.mark.parametrize(
+    ("seen", "content"),
+    [
+        pytest.param([file(each.path) for each in COMING], Content.CURRENT, id="all there"),
+        pytest.param(
+            [file(COMING[0].path), file(COMING[1].path, None, Outcome.MISSING)], Content.BEHIND, id="one missing"
+        ),
+        pytest.param([file(COMING[0].path), file(COMING[1].path, 99)], Content.BEHIND, id="one of another size"),
+        pytest.param(
+            [file(COMING[0].path), file(COMING[1].path, None, Outcome.DENIED)], Content.NO_ANSWER, id="denied"
+        ),
+    ],
+)
+def test_a_listed_index_is_the_newest_with_the_files_that_come_with_it(seen: list[Evidence], content: Content) -> None:
+    listed = index(size_bytes=3000, modified=NOW - 2 * HOUR, sha256="")
+    for order in permutations(seen):
+        found = judge_listed(replace(SIZES, files=COMING), listed, order, Before(), RULES)
+        assert (found.content, found.verified) == (content, content is Content.CURRENT)
+
+
+def test_a_listed_index_that_is_missing_is_absent() -> None:
+    assert judge_listed(SIZES, index("", Outcome.MISSING), (), Before(), RULES).content is Content.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("content", "until", "expected"),
+    [
+        ("older", NOW - 1, Content.STALE),
+        ("older", NOW + 1, Content.BEHIND),
+        ("x", NOW - 1, Content.STALE),
+        ("new", NOW - 1, Content.CURRENT),
+    ],
+    ids=["an older push, expired", "an older push", "unknown, expired", "the master's own has expired too"],
+)
+def test_a_release_that_has_expired_is_stale(content: str, until: int, expected: Content) -> None:
+    release = replace(THREE, index="dists/stable/InRelease")
+    seen = index(content, stamp=NOW - HOUR, valid_until=until)
+    assert judged(seen, release).content is expected
+    unchanged = index("", Outcome.UNCHANGED)
+    assert judged(unchanged, release, Before(NOW - 5, sum_of(content), until)).content is expected
+
+
 # -- Markers -----------------------------------------------------------------------------------------------------------
 
 
@@ -198,3 +283,6 @@ def test_a_state_is_the_masters_or_says_nothing() -> None:
     other = judge_marker(one, marker(None, text="compose-6"))
     assert other.age_s is None
     assert "compose-6" in other.reason
+    summed = master(THREE, stamp=None, sha256=sum_of("compose-7"), marker="COMPOSE_ID")
+    assert judge_marker(summed, marker(None, text="compose-7", sha256=sum_of("compose-7"))).age_s == 0
+    assert judge_marker(summed, marker(None, text="compose-6", sha256=sum_of("compose-6"))).age_s is None

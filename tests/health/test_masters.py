@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from calendar import timegm
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
 
 from redirector.health.keeping import Known
 from redirector.health.masters import read_contents, read_newest_package
@@ -54,6 +58,53 @@ async def test_images_are_expected_where_the_master_has_them(tmp_path: Path) -> 
         images = load(tmp_path).masters[""].directories[-1]
         assert (images.name, images.index, images.pushed) == (f"{VERSION}/isos/x86_64", "", NOW - 500)
         assert [(file.path, file.size_bytes) for file in images.files] == [(f"{VERSION}/isos/x86_64/a.iso", 3)]
+
+
+async def test_what_is_seen_while_a_push_is_under_way_is_none(tmp_path: Path) -> None:
+    async with make_world(tmp_path, NOW - 7200, {"a": None}) as world:
+        known = load(tmp_path).known
+        push(world.primary, BASE, NOW - 60)
+        write(world.primary / ".sync_in_progress", b"", NOW)
+        during = load(tmp_path, known)
+        assert during.read
+        assert during.known[""].versions == known[""].versions
+        (world.primary / ".sync_in_progress").unlink()
+        assert load(tmp_path, during.known).known[""].versions[BASE][0].pushed == NOW
+
+
+@pytest.mark.parametrize(
+    ("files", "marker", "stamp"),
+    [
+        ({"TIME": b" 1794990000.25 \n"}, "TIME", 1_794_990_000.25),
+        ({"TIME": b"<html>", "lastupdate": b"1794990000\n", "lastsync": b""}, "lastupdate", 1_794_990_000),
+        ({"TIME": b"1e9"}, "TIME", None),
+        ({"TIME": b"1795000301"}, "TIME", None),
+        ({"COMPOSE_ID": b"Linux-9-20261128.0\n"}, "COMPOSE_ID", None),
+        (
+            {
+                "project/trace/ftp.example.org": b"Sat Nov 28 06:00:00 UTC 2026\n",
+                "project/trace/master": b"Sat Nov 28 06:10:00 UTC 2026\nRevision: 1\n",
+                "project/trace/_hierarchy": b"x",
+            },
+            "project/trace/master",
+            timegm((2026, 11, 28, 6, 10, 0)),
+        ),
+    ],
+    ids=["TIME", "the first that can be read", "no number", "of tomorrow", "COMPOSE_ID", "traces"],
+)
+async def test_the_markers_that_distributions_have(
+    tmp_path: Path, files: Mapping[str, bytes], marker: str, stamp: float | None
+) -> None:
+    now = timegm((2026, 11, 28, 7, 0, 0)) if "trace" in marker else NOW
+    async with make_world(tmp_path, NOW - 7200, {"a": None}) as world:
+        (world.primary / "TIME").unlink()
+        for name, body in files.items():
+            write(world.primary / name, body, NOW)
+        master = load(tmp_path, now=now).masters[""]
+        assert (master.marker, master.stamp) == (marker, stamp)
+        assert (master.text, bool(master.sha256)) == (
+            ("Linux-9-20261128.0", True) if marker == "COMPOSE_ID" else (None, False)
+        )
 
 
 async def test_a_shrunken_master_is_not_believed(tmp_path: Path) -> None:
@@ -133,6 +184,35 @@ def test_what_a_scan_keeps() -> None:
     assert not by_name["hidden"].judged
     assert not by_name[""].judged
     assert (master.prefix, master.marker, master.stamp) == ("pub/linux/", "TIME", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "index"),
+    [
+        (("core.db", ".treeinfo"), "core.db"),
+        ((".treeinfo", "CHECKSUM"), ".treeinfo"),
+        (("Release", "InRelease"), "InRelease"),
+        (("CHECKSUM",), ""),
+    ],
+)
+def test_the_index_of_a_directory(names: tuple[str, ...], index: str) -> None:
+    told = {name: (Version(FileDetail(NOW, 3000, sha256="ab"), NOW, 2, NOW),) for name in names}
+    packed = pack_versions({name.encode(): each for name, each in told.items()})
+    one = MasterDirectory(b"d", NOW, 1, False, 2, 0, pack_files([MasterFile(b"f", 10, NOW, NOW)]), packed)
+    master = read_contents(Contents("Linux", "", 1, 2, NOW, NOW, b"", (directory(b""), one), ()))
+    expected = next(each for each in master.directories if each.name == "d")
+    assert expected.index == (f"d/{index}" if index else "")
+
+
+def test_the_marker_of_a_scan_may_be_a_trace_or_bear_no_time() -> None:
+    version = (Version(FileDetail(7, 3000, sha256="ab"), NOW, 2, NOW),)
+    traces = MasterDirectory(b"project/trace", NOW, 1, False, 1, 0, b"", pack_versions({b"master": version}))
+    master = read_contents(Contents("Linux", "", 1, 2, NOW, NOW, b"", (directory(b""), traces), ()))
+    assert (master.marker, master.stamp) == ("project/trace/master", 7.0)
+    top = directory(b"", COMPOSE_ID=version)
+    top = replace(top, packed_versions=pack_versions({b"COMPOSE_ID": version}))
+    master = read_contents(Contents("Linux", "", 1, 2, NOW, NOW, b"", (top,), ()))
+    assert (master.marker, master.stamp, master.sha256) == ("COMPOSE_ID", None, "ab")
 
 
 async def test_a_tree_without_a_master_expects_what_its_configuration_names(tmp_path: Path) -> None:

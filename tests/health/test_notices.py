@@ -67,6 +67,16 @@ def test_a_trouble_is_told_once_it_has_lasted_an_hour(state: State, kind: Kind) 
     assert story.notices[0].since == T + HOUR_S
 
 
+def test_a_rehearsal_tells_sooner() -> None:
+    mirror = Mirror("m", "m", State.OK, T)
+    memos, _ = decide([mirror], {}, T, pace=0.01)
+    out = replace(mirror, state=State.UNREACHABLE, since=T + 10)
+    for second, told in ((10, 0), (45, 0), (46, 1), (200, 0), (46 + 6048, 1)):
+        changed, notices = decide([out], memos, T + second, pace=0.01)
+        memos |= changed
+        assert len(notices) == told, second
+
+
 def test_one_that_is_over_within_an_hour_is_told_to_nobody() -> None:
     story = Story().becomes(State.UNREACHABLE).lasts(50 * MINUTE_S).becomes(State.OK).lasts(DAY_S)
     assert story.told == []

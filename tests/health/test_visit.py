@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.health.evidence import Ask, Evidence, Family, Outcome, Probe
-from redirector.health.expected import Expected, Master
+from redirector.health.expected import Expected, Master, NamedFile
 from redirector.health.hysteresis import Content, Event
 from redirector.health.judge import Content as Judged
 from redirector.health.memory import (
@@ -212,6 +212,73 @@ def test_what_was_pushed_last_is_asked_first() -> None:
     pushed = master(*(repository(("new", hours), name=f"r{hours}") for hours in (9, 1, 5)))
     _, asked = visit(fine, masters=pushed)
     assert [probe.path[:2] for probe in asked if probe.ask is Ask.INDEX] == ["r1", "r5", "r9"]
+
+
+def test_a_mirror_of_rsync_alone_is_asked_in_one_run_and_judged_by_it() -> None:
+    files = (NamedFile("r0/p.rpm", 100), NamedFile("r0/primary", 100))
+    expected = (repository(("new", 2), ("old", 30), name="r0", files=files), repository(("new", 2), name="r1"))
+    late = replace(MASTER, directories=expected)
+
+    def listed(probe: Probe) -> list[Mapping[str, Any]]:
+        told = {"r0/primary": {"outcome": Outcome.MISSING}, "r0/p.rpm": {"size_bytes": 100}}
+        return [
+            {"path": path, "modified": NOW - 2 * HOUR, "size_bytes": 3000} | told.get(path, {}) for path in probe.paths
+        ]
+
+    result, asked = visit_listed(listed, late)
+    assert [probe.ask for probe in asked] == [Ask.FILES, Ask.FILES]
+    assert set(asked[1].paths) == {"r0/repodata/repomd.xml", "r0/p.rpm", "r0/primary", "r1/repodata/repomd.xml"}
+    assert (result.event, result.requests, result.lag_s) == (Event.GOOD, 2, 2 * HOUR)
+    states = result.categories[0].held.states
+    assert [content_of(state) for state in states] == [Judged.BEHIND, Judged.CURRENT]
+    failed, _ = visit_listed(lambda probe: [{"outcome": Outcome.NO_CONNECTION, "path": probe.paths[0]}], late)
+    assert failed.event is Event.FAILED
+
+
+def visit_listed(answer: Callable[[Probe], list[Mapping[str, Any]]], masters: Master) -> tuple[Result, list[Probe]]:
+    subject = Subject("mirror.example.net", "mirror.example.net", (Carried("", (RSYNC,)),))
+    held = Held(directories=digest_of([each.name for each in masters.directories]))
+    asking = Visit(subject, {"": masters}, Memory(), {"": held}, Rules(), lambda: NOW)
+    asked = []
+    while probes := asking.next():
+        for probe in probes:
+            asked.append(probe)
+            asking.take(probe, tuple(evidence_of(probe, said, NOW) for said in answer(probe)))
+    return asking.finish(), asked
+
+
+def test_behind_is_sampled_while_the_marker_stands_still() -> None:
+    late = master(*(repository(("newer", 0), ("new", 2), name=name) for name in NAMES))
+    first, _ = visit(fine, masters=late)
+    held = first.categories[0].held
+    assert {content_of(state) for state in held.states} == {Judged.BEHIND}
+    asked = visit(fine, masters=late, memory=first.memory, held=held, at=NOW + 3600)[1]
+    assert sum(probe.ask is Ask.INDEX for probe in asked) < len(NAMES)
+
+    def moved(probe: Probe) -> Mapping[str, Any] | Outcome:
+        return (
+            {"stamp": float(NOW + 60)} if probe.ask is Ask.MARKER and probe.family is not Family.IPV6 else fine(probe)
+        )
+
+    asked = visit(moved, masters=late, memory=first.memory, held=held, at=NOW + 3600)[1]
+    assert sum(probe.ask is Ask.INDEX for probe in asked) == len(NAMES)
+
+
+def test_where_all_is_well_one_family_is_asked_and_the_other_next_time() -> None:
+    def both(probe: Probe) -> Mapping[str, Any] | Outcome:
+        return fine(replace(probe, family=Family.IPV4))
+
+    def families(asked: list[Probe]) -> list[Family | None]:
+        return [probe.family for probe in asked if probe.ask is Ask.MARKER]
+
+    first, asked = visit(both)
+    assert families(asked) == [Family.IPV4, Family.IPV6]
+    second, asked = visit(both, memory=first.memory, held=first.categories[0].held, at=NOW + 900)
+    third, other = visit(both, memory=second.memory, held=second.categories[0].held, at=NOW + 1800)
+    assert sorted(str(each) for each in families(asked) + families(other)) == ["ipv4", "ipv6"]
+    _, asked = visit(fine, memory=third.memory, held=third.categories[0].held, at=NOW + 2700)
+    _, again = visit(fine, memory=second.memory, held=second.categories[0].held, at=NOW + 2700)
+    assert sorted(len(families(each)) for each in (asked, again)) == [1, 2], "where one fails the other is asked too"
 
 
 def test_a_push_is_asked_for_at_the_next_visit() -> None:

@@ -325,3 +325,38 @@ def test_pushes_only_grow_and_nothing_changes_without_a_difference(lists: list[l
         again = story.scan(*entries)
         assert again.changed == 0 and again.known.packed == before.packed
         assert again.known.pushes == before.pushes and again.known.generation == before.generation
+
+
+def test_the_list_of_packages_that_an_index_names_is_among_the_files() -> None:
+    story = Story()
+    body = b'<repomd><data type="primary"><location href="repodata/ab-primary.xml.gz"/><size>77</size></data></repomd>'
+    story.contents[REPOMD] = body
+    others = [f"5 f 9{n} 43/os/repodata/{n}-filelists.xml.gz" for n in range(4)]
+    rows = [f"5 f {len(body)} {REPOMD.decode()}", "5 f 77 43/os/repodata/ab-primary.xml.gz", *others]
+    story.scan(*rows)
+    files = story.find("43/os/repodata").files
+    assert [(file.name, file.size_bytes) for file in files if b"primary" in file.name] == [(b"ab-primary.xml.gz", 77)]
+    story.scan(*rows, "9 f 1 43/os/repodata/TRANS.TBL")
+    assert b"ab-primary.xml.gz" in {file.name for file in story.find("43/os/repodata").files}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "stamp"),
+    [
+        ("TIME", b"1794990000.5\n", 1_794_990_000),
+        ("lastupdate", b"<html>", None),
+        ("COMPOSE_ID", b"Linux-9\n", START + 5),
+        ("project/trace/master", b"Sat Nov 14 06:00:00 UTC 2026\n", 1_794_636_000),
+        ("sub/TIME", b"anything", START + 5),
+    ],
+)
+def test_markers_are_read_at_the_top_and_are_nobodys_download(path: str, body: bytes, stamp: int | None) -> None:
+    story = Story()
+    story.contents[path.encode()] = body
+    merged = story.scan(f"5 f {len(body)} {path}", "5 f 10 a.iso")
+    folder, _, name = path.rpartition("/")
+    found = story.find(folder).versions.get(name.encode())
+    assert (found[0].detail.timestamp if found else None) == stamp
+    assert bool(merged.problems) is (stamp is None)
+    assert story.known
+    assert not [name for _, name, _ in list_details(story.known.directories())]
