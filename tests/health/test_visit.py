@@ -220,10 +220,9 @@ def test_a_mirror_of_rsync_alone_is_asked_in_one_run_and_judged_by_it() -> None:
     late = replace(MASTER, directories=expected)
 
     def listed(probe: Probe) -> list[Mapping[str, Any]]:
-        told = {"r0/primary": {"outcome": Outcome.MISSING}, "r0/p.rpm": {"size_bytes": 100}}
-        return [
-            {"path": path, "modified": NOW - 2 * HOUR, "size_bytes": 3000} | told.get(path, {}) for path in probe.paths
-        ]
+        told: dict[str, dict[str, Any]] = {"r0/primary": {"outcome": Outcome.MISSING}, "r0/p.rpm": {"size_bytes": 100}}
+        size = {"modified": NOW - 2 * HOUR, "size_bytes": 3000}
+        return [{"path": path, **size, **told.get(path, {})} for path in probe.paths]
 
     result, asked = visit_listed(listed, late)
     assert [probe.ask for probe in asked] == [Ask.FILES, Ask.FILES]
