@@ -33,6 +33,7 @@ MIRMON_DAYS = 14
 class Entry:
     """What the health file says of a host.
 
+    urls  what is to be said of base URLs; *marked* are those of which the file says that they fail
     note  how many directories are not current, for people; "" when all are
     """
 
@@ -52,6 +53,7 @@ class Entry:
     name: str = ""
     key: str = ""
     note: str = ""
+    marked: frozenset[str] = frozenset()
 
     @property
     def up(self) -> bool:
@@ -97,8 +99,21 @@ def entry_of(
         stamp=max(stamps, default=None),
         name=subject.name,
         key=subject.key,
+        marked=_marked(subject, overall, newest),
         note=note_of(b"".join(held.states for held in max(views, key=lambda view: view[0].visited)[1].values())),
     )
+
+
+def _marked(subject: Subject, overall: Overall, memory: Memory) -> frozenset[str]:
+    """URLs that fail while another of their category answers, or of a host that is out: one bad moment of all of them
+    says as little as any, and whoever is told that no URL works sends nobody there."""
+    marked: set[str] = set()
+    for carried in subject.categories:
+        web = [url for url in carried.urls if not url.startswith("rsync:")] or carried.urls
+        down = {url for url in carried.urls if url in memory.urls and not memory.urls[url].up}
+        if overall.state.out or not down.issuperset(web):
+            marked |= down
+    return frozenset(marked)
 
 
 _COUNTED = (Content.STALE, Content.ABSENT, Content.UNKNOWN, Content.BEHIND, Content.AHEAD)
@@ -204,7 +219,8 @@ def rendered_entry(entry: Entry) -> dict[str, Any]:
         "checked": entry.checked,
         "lag_s": entry.lag_s,
         "lacking": list(entry.lacking) or None,
-        "urls": {url: _render_url(note) for url, note in sorted(entry.urls.items())} or None,
+        "urls": {url: _render_url(note) for url, note in sorted(entry.urls.items()) if note.up or url in entry.marked}
+        or None,
         "certificate_expires": entry.certificate_expires,
     }
     return told | {name: value for name, value in optional.items() if value is not None}

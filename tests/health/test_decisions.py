@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from redirector.health.hysteresis import State
+from redirector.health.report import rendered_entry
 from redirector.health.round import Wanted
 from tests.health.mirrors import VERSION, Handler, Mirror, make_master, push, repomd, repositories, write
 from tests.health.rehearsal import BEGIN, Rehearsal, rehearse
@@ -80,8 +81,10 @@ async def test_failures_take_a_mirror_out_after_three_and_ten_minutes(tmp_path: 
         assert {rehearsal.state(name) for name in failing} == {State.UNCHECKED}
         await rehearsal.round(5)
         assert {rehearsal.state(name) for name in failing} == {State.UNCHECKED}
+        assert not any("urls" in rendered_entry(entry) for entry in rehearsal.entries.values())
         await rehearsal.round(5)
         assert {rehearsal.state(name) for name in failing} == {State.UNREACHABLE}
+        assert all("urls" in rendered_entry(rehearsal.entries[name]) for name in ("dead", "denied", "gone"))
         assert {rehearsal.state(name) for name in GOOD} == {State.OK}
         reasons = {name: rehearsal.entries[name].reason for name in failing}
         assert "500" in reasons["dead"]

@@ -85,7 +85,7 @@ def test_the_health_file() -> None:
         "a.example.org": Entry(
             State.UNREACHABLE, NOW - 9, "no connection", NOW - 1, ("9.8",), True, False, 5400, ("9.8/x/os",),
             {"http://a/": UrlNote(False, NOW, "refused"), "https://a/": UrlNote(True, NOW, "redirects to b")},
-            certificate_expires=NOW + 99,
+            certificate_expires=NOW + 99, marked=frozenset({"http://a/"}),
         ),
         "b.example.org": ENTRY,
     }  # fmt: skip

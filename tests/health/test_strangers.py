@@ -23,7 +23,7 @@ import trustme
 from aiohttp import web
 
 from redirector.health.hysteresis import State
-from redirector.health.report import render_health
+from redirector.health.report import render_health, rendered_entry
 from redirector.health.round import Wanted
 from redirector.health.safety import Address
 from tests.health.hostile import Behaviour, Request, always, answer, files, mirror, redirect
@@ -183,7 +183,7 @@ async def test_one_scheme_is_enough_and_the_other_is_marked(tmp_path: Path) -> N
         entry = rehearsal.entries["half"]
         assert entry.state is State.OK
         assert {url: note.up for url, note in entry.urls.items()} == {bad: False}
-        assert WORDS["other"] in entry.urls[bad].reason
+        assert WORDS["other"] in rendered_entry(entry)["urls"][bad]["reason"]
 
 
 # -- Real servers ------------------------------------------------------------------------------------------------------
