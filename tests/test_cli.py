@@ -59,23 +59,28 @@ def run(arguments: Sequence[str | Path], stdout: int | IO[bytes] = subprocess.PI
     return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60)
 
 
-def test_help_lists_every_long_option_on_standard_output() -> None:
+def test_help_lists_every_long_option_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--help"], ["serve", "--help"]):
-        ended = run(arguments)
-        assert (ended.returncode, ended.stderr) == (0, "")
-        assert all(option.flag in ended.stdout for _, option in options_of(Config))
+        assert main(arguments) == Exit.DONE
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert all(option.flag in out for _, option in options_of(Config))
 
 
-def test_help_names_the_commands_before_their_options() -> None:
-    shown = run(["--help"]).stdout
+def test_help_names_the_commands_before_their_options(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    shown = capsys.readouterr().out
     assert all(shown.index(f"  {verb.name} ") < shown.index("--source") for verb in VERBS)
 
 
 @pytest.mark.parametrize(
     ("command", "used", "unused"), [("check", "--geoip", "--listen"), ("place", "--geoip", "--asn")]
 )
-def test_help_of_a_command_shows_only_what_it_uses(command: str, used: str, unused: str) -> None:
-    shown = run([command, "--help"]).stdout
+def test_help_of_a_command_shows_only_what_it_uses(
+    command: str, used: str, unused: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([command, "--help"])
+    shown = capsys.readouterr().out
     assert used in shown and unused not in shown
 
 
@@ -96,23 +101,37 @@ def test_an_option_that_is_not_used_is_accepted_all_the_same(tree: Path) -> None
         pytest.param(["serve", "--source", "x", "--minimum", "many"], 2, "--minimum: 'many'", id="wrong value"),
         pytest.param(["serve", "--config", "absent.yml"], 2, "absent.yml", id="no such configuration"),
         pytest.param(["explain", "/", "--source", "x"], 2, "--client", id="explain without client"),
-        pytest.param(["serve", "--source", "absent", *FREE_PORTS], 1, "absent: ", id="nothing to serve"),
         pytest.param(["explain", "/", "--client", "::1", "--source", "absent"], 1, "absent", id="nothing to explain"),
     ],
 )
 def test_what_cannot_be_done_is_said_on_standard_error(
-    tmp_path: Path, arguments: list[str], code: int, says: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
 ) -> None:
-    ended = run(arguments)
-    assert (ended.returncode, ended.stdout) == (code, "")
-    assert says in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == "" and says in err and "Traceback" not in err
 
 
-@pytest.mark.parametrize("command", [["serve"], ["check"], ["explain", "/", "--client", "::1"]])
-def test_compatibility_with_a_tree_is_wrong_usage(tree: Path, command: list[str]) -> None:
-    ended = run([*command, "--source", tree, "--compatibility", "mirrormanager"])
-    assert ended.returncode == 2
+def test_nothing_to_serve_is_said_on_standard_error() -> None:
+    ended = run(["serve", "--source", "absent", *FREE_PORTS])
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "absent: " in ended.stderr and "Traceback" not in ended.stderr
+
+
+COMPATIBLE = ("--compatibility", "mirrormanager")
+
+
+@pytest.mark.parametrize("command", [["check"], ["explain", "/", "--client", "::1"]])
+def test_compatibility_with_a_tree_is_wrong_usage(
+    tree: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--source", str(tree), *COMPATIBLE]) == Exit.WRONG_USAGE
+    assert "mirrormanager" in capsys.readouterr().err
+
+
+def test_serving_a_tree_with_compatibility_is_wrong_usage(tree: Path) -> None:
+    ended = run(["serve", "--source", tree, *COMPATIBLE])
+    assert ended.returncode == Exit.WRONG_USAGE
     assert "mirrormanager" in ended.stderr and "Traceback" not in ended.stderr
 
 

@@ -107,7 +107,11 @@ async def _listen(runner: web.AppRunner, address: Address) -> str:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     opened = socket.socket(family)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.bind((address.host, address.port))
+    try:
+        opened.bind((address.host, address.port))
+    except OSError:
+        opened.close()
+        raise
     await web.SockSite(runner, opened).start()
     host, port = opened.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -20,6 +20,7 @@ from redirector.health.safety import Safety
 from redirector.health.world import load_world
 from redirector.store.opening import Store, open_store
 from tests.health.mirrors import Handler, World, make_world
+from tests.store.empty import write_empty
 
 BEGIN = 1_795_000_000
 """The clock's first second; the master's first push is an hour older."""
@@ -79,7 +80,7 @@ async def rehearse(
 
     async with (
         make_world(folder, BEGIN - 3600, behaviours) as world,
-        await open_store(f"sqlite:///{folder}/health.db") as store,
+        await open_store(write_empty(folder / "health.db")) as store,
     ):
         world.write_config(**config)
         async with crawler_of(world, store, now, vantage, probing, source) as crawler:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -88,24 +87,10 @@ async def relay(port: int = 0) -> AsyncIterator[Relay]:
         await asyncio.sleep(0.01)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with all tables and no rows, to be copied."""
-    file = tmp_path_factory.mktemp("outbox") / "empty.db"
-
-    async def make() -> None:
-        async with await open_store(f"sqlite:///{file}"):
-            pass
-
-    asyncio.run(make())
-    return file
-
-
 @pytest.fixture
-async def box(empty_database: Path, tmp_path: Path) -> AsyncIterator[Store]:
+async def box(sqlite_url: str) -> AsyncIterator[Store]:
     """A store whose kind does not matter."""
-    shutil.copy(empty_database, tmp_path / "box.db")
-    async with await open_store(f"sqlite:///{tmp_path}/box.db") as opened:
+    async with await open_store(sqlite_url) as opened:
         yield opened
 
 

@@ -28,8 +28,8 @@ HOUR_S = 3600
 
 
 @pytest.fixture
-async def box(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await open_store(f"sqlite:///{tmp_path}/box.db") as opened:
+async def box(sqlite_url: str) -> AsyncIterator[Store]:
+    async with await open_store(sqlite_url) as opened:
         yield opened
 
 

@@ -22,10 +22,10 @@ from redirector.store import outbox
 from redirector.store.outbox import Parcel
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow, ContactRow, SiteRow
-from tests.registry.conftest import empty_database, registry
+from tests.registry.conftest import registry
 from tests.registry.rig import CIPHER, Registry
 
-__all__ = ["empty_database", "registry"]
+__all__ = ["registry"]
 
 POST = Post(mails=True, name="Example Mirrors", pages="https://mirrors.example.org", cipher=CIPHER)
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -23,17 +22,16 @@ from tests.registry.mirrormanager import write_database
 from tests.registry.snapshots import file_of
 from tests.registry.test_import import ROWS
 from tests.rig import catalog_of
+from tests.store.empty import write_empty
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `redirector registry WORDS` in an empty folder with an empty database: exit code, both outputs."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(empty_database, tmp_path / "redirector.db")
+    write_empty(tmp_path / "redirector.db")
 
     def call(*words: str) -> tuple[int, str, str]:
         code = main(["registry", *words])

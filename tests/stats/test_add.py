@@ -56,15 +56,15 @@ async def counted(store: Store) -> int:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(sqlite_url: str) -> AsyncIterator[Store]:
     """SQLite alone: what differs between the kinds of databases, `any_store` shows."""
-    async with await open_store(f"sqlite:///{tmp_path}/store.db") as opened:
+    async with await open_store(sqlite_url) as opened:
         yield opened
 
 
 @pytest.fixture
-async def any_store(store_url: str) -> AsyncIterator[Store]:
-    async with await open_store(store_url, migrate=True) as opened:
+async def any_store(tables_url: str) -> AsyncIterator[Store]:
+    async with await open_store(tables_url) as opened:
         yield opened
 
 

@@ -1,7 +1,8 @@
 """Databases for tests: a PostgreSQL server of our own, without privileges, and empty databases of both kinds.
 
-The fixtures are known in every folder: `store_url` and `store` run a test once on SQLite and once on PostgreSQL,
-`postgresql` is the server, for tests that need no more than that one.
+The fixtures are known in every folder: `store_url`, `tables_url` and `store` run a test once on SQLite and once on
+PostgreSQL, `postgresql` is the server, for tests that need no more than that one. Tables are made once in a run, and
+copied from then on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.store.empty import write_empty
+
 if TYPE_CHECKING:
     from redirector.store.opening import Store
 
@@ -36,15 +39,26 @@ class PostgreSQL:
 
     folder: Path
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _template: str | None = None
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@/{database}?host={self.folder}"
 
     async def make_database(self) -> str:
         """The URL of a new, empty database."""
+        return self.url(await self._make("template1"))
+
+    async def make_tables(self) -> str:
+        """The URL of a new database with all tables and no rows."""
+        if self._template is None:
+            self._template = await self._make("template1")
+            await make_tables(self.url(self._template))
+        return self.url(await self._make(self._template))
+
+    async def _make(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
-        await self.run(f"CREATE DATABASE {name}")
-        return self.url(name)
+        await self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
 
     async def run(self, statement: str, database: str = "postgres") -> None:
         """Run a statement by hand, beside the store."""
@@ -143,10 +157,34 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return asyncio.run(server.make_database())
 
 
+async def make_tables(url: str) -> None:
+    """Make all tables of a new database."""
+    from redirector.store.opening import open_store
+
+    async with await open_store(url, migrate=True):
+        pass
+
+
 @pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite file `store.db` with all tables and no rows."""
+    return write_empty(tmp_path / "store.db")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def tables_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database with all tables and no rows, of either kind in turn."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return asyncio.run(server.make_tables())
+
+
+@pytest.fixture
+async def store(tables_url: str) -> AsyncIterator[Store]:
     """An open store with all its tables and no rows, of either kind in turn."""
     from redirector.store.opening import open_store
 
-    async with await open_store(store_url, migrate=True) as opened:
+    async with await open_store(tables_url) as opened:
         yield opened

@@ -41,11 +41,11 @@ async def refusal(url: str, migrate: bool | None = None) -> str:
     return str(caught.value)
 
 
-async def test_what_is_written_is_there_for_the_next_one(store: Store, store_url: str) -> None:
+async def test_what_is_written_is_there_for_the_next_one(store: Store, tables_url: str) -> None:
     await make_notes(store)
     async with store.write() as connection:
         await connection.execute(insert(notes), [{"id": 1}, {"id": 2}])
-    async with await open_store(store_url) as other:
+    async with await open_store(tables_url) as other:
         assert await read_notes(other) == [1, 2]
 
 
@@ -111,8 +111,8 @@ async def test_two_who_open_an_empty_database_at_once_make_it_once(store_url: st
 # Locks
 
 
-async def test_a_lock_is_held_once_until_it_is_given_back(store: Store, store_url: str) -> None:
-    async with await open_store(store_url) as other:
+async def test_a_lock_is_held_once_until_it_is_given_back(store: Store, tables_url: str) -> None:
+    async with await open_store(tables_url) as other:
         async with store.lock("crawl") as first, other.lock("crawl") as second, other.lock("scan") as another:
             assert (first, second, another) == (True, False, True)
         async with other.lock("crawl") as again:
@@ -147,8 +147,8 @@ asyncio.run(hold())
 """
 
 
-async def test_a_killed_process_holds_no_lock(store: Store, store_url: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLDER, store_url], stdout=subprocess.PIPE) as holder:
+async def test_a_killed_process_holds_no_lock(store: Store, tables_url: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, tables_url], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"True\n"
         async with store.lock("crawl") as held:

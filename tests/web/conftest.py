@@ -21,11 +21,12 @@ from redirector.store.opening import open_store
 from redirector.web.access import API, Site
 from redirector.web.application import make_application
 from redirector.web.limits import Limits
-from tests.registry.conftest import empty_database, registry
+from tests.registry.conftest import registry
 from tests.registry.rig import Registry
+from tests.store.empty import write_empty
 from tests.web.network import make_network
 
-__all__ = ["empty_database", "registry"]
+__all__ = ["registry"]
 
 
 @dataclass(slots=True)
@@ -85,13 +86,13 @@ async def api(registry: Registry) -> AsyncIterator[Api]:
 
 
 @pytest.fixture(scope="session")
-def network_database(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def network_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the made-up network in it."""
     path = tmp_path_factory.mktemp("network") / "store.db"
-    shutil.copy(empty_database, path)
+    url = write_empty(path)
 
     async def make() -> None:
-        async with await open_store(f"sqlite:///{path}") as opened:
+        async with await open_store(url) as opened:
             await make_network(Registry(opened))
 
     asyncio.run(make())

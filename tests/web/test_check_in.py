@@ -22,9 +22,9 @@ from redirector.store.registry import queries
 from redirector.store.registry.rows import CheckedInRow, HostRow, SiteRow, TokenRow
 from redirector.store.statistics import list_traffic
 from tests.registry.check_ins import PICKLE, call, config, pack
-from tests.web.conftest import Api, api, empty_database, registry
+from tests.web.conftest import Api, api, registry
 
-__all__ = ["api", "empty_database", "registry"]
+__all__ = ["api", "registry"]
 
 DIRECTORIES = ("", "1", "1/x86_64", "1/x86_64/os", "2", "2/x86_64/os")
 WRONG = "Config file site name or password incorrect.\nerror checking in"

@@ -13,12 +13,12 @@ from redirector.registry.edit import catalogue
 from redirector.registry.signing import SIGNER, read_sign_key
 from redirector.store.registry import queries
 from redirector.store.registry.rows import ContactRow
-from tests.registry.conftest import empty_database, registry
+from tests.registry.conftest import registry
 from tests.registry.rig import CIPHER, Registry
 from tests.registry.test_announcing import told, verified_site
 from tests.web.conftest import Api, api, serving
 
-__all__ = ["api", "empty_database", "registry"]
+__all__ = ["api", "registry"]
 
 
 async def test_a_contact_says_that_it_is_right_by_a_button(api: Api) -> None:

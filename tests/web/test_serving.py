@@ -13,33 +13,41 @@ from pathlib import Path
 
 import pytest
 
-
-def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "redirector", "registry", *map(str, arguments)]
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "PYTHONPATH": root}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+from redirector.cli.main import main
 
 
-def test_without_the_key_file_it_does_not_start(tmp_path: Path) -> None:
-    ended = run("serve", cwd=tmp_path)
-    assert ended.returncode == 2
-    assert "redirector.key" in ended.stderr and "registry init" in ended.stderr
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where commands run: an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    assert run("init", cwd=tmp_path).returncode == 0
-    (tmp_path / "redirector.key").chmod(0o644)
-    assert run("serve", cwd=tmp_path).returncode == 2
+def registry(*words: str) -> int:
+    return main(["registry", *words])
 
 
-def test_it_answers_and_ends_when_told(tmp_path: Path) -> None:
-    assert run("init", cwd=tmp_path).returncode == 0
-    assert run("user", "chief", "--distribution-admin", cwd=tmp_path).returncode == 0
-    token = run("token", "chief", "--scope", "write", cwd=tmp_path).stdout.strip()
+def test_without_the_key_file_it_does_not_start(capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry("serve") == 2
+    told = capsys.readouterr().err
+    assert "redirector.key" in told and "registry init" in told
+
+
+def test_a_key_file_that_others_can_read_is_refused(folder: Path) -> None:
+    assert registry("init") == 0
+    (folder / "redirector.key").chmod(0o644)
+    assert registry("serve") == 2
+
+
+def test_it_answers_and_ends_when_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry("init") == 0
+    assert registry("user", "chief", "--distribution-admin") == 0
+    capsys.readouterr()
+    assert registry("token", "chief", "--scope", "write") == 0
+    token = capsys.readouterr().out.strip()
     command = [sys.executable, "-m", "redirector", "registry", "serve", "--web", "127.0.0.1:0"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         ready = next(line for line in process.stderr if "ready on" in line)
         found = re.search(r"http://\S+", ready)
@@ -53,7 +61,7 @@ def test_it_answers_and_ends_when_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["nowhere", "256.1.1.1:80", "127.0.0.1:99999"])
-def test_an_address_that_is_none_is_said(tmp_path: Path, address: str) -> None:
-    run("init", cwd=tmp_path)
-    ended = run("serve", "--web", address, cwd=tmp_path)
-    assert ended.returncode in (1, 2) and "Traceback" not in ended.stderr
+def test_an_address_that_is_none_is_said(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry("init") == 0
+    assert registry("serve", "--web", address) in (1, 2)
+    assert "Traceback" not in capsys.readouterr().err

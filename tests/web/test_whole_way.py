@@ -23,9 +23,9 @@ from redirector.web.mailing import Postman
 from tests.health.test_sending import Relay, relay
 from tests.registry.rig import CIPHER, NOW
 from tests.registry.test_joined import current, scan, scanned, seen
-from tests.web.conftest import Api, api, empty_database, registry
+from tests.web.conftest import Api, api, registry
 
-__all__ = ["api", "empty_database", "registry"]
+__all__ = ["api", "registry"]
 
 DAY_S = 86_400
 MIRROR = "mirror.example.org"
