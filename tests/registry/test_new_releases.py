@@ -12,12 +12,12 @@ from redirector.store.contents import keep_contents
 from redirector.store.directories import MasterRepository, Packed
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CarriedRow, ReleaseRow
-from tests.registry.conftest import empty_database, registry
+from tests.registry.conftest import registry
 from tests.registry.rig import Registry
 from tests.registry.test_announcing import told, verified_site
 from tests.registry.test_joined import current, scan
 
-__all__ = ["empty_database", "registry"]
+__all__ = ["registry"]
 
 WHOLE = scan()
 

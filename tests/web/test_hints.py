@@ -18,12 +18,12 @@ from redirector.registry.hints import Tables, own_asns_of
 from redirector.settings.joining import Join
 from redirector.store.registry.rows import SiteRow
 from redirector.web.whereabouts import LOOK_UP_S, Whereabouts
-from tests.registry.conftest import empty_database, registry
+from tests.registry.conftest import registry
 from tests.registry.rig import HOST, Registry
 from tests.web.conftest import Api, serving
 from tests.web.test_forms import logged_in
 
-__all__ = ["empty_database", "registry"]
+__all__ = ["registry"]
 
 ADDRESSES = {
     "one.example.org": ["4.4.4.1", "2a04::1"],
