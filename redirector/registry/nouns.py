@@ -44,11 +44,20 @@ class Noun(BaseModel):
         return []
 
 
+def _example(body: dict[str, Any]) -> ConfigDict:
+    """A body as the API's document shows it; a test sends each."""
+    return ConfigDict(json_schema_extra={"examples": [body]})
+
+
 class Site(Noun):
     """Who runs hosts.
 
     pulled_by  who sees its `mirrors` URLs: `all` approved sites, or the numbers of those that may
     """
+
+    model_config = _example(
+        {"name": "Example Site", "url": "https://example.org/", "contacts": ["mirror@example.org"], "private": False}
+    )
 
     name: FilledText
     url: PageUrl
@@ -87,6 +96,23 @@ class Host(Noun):
     pulls_from  the name of a host, or `master`; None: not said
     """
 
+    model_config = _example(
+        {
+            "name": "mirror.example.org",
+            "country": "DE",
+            "city": "Berlin",
+            "latitude": 52.52,
+            "longitude": 13.405,
+            "bandwidth_mbit": 10000,
+            "own_asn": 3320,
+            "update_frequency": "3h",
+            "maintenance": {"from": "2030-01-02T06:00:00Z", "to": "2030-01-02T10:00:00Z"},
+            "new_releases": True,
+            "tier": 1,
+            "pulls_from": "master",
+        }
+    )
+
     name: HostName
     country: Country
     state: Text = ""
@@ -124,6 +150,8 @@ class Host(Noun):
 class Carried(Noun):
     """A category of a host, by the category's name; *exclusions*: what it leaves out of it."""
 
+    model_config = _example({"category": "Example Linux", "exclusions": ["*/source/*"]})
+
     category: FilledText
     always_current: bool = False
     exclusions: Annotated[list[Annotated[str, AfterValidator(rules.read_pattern)]], Field(max_length=LIST_LIMIT)] = []
@@ -131,6 +159,16 @@ class Carried(Noun):
 
 class Url(Noun):
     """A base URL of a host for a category's top directory."""
+
+    model_config = _example(
+        {
+            "category": "Example Linux",
+            "url": "rsync://mirror.example.org/linux/",
+            "audience": "mirrors",
+            "user": "tier2",
+            "password": "a long one",
+        }
+    )
 
     category: FilledText
     url: FilledText
@@ -154,6 +192,8 @@ class Url(Noun):
 class Network(Noun):
     """A network whose clients prefer the host: a CIDR, or the DNS name of a NAT gateway; *name* is a label."""
 
+    model_config = _example({"network": "8.8.8.0/24", "name": "our campus"})
+
     network: Annotated[str, AfterValidator(rules.read_network)]
     name: Text = ""
 
@@ -161,17 +201,23 @@ class Network(Noun):
 class AsnOf(Noun):
     """An AS whose clients prefer the host."""
 
+    model_config = _example({"asn": 680})
+
     asn: Asn
 
 
 class CountryAllowed(Noun):
     """A country whose clients may have the host."""
 
+    model_config = _example({"country": "DE"})
+
     country: Country
 
 
 class AclAddress(Noun):
     """Where a host pulls from the masters with."""
+
+    model_config = _example({"address": "8.8.8.8"})
 
     address: Annotated[str, AfterValidator(rules.read_acl_address)]
 
@@ -183,6 +229,10 @@ def _joinable(value: object) -> object:
 class Category(Noun):
     """What hosts sign up for. *joinable*: by everybody, or by distribution admins alone."""
 
+    model_config = _example(
+        {"name": "Example Archive", "top": "pub/archive", "product": "Example Linux", "joinable": True}
+    )
+
     name: FilledText
     top: Annotated[str, AfterValidator(rules.read_top)]
     product: Text = ""
@@ -193,6 +243,8 @@ class Category(Noun):
 class Repository(Noun):
     """A prefix and an architecture that name a directory."""
 
+    model_config = _example({"prefix": "example-9", "arch": "x86_64", "directory": "pub/linux/9/BaseOS/x86_64/os"})
+
     prefix: FilledText
     arch: FilledText
     directory: Annotated[str, AfterValidator(rules.read_top)]
@@ -201,6 +253,8 @@ class Repository(Noun):
 
 class Redirect(Noun):
     """One name that stands for another: a repository's prefix, a country's continent, a network's country."""
+
+    model_config = _example({"kind": "repository", "source": "example-rolling", "target": "example-9"})
 
     kind: Literal["repository", "continent", "country"] = "repository"
     source: FilledText
@@ -234,6 +288,10 @@ def read_continent(text: str) -> str:
 class Release(Noun):
     """A version of a product. *not_before*: its content is public then (embargo)."""
 
+    model_config = _example(
+        {"product": "Example Linux", "version": "10", "arches": ["x86_64"], "not_before": "2030-06-01T14:00:00Z"}
+    )
+
     product: FilledText
     version: FilledText
     arches: Annotated[list[FilledText], Field(max_length=LIST_LIMIT)] = []
@@ -243,11 +301,15 @@ class Release(Noun):
 class Note(Noun):
     """What distribution admins tell each other about a site or host."""
 
+    model_config = _example({"text": "Answers mail within a day."})
+
     text: FilledText
 
 
 class Approval(Noun):
     """What is asked of, or decided about, a site, a network or an AS number; *text* is mailed."""
+
+    model_config = _example({"action": "approve", "text": "Welcome."})
 
     action: Literal["ask", "approve", "refuse", "suspend"]
     text: Text = ""
@@ -256,12 +318,16 @@ class Approval(Noun):
 class Token(Noun):
     """A token that is to be made; *days* until it ends."""
 
+    model_config = _example({"scope": "check-in", "days": 365})
+
     scope: Literal["check-in", "read", "write"]
     days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
 
 class Admin(Noun):
     """An account that is invited, by its login or mail address."""
+
+    model_config = _example({"account": "anna@example.org"})
 
     account: FilledText
 

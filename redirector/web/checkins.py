@@ -12,12 +12,13 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from redirector.registry.checkin import (
     BODY_BYTES,
+    DIRECTORIES,
     METHOD,
     UNPACKED_BYTES,
     UPDATE_CLIENT,
@@ -332,12 +333,88 @@ async def _documented(call: Call) -> Reply:
     raise AssertionError(f"{call}: the body is read elsewhere")
 
 
+_BODY: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "host": {"type": "string", "maxLength": 255, "description": "its name; a host's own token needs none"},
+        "finished": {
+            "description": "when the synchronization was over",
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "minimum": 0, "description": "epoch seconds"},
+            ],
+        },
+        "categories": {
+            "type": "object",
+            "description": "by the name of each category: what is there",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "directories": {
+                        "type": "array",
+                        "maxItems": DIRECTORIES,
+                        "items": {"type": "string", "description": 'below the category\'s top; "" is the top itself'},
+                    },
+                    "repomd": {
+                        "type": "object",
+                        "description": "path of each repomd.xml -> its SHA-256",
+                        "additionalProperties": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+                    },
+                },
+            },
+        },
+        "traffic": {
+            "type": "object",
+            "description": "day -> bytes that were sent",
+            "propertyNames": {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+            "additionalProperties": {"type": "integer", "minimum": 0},
+        },
+    },
+    "examples": [
+        {
+            "host": "mirror.example.org",
+            "finished": "2026-11-28T06:00:00Z",
+            "categories": {
+                "Example Linux": {
+                    "directories": ["", "9", "9/BaseOS/x86_64/os"],
+                    "repomd": {"9/BaseOS/x86_64/os/repodata/repomd.xml": "0123456789abcdef" * 4},
+                }
+            },
+            "traffic": {"2026-11-27": 123456789},
+        }
+    ],
+}
+
+_RECEIPT: dict[str, Any] = {
+    "type": "object",
+    "required": ["host", "believed", "categories", "not_carried"],
+    "properties": {
+        "host": {"type": "string"},
+        "believed": {"type": "boolean", "description": "true for private hosts; public ones are visited soon"},
+        "categories": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "category": {"type": "string"},
+                    **{name: {"type": "integer"} for name in ("updated", "added", "deleted")},
+                    "unknown": {"type": "integer", "description": "directories that the master does not have"},
+                    "doubted": {"type": "boolean", "description": "it lost most of what it had: nothing changed yet"},
+                },
+            },
+        },
+        "not_carried": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
 ROUTE = Route(
     "POST",
     "/check-in",
     "What a host has, when it finished and what it sent: with a token of scope check-in, of the host or its site",
     _documented,
     tag="check-in",
+    schema=(_BODY, _RECEIPT),
 )
 """For the document: its body may be larger than those of the other operations, and has a reader of its own."""
 

@@ -339,6 +339,43 @@ async def test_the_document_describes_every_route_and_its_models(api: Api) -> No
     assert "required" not in told["components"]["schemas"]["HostChange"]
 
 
+async def test_the_examples_of_the_document_are_taken_and_answers_are_as_it_says(api: Api) -> None:
+    told = await (await api.ask("GET", "/openapi.json")).json()
+    schemas = told["components"]["schemas"]
+    _, chief = await api.person("chief", admin=True)
+    await api.registry.account("anna@example.org")
+
+    def example(path: str) -> Any:
+        body = told["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        return (schemas[body["$ref"].rsplit("/", 1)[1]] if "$ref" in body else body)["examples"][0]
+
+    async def send(path: str, **numbers: int) -> Any:
+        operation = told["paths"][path]["post"]
+        answer = await api.ask("POST", path.format(**numbers), chief, example(path))
+        value = await answer.json()
+        assert str(answer.status) in operation["responses"], (path, value)
+        shown = operation["responses"][str(answer.status)]["content"]["application/json"]["schema"]
+        if "$ref" in shown:
+            schema = schemas[shown["$ref"].rsplit("/", 1)[1]]
+            assert set(value) <= schema["properties"].keys() and set(schema["required"]) <= set(value), path
+        return value
+
+    await api.registry.category()
+    for path in ("/categories", "/repositories", "/redirects", "/releases"):
+        await send(path)
+    site = (await send("/sites"))["id"]
+    await send("/sites/{site}/approval", site=site)
+    host = (await send("/sites/{site}/hosts", site=site))["id"]
+    for path in told["paths"]:
+        if "post" in told["paths"][path] and path.startswith(("/sites/{site}/", "/hosts/{host}/")) and "{n" not in path:
+            if "requestBody" in told["paths"][path]["post"] and not path.endswith(("/hosts", "/approval")):
+                await send(path, site=site, host=host)
+    token = (await (await api.ask("POST", f"/hosts/{host}/tokens", chief, {"scope": "check-in"})).json())["token"]
+    receipt = await api.ask("POST", "/check-in", token, example("/check-in"))
+    answered = told["paths"]["/check-in"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert receipt.status == 200 and set(await receipt.json()) == answered["properties"].keys()
+
+
 async def test_methods_and_paths_that_are_not_there_are_problems_too(api: Api) -> None:
     for method, path, status in (("GET", "/nothing", 404), ("PUT", "/sites", 405), ("DELETE", "/sites", 405)):
         answer = await api.ask(method, path)

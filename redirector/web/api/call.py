@@ -94,6 +94,8 @@ class Route:
     public  everybody may, pages of other sites too (CORS)
     paged   it answers with a page of a collection
     tag     under which the document lists it
+    shows   whose bodies its answer is like, with what is known beside them
+    schema  of a body that no noun reads, and of what it is answered; None: there is none
     looks   what is looked up before its transaction: the AS of the `host`, or where the hosts of the `site` are
     """
 
@@ -108,6 +110,8 @@ class Route:
     status: int = 200
     tag: str = ""
     looks: Literal["", "host", "site"] = ""
+    shows: type[Noun] | None = None
+    schema: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
 
     @property
     def writes(self) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from redirector import __version__
+from redirector.registry import nouns
+from redirector.registry.listing import SiteState
 from redirector.registry.nouns import Noun
 from redirector.web.api.call import MAX_PAGE, PAGE, Route
 
@@ -44,7 +46,10 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
     for model in models:
         changed = dict(schemas[model.__name__])
         changed.pop("required", None)
+        changed.pop("examples", None)
         schemas[f"{model.__name__}Change"] = changed
+    for model in sorted({route.shows for route in routes if route.shows is not None}, key=lambda each: each.__name__):
+        schemas[f"{model.__name__}Shown"] = _shown(schemas[model.__name__], model)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -62,6 +67,42 @@ def document(routes: Iterable[Route], server: str) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+_TIME = {"type": ["string", "null"], "format": "date-time"}
+
+_BASE = {"id": {"type": "integer"}, "version": {"type": "integer"}, "edited": _TIME}
+
+_WAITING = {"state": {"enum": ["approved", "waiting", "refused"]}}
+
+_BESIDE: dict[type[Noun], dict[str, Any]] = {
+    nouns.Site: {
+        "state": {"enum": [each.value for each in SiteState]},
+        "state_since": _TIME,
+        "state_text": {"type": "string"},
+        "leaving": _TIME,
+        "created": _TIME,
+    },
+    nouns.Host: {"site": {"type": "integer"}, "leaving": _TIME},
+    nouns.Network: _WAITING,
+    nouns.AsnOf: {**_WAITING, "own": {"type": "boolean"}},
+    nouns.Repository: {"category": {"type": ["string", "null"]}},
+    nouns.Release: {"revision": {"type": "integer"}},
+}
+"""What is known beside the fields of a body."""
+
+
+def _shown(schema: dict[str, Any], model: type[Noun]) -> dict[str, Any]:
+    """The object as it is answered; what imports left may break rules, so that types alone are promised."""
+    own = dict(schema["properties"])
+    if model is nouns.Host:
+        own["country"] = {"type": ["string", "null"]}
+        own["bandwidth_mbit"] = {"type": ["integer", "null"]}
+    needed = [name for name in own if name not in ("password",)]
+    beside = {**_BASE, **_BESIDE.get(model, {})}
+    if model is nouns.Release:  # its version is the product's; that of the row is its revision
+        beside.pop("version")
+    return {"type": "object", "properties": {**own, **beside}, "required": [*needed, *beside]}
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -88,6 +129,8 @@ def _operation(route: Route) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": {"$ref": _reference(route.body, route.change)}}},
         }
+    elif route.schema is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.schema[0]}}}
     operation["security"] = [{}, {"token": []}] if route.public else [{"token": []}]
     return operation
 
@@ -103,12 +146,18 @@ def _responses(route: Route) -> dict[str, Any]:
     }
     if route.status == 204:
         return {"204": {"description": "gone"}, "default": refused}
-    answer: dict[str, Any] = {"description": route.text, "content": {"application/json": {"schema": {}}}}
+    one: dict[str, Any] = {}
+    if route.shows is not None:
+        one = {"$ref": _REFERENCES.format(model=f"{route.shows.__name__}Shown")}
+    elif route.schema is not None:
+        one = dict(route.schema[1])
+    answer: dict[str, Any] = {"description": route.text, "content": {"application/json": {"schema": one}}}
     if route.paged:
         page = {
             "type": "object",
             "required": ["items", "next"],
-            "properties": {"items": {"type": "array"}, "next": {"type": ["integer", "null"]}},
+            "properties": {"items": {"type": "array", "items": one}, "next": {"type": ["integer", "string", "null"]}},
         }
         answer["content"]["application/json"]["schema"] = page
-    return {str(route.status): answer, "default": refused}
+    waiting = {"202": answer} if route.shows in (nouns.Network, nouns.AsnOf) and route.writes else {}
+    return {str(route.status): answer, **waiting, "default": refused}

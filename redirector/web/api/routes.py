@@ -476,10 +476,10 @@ async def delete_release(call: Call) -> Reply:
 def _catalogue(plural: str, noun: type[nouns.Noun], functions: Sequence[Any], public: bool) -> Iterator[Route]:
     listing, create, show, edit, delete = functions
     one = f"/{plural}/{{number}}"
-    yield Route("GET", f"/{plural}", f"The {plural}", listing, public=public, paged=True, tag=plural)
-    yield Route("POST", f"/{plural}", f"One more of the {plural}", create, noun, status=201, tag=plural)
-    yield Route("GET", one, f"One of the {plural}", show, public=public, tag=plural)
-    yield Route("PATCH", one, f"Change one of the {plural}", edit, noun, change=True, tag=plural)
+    yield Route("GET", f"/{plural}", f"The {plural}", listing, public=public, paged=True, tag=plural, shows=noun)
+    yield Route("POST", f"/{plural}", f"One more of the {plural}", create, noun, status=201, tag=plural, shows=noun)
+    yield Route("GET", one, f"One of the {plural}", show, public=public, tag=plural, shows=noun)
+    yield Route("PATCH", one, f"Change one of the {plural}", edit, noun, change=True, tag=plural, shows=noun)
     yield Route("DELETE", one, f"Remove one of the {plural}", delete, status=204, tag=plural)
 
 
@@ -489,22 +489,26 @@ def _child(
     path = f"/hosts/{{host}}/{plural}"
     one = f"{path}/{{number}}"
     looks: Literal["", "host"] = "host" if plural in ("urls", "asns") else ""
-    yield Route("GET", path, f"The {plural} of a host", listing, paged=True, tag="hosts")
-    yield Route("POST", path, f"One more of the {plural} of a host", add, noun, status=201, tag="hosts", looks=looks)
-    yield Route("GET", one, f"One of the {plural} of a host", show, tag="hosts")
+    yield Route("GET", path, f"The {plural} of a host", listing, paged=True, tag="hosts", shows=noun)
+    yield Route(
+        "POST", path, f"One more of the {plural} of a host", add, noun, status=201, tag="hosts", looks=looks, shows=noun
+    )
+    yield Route("GET", one, f"One of the {plural} of a host", show, tag="hosts", shows=noun)
     if edit is not None:
         text = f"Change one of the {plural} of a host"
-        yield Route("PATCH", one, text, edit, noun, change=True, tag="hosts", looks=looks)
+        yield Route("PATCH", one, text, edit, noun, change=True, tag="hosts", looks=looks, shows=noun)
     yield Route("DELETE", one, f"Take one of the {plural} from a host", delete, status=204, tag="hosts")
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/sites", "Sites that you may read", list_sites, paged=True, tag="sites"),
-    Route("POST", "/sites", "A new site, a draft", create_site, nouns.Site, status=201, tag="sites"),
-    Route("GET", "/sites/{site}", "A site", show_site, tag="sites"),
-    Route("PATCH", "/sites/{site}", "Change a site", edit_site, nouns.Site, change=True, tag="sites"),
+    Route("GET", "/sites", "Sites that you may read", list_sites, paged=True, tag="sites", shows=nouns.Site),
+    Route("POST", "/sites", "A new site, a draft", create_site, nouns.Site, status=201, tag="sites", shows=nouns.Site),
+    Route("GET", "/sites/{site}", "A site", show_site, tag="sites", shows=nouns.Site),
+    Route("PATCH", "/sites/{site}", "Change a site", edit_site, nouns.Site, change=True, tag="sites", shows=nouns.Site),
     Route("DELETE", "/sites/{site}", "Delete a site and all that belongs to it", delete_site, status=204, tag="sites"),
-    Route("POST", "/sites/{site}/leave", "Off at once, deleted after 30 days", leave_site, tag="sites"),
+    Route(
+        "POST", "/sites/{site}/leave", "Off at once, deleted after 30 days", leave_site, tag="sites", shows=nouns.Site
+    ),
     Route(
         "GET",
         "/sites/{site}/approval",
@@ -513,7 +517,15 @@ ROUTES: tuple[Route, ...] = (
         tag="sites",
         looks="site",
     ),
-    Route("POST", "/sites/{site}/approval", "Ask for approval, or decide", decide_site, nouns.Approval, tag="sites"),
+    Route(
+        "POST",
+        "/sites/{site}/approval",
+        "Ask for approval, or decide",
+        decide_site,
+        nouns.Approval,
+        tag="sites",
+        shows=nouns.Site,
+    ),
     Route("GET", "/sites/{site}/admins", "Admins, and who was asked", list_admins, tag="sites"),
     Route(
         "POST",
@@ -532,18 +544,40 @@ ROUTES: tuple[Route, ...] = (
         status=204,
         tag="sites",
     ),
-    Route("GET", "/sites/{site}/hosts", "The hosts of a site", list_hosts, paged=True, tag="hosts"),
-    Route("POST", "/sites/{site}/hosts", "A new host", create_host, nouns.Host, status=201, tag="hosts", looks="host"),
+    Route("GET", "/sites/{site}/hosts", "The hosts of a site", list_hosts, paged=True, tag="hosts", shows=nouns.Host),
+    Route(
+        "POST",
+        "/sites/{site}/hosts",
+        "A new host",
+        create_host,
+        nouns.Host,
+        status=201,
+        tag="hosts",
+        looks="host",
+        shows=nouns.Host,
+    ),
     Route("GET", "/sites/{site}/tokens", "The tokens of a site", list_tokens, paged=True, tag="tokens"),
     Route("POST", "/sites/{site}/tokens", "A new token for a site", make_token, nouns.Token, status=201, tag="tokens"),
     Route("DELETE", "/sites/{site}/tokens/{number}", "Revoke a token", revoke_token, status=204, tag="tokens"),
     Route("GET", "/sites/{site}/events", "What happened to a site", list_events, paged=True, tag="events"),
     Route("GET", "/sites/{site}/notes", "Notes on a site", list_notes, paged=True, tag="notes"),
     Route("POST", "/sites/{site}/notes", "One more note on a site", add_note, nouns.Note, status=201, tag="notes"),
-    Route("GET", "/hosts/{host}", "A host", show_host, tag="hosts"),
-    Route("PATCH", "/hosts/{host}", "Change a host", edit_host, nouns.Host, change=True, tag="hosts", looks="host"),
+    Route("GET", "/hosts/{host}", "A host", show_host, tag="hosts", shows=nouns.Host),
+    Route(
+        "PATCH",
+        "/hosts/{host}",
+        "Change a host",
+        edit_host,
+        nouns.Host,
+        change=True,
+        tag="hosts",
+        looks="host",
+        shows=nouns.Host,
+    ),
     Route("DELETE", "/hosts/{host}", "Delete a host and all that belongs to it", delete_host, status=204, tag="hosts"),
-    Route("POST", "/hosts/{host}/leave", "Off at once, deleted after 30 days", leave_host, tag="hosts"),
+    Route(
+        "POST", "/hosts/{host}/leave", "Off at once, deleted after 30 days", leave_host, tag="hosts", shows=nouns.Host
+    ),
     *_child("categories", nouns.Carried, list_carried, add_carried, show_carried, delete_carried, edit_carried),
     *_child("urls", nouns.Url, list_urls, add_url, show_url, delete_url, edit_url),
     *_child("networks", nouns.Network, list_networks, add_network, show_network, delete_network, edit_network),
@@ -554,6 +588,7 @@ ROUTES: tuple[Route, ...] = (
         decide_network,
         nouns.Approval,
         tag="hosts",
+        shows=nouns.Network,
     ),
     *_child("asns", nouns.AsnOf, list_asns, add_asn, show_asn, delete_asn),
     Route(
@@ -563,6 +598,7 @@ ROUTES: tuple[Route, ...] = (
         decide_asn,
         nouns.Approval,
         tag="hosts",
+        shows=nouns.AsnOf,
     ),
     *_child("countries", nouns.CountryAllowed, list_countries, add_country, show_country, delete_country),
     *_child("acl", nouns.AclAddress, list_acl, add_acl, show_acl, delete_acl),
