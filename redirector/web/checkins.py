@@ -6,11 +6,14 @@ What is slow, or could be made so, runs in threads, few at once, and before any 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import logging
+import secrets
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -50,7 +53,7 @@ from redirector.registry.permits import VISITOR, Actor
 from redirector.registry.refusals import FieldProblem, Forbidden, Missing, RegistryError
 from redirector.registry.rules import name_key
 from redirector.store.registry import queries
-from redirector.store.registry.rows import HostRow, SiteRow
+from redirector.store.registry.rows import HostRow, SiteRow, TokenRow
 from redirector.web.access import API, SITE, Site, address_of
 from redirector.web.api.call import Call, Reply, Route
 from redirector.web.api.problems import CONTENT_TYPE, problem, problem_of
@@ -59,7 +62,18 @@ from redirector.web.limits import Limits, network_of
 _log = logging.getLogger("redirector.web")
 
 AT_ONCE = 2
-"""Check-ins that are unpacked, and passwords that are compared, at the same time: each may take 300 MB, or 20 ms."""
+"""Check-ins that are unpacked at the same time: each may take 300 MB. Passwords are compared one by one, 20 ms each."""
+
+MAX_WAITING = 20
+"""Passwords that wait to be compared: half a second's work. Whoever comes then is told to come again."""
+
+MAX_OPEN = 100
+"""Check-ins that are read and worked on: each may hold 2 MiB before anybody knows whose it is."""
+
+READ_S = 120
+"""A whole body comes in that time, by any line that can carry a mirror."""
+
+BUSY_S = 10
 
 OUTCOMES = ("good", "doubted", "refused", "unreadable", "too-large", "too-often")
 """What may come of a check-in. `doubted`: it lost most of what it had, and changes nothing yet."""
@@ -95,12 +109,18 @@ class CheckIns:
     _networks: Limits = field(default_factory=lambda: Limits(NETWORK_RATE, NETWORK_BURST))
     _hosts: Limits = field(default_factory=lambda: Limits(HOST_RATE, HOST_BURST))
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _scales: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     _known: OrderedDict[int, tuple[Stamp, Known]] = field(default_factory=OrderedDict)
+    _comparing: int = 0
+    _open: int = 0
+    _key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    _right: dict[int, bytes] = field(default_factory=dict, repr=False)
 
     async def answer_new(self, request: web.Request) -> web.Response:
         """`POST /api/v1/check-in`."""
         try:
-            receipt, unheard = await self._take_new(request)
+            with self._one_more(request):
+                receipt, unheard = await self._take_new(request)
         except _Ended as ended:
             self._count(ended.outcome)
             return ended.answer
@@ -127,12 +147,24 @@ class CheckIns:
     async def answer_old(self, request: web.Request) -> web.Response:
         """`POST /xmlrpc`."""
         try:
-            receipt = await self._take_old(request)
+            with self._one_more(request):
+                receipt = await self._take_old(request)
         except _Ended as ended:
             self._count(ended.outcome)
             return ended.answer
         self._count("doubted" if receipt.doubted else "good")
         return _xml(render_answer(good_text(tuple(part.counted for part in receipt.parts))))
+
+    @contextmanager
+    def _one_more(self, request: web.Request) -> Iterator[None]:
+        """While one is read and worked on; too many at once are told to come again."""
+        if self._open >= MAX_OPEN:
+            raise _Ended("too-often", _busy(request, "many check-ins are under way", BUSY_S))
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
     def _count(self, outcome: str) -> None:
         self.counts[outcome] += 1
@@ -168,8 +200,7 @@ class CheckIns:
         told = await self._parse(_parse_old_call, body, api=False)
         async with self.site.store.read() as connection:
             site, tokens = await accounts.find_check_in_tokens(connection, told.site)
-        async with self._gate:
-            token = await asyncio.to_thread(accounts.match_token, tokens, told.password, int(self.site.now()))
+        token = await self._find_token(request, tokens, told.password)
         if site is None or token is None:
             raise _Ended("refused", _xml(render_answer(wrong_text(WRONG_SITE))))
         async with self.site.store.read() as connection:
@@ -184,18 +215,40 @@ class CheckIns:
             await accounts.note_token_use(connection, token.id, int(self.site.now()))
         return receipt
 
+    async def _find_token(self, request: web.Request, tokens: Sequence[TokenRow], secret: str) -> TokenRow | None:
+        """Tokens, and passwords that were right before, cost nothing; others wait their turn, few at once.
+
+        So whoever guesses, from however many addresses, keeps out nobody who knows.
+        """
+        now = int(self.site.now())
+        if (token := accounts.match_token(tokens, secret, now)) is not None:
+            return token
+        for token in tokens:
+            if hmac.compare_digest(self._right.get(token.id, b""), self._mark(token, secret)):
+                return token if token.expires is None or token.expires > now else None
+        if self._comparing >= MAX_WAITING:
+            raise _Ended("too-often", _busy(request, "too many passwords are being compared", BUSY_S))
+        self._comparing += 1
+        try:
+            async with self._scales:
+                token = await asyncio.to_thread(accounts.match_password, tokens, secret, now)
+        finally:
+            self._comparing -= 1
+        if token is not None:
+            self._right[token.id] = self._mark(token, secret)
+        return token
+
+    def _mark(self, token: TokenRow, secret: str) -> bytes:
+        """What is remembered of a right password while the process lives: nothing that it could be read from."""
+        said = f"{token.secret}\0{secret}".encode(errors="surrogatepass")
+        return hmac.digest(self._key, said, "sha256")
+
     # What both share
 
     def _limit(self, limits: Limits, who: str, request: web.Request) -> None:
         wait_s = limits.take(who, self.site.now())
         if wait_s:
-            text = f"too many check-ins; again in {wait_s:.0f} s"
-            headers = {"Retry-After": str(int(wait_s) + 1)}
-            api = request.path.startswith(API)
-            answer = (
-                _problem(429, text, headers) if api else web.Response(status=429, text=f"{text}\n", headers=headers)
-            )
-            raise _Ended("too-often", answer)
+            raise _Ended("too-often", _busy(request, "too many check-ins", wait_s))
 
     async def _read(self, request: web.Request, *, packed: bool = False) -> bytes:
         """The body. *packed*: it may be compressed by gzip."""
@@ -207,11 +260,14 @@ class CheckIns:
         try:
             if (request.content_length or 0) > BODY_BYTES:
                 raise TooLarge(f"the body is larger than {BODY_BYTES >> 20} MiB")
-            body = await _read_bounded(request, bound)
+            async with asyncio.timeout(READ_S):
+                body = await _read_bounded(request, bound)
             if encoding == "gzip" and body[:2] == b"\x1f\x8b":
                 body = await asyncio.to_thread(_unzip, body)
         except TooLarge as error:
             raise _Ended("too-large", _plain(413, error.text, api=api)) from None
+        except TimeoutError:
+            raise _Ended("unreadable", _plain(408, "the body did not come in time", api=api)) from None
         except (zlib.error, web.HTTPException, ValueError):
             raise _Ended("unreadable", _plain(400, "the body cannot be read", api=api)) from None
         return body
@@ -320,6 +376,14 @@ def _problem(
 ) -> web.Response:
     body = problem(status, text, errors)
     return web.Response(status=status, body=body, content_type=CONTENT_TYPE, headers=headers)
+
+
+def _busy(request: web.Request, text: str, wait_s: float) -> web.Response:
+    """Come again."""
+    told, headers = f"{text}; again in {wait_s:.0f} s", {"Retry-After": str(int(wait_s) + 1)}
+    if request.path.startswith(API):
+        return _problem(429, told, headers)
+    return web.Response(status=429, text=f"{told}\n", headers=headers)
 
 
 def _plain(status: int, text: str, *, api: bool) -> web.Response:

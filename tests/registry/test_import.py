@@ -374,10 +374,10 @@ async def test_old_check_in_passwords_go_on(registry: Registry, tmp_path: Path) 
         _, others = await accounts.find_check_in_tokens(connection, "Campus")
     assert site is not None and site.id == 3
     assert not any("correct horse" in repr(token) or "correct horse" in str(token.secret) for token in tokens)
-    found = accounts.match_token(tokens, "correct horse", registry.now)
+    found = accounts.match_password(tokens, "correct horse", registry.now)
     assert found is not None and found.site == 3 and found.expires is None
-    assert accounts.match_token(tokens, "wrong horse", registry.now) is None
-    assert accounts.match_token(others, "correct horse", registry.now) is None
+    assert accounts.match_password(tokens, "wrong horse", registry.now) is None
+    assert accounts.match_password(others, "correct horse", registry.now) is None
 
 
 async def test_imported_sites_can_be_edited_like_any_other(registry: Registry, tmp_path: Path) -> None:

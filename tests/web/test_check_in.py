@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
+import threading
 import xmlrpc.client
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,8 @@ from redirector.store import evidence
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CheckedInRow, HostRow, SiteRow, TokenRow
 from redirector.store.statistics import list_traffic
+from redirector.web.checkins import CHECK_INS, MAX_WAITING
+from redirector.web.limits import Limits
 from tests.registry.check_ins import PICKLE, call, config, pack
 from tests.web.conftest import Api, api, registry
 
@@ -247,6 +251,45 @@ async def test_too_often_is_429(private: Mirror) -> None:
     assert {each.status for each in answers[:100]} == {200}
     private.api.registry.now += 3600
     assert (await private.post(call(pack(config(""))))).status == 200
+
+
+async def test_who_guesses_passwords_keeps_out_nobody_who_knows_one(
+    private: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred wrong ones at once, as if each came from another network, while comparing one takes for ever."""
+    check_ins = private.api.client.app
+    assert check_ins is not None
+    check_ins[CHECK_INS]._networks = Limits(1000, 1000)
+    comparing = threading.Event()
+    assert "successful" in await private.old("", "1")
+
+    def slow(*_: object) -> None:
+        comparing.wait(60)
+
+    monkeypatch.setattr(accounts, "match_password", slow)
+    wrong = [
+        asyncio.ensure_future(
+            private.post(
+                call(pack(config("", site={"enabled": "1", "name": "Example Site", "password": f"wrong {number}"})))
+            )
+        )
+        for number in range(100)
+    ]
+    try:
+        done, waiting = await asyncio.wait(wrong, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 100 - MAX_WAITING:
+            finished, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done |= finished
+        assert {answer.result().status for answer in done} == {429}
+        assert {answer.result().headers["Retry-After"] for answer in done} == {"11"}
+        assert "successful" in await private.old("", "1", "2")
+        token = {"enabled": "1", "name": "Example Site", "password": private.token}
+        assert "successful" in await private.old("", "1", "2", site=token)
+        assert (await private.new("", "1", "2")).status == 200
+    finally:
+        comparing.set()
+    answers = [await (await each).text() for each in waiting]
+    assert len(answers) == MAX_WAITING and all("incorrect" in text for text in answers)
 
 
 async def test_a_host_that_checks_in_all_the_time_is_429(private: Mirror) -> None:

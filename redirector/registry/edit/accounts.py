@@ -285,24 +285,32 @@ async def find_check_in_tokens(connection: AsyncConnection, site_name: str) -> t
 
 
 def match_token(tokens: Iterable[TokenRow], secret: str, now: int) -> TokenRow | None:
-    """Which of the *tokens* the *secret* is; a password that an import kept is one, too.
+    """Which of the *tokens* the *secret* is. cost: a hash; passwords that an import kept are for `match_password`."""
+    digest = hash_token(_cut(secret))
+    return next((each for each in _valid(tokens, now) if each.kind == "rdr" and each.hash == digest), None)
 
-    cost: 20 ms a password, and as much where nothing matches: nobody learns whether there is such a site
+
+def match_password(tokens: Iterable[TokenRow], secret: str, now: int) -> TokenRow | None:
+    """Which of the *tokens*, passwords that an import kept, the *secret* is.
+
+    cost: 20 ms a password, and as much where there is none: nobody learns whether there is such a site
     """
-    if not secret.isprintable() or len(secret) > SECRET_LIMIT:
-        secret = ""
-    digest = hash_token(secret)
-    valid = [token for token in tokens if token.expires is None or token.expires > now]
-    for token in valid:
-        if token.kind == "rdr" and token.hash == digest:
-            return token
-    passwords = [(token, token.secret) for token in valid if token.kind == "argon2" and token.secret is not None]
+    secret = _cut(secret)
+    passwords = [(each, each.secret) for each in _valid(tokens, now) if each.kind == "argon2" and each.secret]
     for token, hashed in passwords:
         if is_password(secret, hashed):
             return token
     if not passwords:
         is_password(secret, NOBODYS)
     return None
+
+
+def _cut(secret: str) -> str:
+    return secret if secret.isprintable() and len(secret) <= SECRET_LIMIT else ""
+
+
+def _valid(tokens: Iterable[TokenRow], now: int) -> list[TokenRow]:
+    return [token for token in tokens if token.expires is None or token.expires > now]
 
 
 async def change_mail(change: Change, account: AccountRow, mail: str) -> None:
