@@ -19,16 +19,15 @@ from redirector.files import write_atomically
 from redirector.master.details import metadata_of
 from redirector.master.scanning import Outcome, Scanned, scan_all
 from redirector.one_line import one_line
-from redirector.registry.edit.change import Change
-from redirector.registry.edit.scanned import adopt_scans
-from redirector.registry.permits import OPERATOR
 from redirector.settings.file import Flags, load_config, load_job, load_key
 from redirector.settings.masters import Master, Masters, Reading
 from redirector.settings.network import Network, database_url
 from redirector.settings.scanning import Scanning
 from redirector.settings.serving import Config
 from redirector.sources.mirrors_d.remembered import render_details
-from redirector.store.opening import open_store
+from redirector.store.opening import Store, open_store
+from redirector.store.registry import queries
+from redirector.store.registry.rows import CategoryRow
 
 PROGRESS_S = 0.2
 
@@ -97,15 +96,33 @@ def default_masters(source: str) -> tuple[Master, ...]:
 
 
 async def _scan(masters: Sequence[Master], database: str, settings: Scanning) -> tuple[Scanned, ...]:
-    progress = _Progress()
+    progress, begun = _Progress(), int(time.time())
     async with await open_store(database) as store:
         try:
             scanned = await scan_all(masters, store, progress.show, allow_shrink=settings.allow == "shrink")
-            async with store.write() as connection:
-                await adopt_scans(Change(connection, OPERATOR, int(time.time())))
+            if await _is_news(scanned, store, begun):
+                await _adopt(store)
             return scanned
         finally:
             progress.end()
+
+
+async def _is_news(scanned: Sequence[Scanned], store: Store, begun: int) -> bool:
+    """Whether the registry may not know yet what was found: something was read, or it has no such category."""
+    named = {each.master.category.casefold() for each in scanned if each.known and each.master.category}
+    if any(each.known and each.known.read >= begun for each in scanned):
+        return bool(named)
+    async with store.read() as connection:
+        return not named <= {row.name_key for row in await queries.list_rows(connection, CategoryRow)}
+
+
+async def _adopt(store: Store) -> None:
+    from redirector.registry.edit.change import Change  # half of the time that an unchanged master takes
+    from redirector.registry.edit.scanned import adopt_scans
+    from redirector.registry.permits import OPERATOR
+
+    async with store.write() as connection:
+        await adopt_scans(Change(connection, OPERATOR, int(time.time())))
 
 
 @dataclass(slots=True)
