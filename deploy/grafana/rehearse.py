@@ -2,7 +2,8 @@
 
     python deploy/grafana/rehearse.py --output docs/dashboard.png
 
-Within three minutes of wavy load a reload is served, one is refused, and a worker is killed. Needs `prometheus`, and
+Within three minutes of wavy load a reload is served, one is refused, and a worker is killed. Meanwhile a crawler, in a
+hurry, visits forty mirrors on loopback: the master is pushed to twice, and three of them die. Needs `prometheus`, and
 what `make install` installs.
 """
 
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import aiohttp
 from picture import Source, draw
+from rehearsed import REPOSITORIES, Mirrors, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRAPE_S = 1
@@ -78,13 +80,24 @@ def start_server(data: Path) -> contextlib.AbstractAsyncContextManager[tuple[asy
     return program(sys.executable, "-m", "redirector", "serve", *config, ready="ready on")
 
 
+def start_crawler(
+    folder: Path, metrics: int
+) -> contextlib.AbstractAsyncContextManager[tuple[asyncio.subprocess.Process, str]]:
+    """A crawler for which an hour is seven seconds."""
+    options = ("--pace", "0.002", "--allow-address", "127.0.0.0/8", "--health", folder / "health.json")
+    store = ("--source", folder / "tree", "--database", f"sqlite:///{folder}/health.db")
+    where = ("--crawl-metrics", f"127.0.0.1:{metrics}")
+    return program(sys.executable, "-m", "redirector", "crawl", *store, *options, *where, ready="metrics at")
+
+
 def start_prometheus(
-    folder: Path, admin: str, port: int
+    folder: Path, admin: str, crawler: int, port: int
 ) -> contextlib.AbstractAsyncContextManager[tuple[asyncio.subprocess.Process, str]]:
     """Prometheus with the job and the rules of `deploy/prometheus`, but in a hurry."""
     shutil.copy(ROOT / "deploy/prometheus/rules.yml", folder)
     text = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
     text = text.replace("15s", f"{SCRAPE_S}s").replace("127.0.0.1:9180", admin.removeprefix("http://"))
+    text = text.replace("127.0.0.1:9181", f"127.0.0.1:{crawler}")
     (folder / "prometheus.yml").write_text(text)
     where = (f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}")
     return program("prometheus", f"--config.file={folder}/prometheus.yml", *where, ready="ready to receive web")
@@ -123,6 +136,23 @@ def children(process: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
+async def push(seconds: float, mirrors: Mirrors) -> None:
+    """What happens to the mirrors meanwhile."""
+    pause = seconds / 5
+    await asyncio.sleep(pause)
+    mirrors.push(len(REPOSITORIES))
+    print("a push")
+    await asyncio.sleep(1.5 * pause)
+    mirrors.dead |= {3, 14, 15}
+    print("three mirrors died")
+    await asyncio.sleep(pause / 2)
+    mirrors.push(2)
+    print("a push")
+    await asyncio.sleep(pause)
+    mirrors.dead.clear()
+    print("and came back")
+
+
 async def play(seconds: float, data: Path, supervisor: int, admin: str) -> None:
     """What happens in the meantime, at even distances."""
     pause = seconds / 5
@@ -144,18 +174,29 @@ async def play(seconds: float, data: Path, supervisor: int, admin: str) -> None:
     print("a reload:", await reload(admin))
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different."""
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in opened]
+
+
 async def rehearse(seconds: float, output: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-        data = Path(shutil.copytree(ROOT / "data", Path(folder) / "data"))
-        free.close()
-        async with start_server(data) as (server, line):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        port, metrics, content = free_ports(3)
+        data = Path(shutil.copytree(ROOT / "data", folder / "data"))
+        mirrors = Mirrors(folder, content, random.Random(1))
+        mirrors.write_tree()
+        mirrors.push(len(REPOSITORIES))
+        async with start_server(data) as (server, line), serve(mirrors), start_crawler(folder, metrics):
             url, admin = re.findall(r"http://[\w.:]+", line)
-            async with start_prometheus(Path(folder), admin, port):
+            async with start_prometheus(folder, admin, metrics, port):
                 began = time.time()
                 async with asyncio.TaskGroup() as both:
                     both.create_task(put_load(url, seconds, random.Random(1)))
                     both.create_task(play(seconds, data, server.pid, admin))
+                    both.create_task(push(seconds, mirrors))
                 source = Source(f"http://127.0.0.1:{port}", began + 5 * SCRAPE_S, began + seconds, SCRAPE_S)
                 await asyncio.to_thread(draw, source, output)
 
