@@ -89,8 +89,8 @@ async def _look_at_all(urls: Sequence[str], look: Look, tools: Tools) -> AsyncIt
             yield Finding(printable(url), "answer", Level.ERROR, refusal)
         else:
             good.append(url if url.endswith("/") else url + "/")
-    master = Known()
-    if good and look.master is not None:
+    master = look.known or Known()
+    if good and look.known is None and look.master is not None:
         refusal = None if "://" not in look.master else refuse_url(look.master, ftp=False)
         if refusal is None:
             master = await explore(place_of(look.master, tools), tools.now(), look.staged)

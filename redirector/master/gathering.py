@@ -32,7 +32,7 @@ _BEGINS = frozenset({b".", b"A"})
 NO_END = "a list without an end is no list; name a smaller part of it"
 
 Row = tuple[bytes, bytes, bytes, bytes]
-"""Time, type as in a file list (`f`, `d-`), size, path."""
+"""Time, type as in a file list (`f`, `d-`; `f=` is another link to a file that was listed before), size, path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class _Folder:
     time: int = 0
     secret: bool = False
     count: int = 0
+    size_bytes: int = 0
     digest: int = 0
     floor: int = 0
     newest: list[bytes] = field(default_factory=list)
@@ -64,6 +65,7 @@ class ListedDirectory:
     path    below the category's top
     secret  not readable by the world, or below such a directory
     count   of its readable files
+    size_bytes  of them; a file with several links counts where it was listed first
     digest  of names, sizes and times of its files and links
     kept    its readable files that are looked at by themselves
     """
@@ -72,6 +74,7 @@ class ListedDirectory:
     time: int
     secret: bool
     count: int
+    size_bytes: int
     digest: int
     packed: tuple[bytes, ...]
     kept: tuple[ListedFile, ...]
@@ -120,7 +123,9 @@ class Gathering:
             folder = folders.get(path) or self._make(path)
             written, length = int(time), int(size)
             folder.digest += crc32(name, (written ^ length * _MIX) & _WORD)
-            if kind != b"f":
+            if kind == b"f":
+                folder.size_bytes += length
+            elif kind != b"f=":
                 continue
             folder.count += 1
             if written >= folder.floor:
@@ -192,6 +197,7 @@ def _listed(path: bytes, folder: _Folder, secret: bool) -> ListedDirectory:
         time=folder.time,
         secret=secret,
         count=folder.count,
+        size_bytes=folder.size_bytes,
         digest=folder.digest & (1 << 63) - 1,
         packed=tuple(sorted(folder.newest, reverse=True)[:NEWEST_FILES]),
         kept=tuple(sorted(folder.kept, key=lambda file: file.name)) if folder.kept else (),

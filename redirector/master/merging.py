@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from redirector.errors import FormatError, MasterError
 from redirector.master.formats import parse_checksums, parse_marker, parse_release, parse_state, parse_trace, show
 from redirector.master.gathering import NEWEST_FILES, ListedDirectory, ListedFile
@@ -20,6 +22,8 @@ from redirector.store.directories import (
     Packed,
     Push,
     Version,
+    add_size,
+    bound_sizes,
     pack_directories,
     pack_files,
     pack_versions,
@@ -33,6 +37,13 @@ Content = bytes | FileDetail | None
 """What was read of a file: all of it; of a large one its hashes alone; None: nothing."""
 
 _HASHES = ("sha256", "sha512", "sha1", "md5")
+
+
+def sized(directory: MasterDirectory, size_bytes: int) -> MasterDirectory:
+    """The same with its size, which older scans did not keep."""
+    if directory.size_bytes == size_bytes:
+        return directory
+    return msgspec.structs.replace(directory, size_bytes=size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +159,7 @@ def merge(known: Packed | None, scan: Scan) -> Merged:
         validator=scan.validator,
         pushes=pushes,
         repositories=name_repositories(scan.rules, merger.repodata),
-        counts=Counts(*merger.counts),
+        counts=merger.count(),
         packed=packed,
     )
     return Merged(after, merger.changed, tuple(merger.problems))
@@ -163,8 +174,14 @@ class _Merger:
     newest: int = 0
     is_other_list: bool = False
     counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    sizes: dict[bytes, int] = field(default_factory=dict)
     repodata: list[MasterDirectory] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def count(self) -> Counts:
+        """How much there is."""
+        directories, secret, files, repositories = self.counts
+        return Counts(directories, secret, files, repositories, bound_sizes(self.sizes))
 
     def merge_all(self, known: Iterable[MasterDirectory]) -> Iterator[MasterDirectory]:
         """What is known of each directory now."""
@@ -175,6 +192,7 @@ class _Merger:
                 continue
             directory = self.merge(before, listed)
             self.newest = max(self.newest, directory.changed)
+            add_size(self.sizes, directory)
             is_repodata = directory.path.rpartition(b"/")[2] == b"repodata"
             for at, number in enumerate((1, directory.secret, directory.count, is_repodata)):
                 self.counts[at] += number
@@ -188,7 +206,7 @@ class _Merger:
             and (before.digest, before.secret, before.count) == (listed.digest, listed.secret, listed.count)
             and not self._was_read(listed)
         ):
-            return before
+            return sized(before, listed.size_bytes)
         # What was secret is new to mirrors from the moment when it may be seen.
         old = before if before and not (before.secret and not listed.secret) else None
         versions = {} if listed.secret else self._versions(old, listed)
@@ -203,7 +221,7 @@ class _Merger:
             packed_versions,
         )
         if before and is_same:
-            return before
+            return sized(before, listed.size_bytes)
         self.changed += 1
         return MasterDirectory(
             path=listed.path,
@@ -214,6 +232,7 @@ class _Merger:
             digest=listed.digest,
             packed_files=packed_files,
             packed_versions=packed_versions,
+            size_bytes=listed.size_bytes,
         )
 
     def _was_read(self, listed: ListedDirectory) -> bool:

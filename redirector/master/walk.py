@@ -33,6 +33,7 @@ class Walk:
     def __init__(self, master: Master, now: int) -> None:
         self._master = master
         self._now = now
+        self._links: set[tuple[int, int]] = set()
         self._top = os.fsencode(master.place)
 
     async def check(self, known: Packed, validator: bytes) -> bool:
@@ -95,8 +96,14 @@ class Walk:
                 is_secret = kind != b"l" and status.st_mode & wanted != wanted
                 time = max(int(status.st_mtime), int(status.st_ctime), 0)
                 full = join(path, entry.name)
-                row = (b"%d" % time, kind + b"-" if is_secret else kind, b"%d" % status.st_size, full)
-                yield row, kind == b"d" and (not is_secret or os.access(entry.path, os.R_OK | os.X_OK))
+                if is_secret:
+                    kind += b"-"
+                elif kind == b"f" and status.st_nlink > 1:
+                    link = status.st_dev, status.st_ino
+                    kind = b"f=" if link in self._links else kind
+                    self._links.add(link)
+                row = (b"%d" % time, kind, b"%d" % status.st_size, full)
+                yield row, kind[:1] == b"d" and (not is_secret or os.access(entry.path, os.R_OK | os.X_OK))
 
     def _follow(self, entry: os.DirEntry[bytes], status: os.stat_result) -> tuple[bytes, os.stat_result]:
         try:

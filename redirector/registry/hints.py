@@ -11,12 +11,16 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from redirector.locate.geoip import GeoDatabase
+from redirector.locate.geoip import GeoDatabase, Location
 from redirector.locate.networks import AsnTable
-from redirector.locate.places import countries
+from redirector.locate.places import CityName, countries, distance_km, nearest_city, place_of_city
+from redirector.model import Place
 from redirector.registry.public import PublicMirror
 from redirector.settings.joining import Join
 from redirector.store.registry.rows import HostRow
+
+FAR_KM = 300
+"""Two towns that are farther apart are not one, however rough a table is."""
 
 WELL_COVERED = 5
 """Listed mirrors of a country from which on one more of little bandwidth helps nobody."""
@@ -28,12 +32,16 @@ class Sighting:
 
     country  ISO code, by our table; None: not known
     asn      the AS that announces it, by our table; None: not known
+    place    where it is, by a table of cities; None: not known
+    town     the city nearest to that; "": not known
     """
 
     name: str
     address: str
     country: str | None = None
     asn: int | None = None
+    place: Place | None = None
+    town: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,13 @@ class Tables:
     def find(self, name: str, address: str) -> Sighting:
         """Where *address* is."""
         raw = ip_address(address).packed
-        country = self.geo.find(raw).country if self.geo is not None else None
+        there = self.geo.find(raw) if self.geo is not None else Location()
+        place, country = None, there.country
+        if there.latitude is not None and there.longitude is not None:
+            place = Place(there.latitude, there.longitude)
         asn = self.asns.table.find(raw) if self.asns is not None else 0
-        return Sighting(name, address, country, asn or None)
+        town = nearest_city(place, country) if place is not None and country is not None else ""
+        return Sighting(name, address, country, asn or None, place, town)
 
 
 def names_of_urls(urls: Iterable[str]) -> list[str]:
@@ -113,7 +125,13 @@ class HostHints:
             "country": self.host.country,
             "bandwidth_mbit": self.host.bandwidth_mbit,
             "addresses": [
-                {"name": each.name, "address": each.address, "country": each.country, "asn": each.asn}
+                {
+                    "name": each.name,
+                    "address": each.address,
+                    "country": each.country,
+                    "town": each.town or None,
+                    "asn": each.asn,
+                }
                 for each in self.sightings
             ],
             "asns": list(self.asns),
@@ -176,10 +194,25 @@ def _warnings(host: HostRow, sightings: Sequence[Sighting], join: Join, coverage
     for code, addresses in elsewhere.items():
         name = known[code].name if code in known else code
         yield f"By our table {', '.join(addresses)} is in {name} ({code}), not in {host.country}: which one is right?"
+    if not elsewhere:
+        yield from _far(host, sightings)
     asns = own_asns_of(sightings)
     if host.own_asn is not None and asns and host.own_asn not in asns:
         shown = ", ".join(f"AS {number}" for number in sorted(asns))
         yield f"AS {host.own_asn} was entered as its own; by our table its addresses are in {shown}."
+
+
+def _far(host: HostRow, sightings: Sequence[Sighting]) -> Iterable[str]:
+    """Its addresses are in another town than the one that was typed, by a table that knows towns."""
+    typed: Place | None = None
+    if host.latitude is not None and host.longitude is not None:
+        typed = Place(host.latitude, host.longitude)
+    elif host.city and host.country:
+        typed = place_of_city(CityName(host.city, host.state, host.country))
+    ways = [(distance_km(typed, each.place), each.town) for each in sightings if typed and each.place is not None]
+    if ways and min(ways)[0] > FAR_KM:
+        km, town = min(ways)
+        yield f"By our table its addresses are at {town or 'another place'}, {km:,.0f} km from what was typed."
 
 
 def _by_country(host: HostRow, sightings: Sequence[Sighting]) -> dict[str, list[str]]:

@@ -40,7 +40,8 @@ def read_join(entry: Entry) -> Join:
     text, least = value.get("text", ""), value.get("minimum_mbit", 0)
     if not isinstance(text, str) or len(text) > 10_000:
         raise entry.wrong("text: a text of at most 10,000 characters is needed")
-    if not isinstance(least, int) or isinstance(least, bool) or not 0 <= least <= 1_000_000:
+    number = str(least)
+    if not re.fullmatch(r"[0-9]{1,7}", number) or int(number) > 1_000_000:
         raise entry.wrong("minimum_mbit: a whole number from 0 to 1,000,000 is needed")
     embargoed = _texts(entry, value.get("embargoed", []), "embargoed")
     if any(not _COUNTRY.fullmatch(code) for code in embargoed):
@@ -51,7 +52,7 @@ def read_join(entry: Entry) -> Join:
             ip_network(address)
         except ValueError:
             raise entry.wrong(f"addresses: {address!r} is no network") from None
-    return Join(text, least, embargoed, addresses)
+    return Join(text, int(number), embargoed, addresses)
 
 
 def _texts(entry: Entry, value: object, key: str) -> tuple[str, ...]:

@@ -14,14 +14,22 @@ from html import escape
 PALETTE = 8
 """How many colours there are."""
 
+AGES = 5
+"""Colours of `a0`, well, to `a3`, old, and `a4`, not known."""
+
 STYLE = """
-.picture { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: currentColor }
+.picture { width: 100%; height: auto; font: 13px system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif;
+  fill: currentColor; display: block; margin: .4rem 0; max-width: 42rem }
 .picture .axis { stroke: currentColor; stroke-opacity: .25; stroke-width: 1 }
 .picture .end { text-anchor: end } .picture .middle { text-anchor: middle }
 .picture .line { fill: none; stroke-width: 2; stroke-linejoin: round }
 .c0 { fill: #2a6fbb; stroke: #2a6fbb } .c1 { fill: #d1722b; stroke: #d1722b } .c2 { fill: #3d8f4f; stroke: #3d8f4f }
 .c3 { fill: #a8439b; stroke: #a8439b } .c4 { fill: #8a6d3b; stroke: #8a6d3b } .c5 { fill: #c23b4b; stroke: #c23b4b }
 .c6 { fill: #3f8f96; stroke: #3f8f96 } .c7 { fill: #77777f; stroke: #77777f }
+.a0 { fill: #2f8f5b } .a1 { fill: #d9b13b } .a2 { fill: #d97a2b } .a3 { fill: #b93a32 } .a4 { fill: #8b97a3 }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; background: currentColor }
+.key.a0 { color: #2f8f5b } .key.a1 { color: #d9b13b } .key.a2 { color: #d97a2b } .key.a3 { color: #b93a32 }
+.key.a4 { color: #8b97a3 }
 .picture .area { stroke: none }
 @media (prefers-color-scheme: dark) {
 .c0 { fill: #6cb0f2; stroke: #6cb0f2 } .c1 { fill: #f0a265; stroke: #f0a265 } .c2 { fill: #7cc98d; stroke: #7cc98d }
@@ -31,13 +39,13 @@ STYLE = """
 """.strip()
 """What a page with pictures has in its style sheet."""
 
-WIDTH = 720
-_HEIGHT = 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 28
-_ROW = 22
+WIDTH = 560
+_HEIGHT = 230
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 28
+_ROW = 26
 _LEGEND_ROW = 18
-_LEGEND_COLUMNS = 4
-_DATES = 6
+_LEGEND_COLUMNS = 3
+_DATES = 5
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -65,8 +73,13 @@ def draw_lines(title: str, labels: Sequence[str], layers: Sequence[Layer], unit:
     return _frame(title, [*_axes(labels, top, unit), *parts], layers)
 
 
-def draw_areas(title: str, labels: Sequence[str], layers: Sequence[Layer], unit: str = "") -> str:
-    """*layers* one upon the other, the first at the bottom: what they add up to, and each one's part."""
+def draw_areas(
+    title: str, labels: Sequence[str], layers: Sequence[Layer], unit: str = "", *, ages: bool = False
+) -> str:
+    """*layers* one upon the other, the first at the bottom: what they add up to, and each one's part.
+
+    ages  they are in the order of their age: colours from well to ill, told by a legend of the page
+    """
     sums = [0.0] * len(labels)
     total = [sum(layer.values[at] for layer in layers) for at in range(len(labels))]
     top = nice_top(max(total, default=0))
@@ -80,36 +93,41 @@ def draw_areas(title: str, labels: Sequence[str], layers: Sequence[Layer], unit:
         edge = [f"{_x(at, places):.1f},{_y(value, top):.1f}" for at, value in enumerate(upper_)]
         edge += [f"{_x(at, places):.1f},{_y(sums_[at], top):.1f}" for at in range(places - 1, -1, -1)]
         mark = f"<title>{escape(layer.name)}</title>"
-        parts.append(f'<polygon class="area {_colour(number)}" points="{" ".join(edge)}">{mark}</polygon>')
+        colour = f"a{number % AGES}" if ages else _colour(number)
+        parts.append(f'<polygon class="area {colour}" points="{" ".join(edge)}">{mark}</polygon>')
         sums = upper
-    return _frame(title, [*_axes(labels, top, unit), *parts], layers)
+    return _frame(title, [*_axes(labels, top, unit), *parts], () if ages else layers)
 
 
 def draw_bars(title: str, rows: Sequence[tuple[str, float]], unit: str = "") -> str:
     """*rows* as bars one below the other, with name and value."""
     most = max((value for _, value in rows), default=0)
-    name_width = min(260, 16 + 7 * max((len(name) for name, _ in rows), default=0))
+    name_width = min(200, 16 + 7 * max((len(name) for name, _ in rows), default=0))
     room = WIDTH - name_width - 80
     parts = []
     for at, (name, value) in enumerate(rows):
         y = at * _ROW
         width = room * value / most if most > 0 else 0
-        shown = name if len(name) <= 36 else name[:35] + "…"
+        shown = name if len(name) <= 27 else name[:26] + "…"
         parts += [
-            f'<text class="end" x="{name_width - 8}" y="{y + 15}">{escape(shown)}</text>',
-            f'<rect class="c0" x="{name_width}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}">'
+            f'<text class="end" x="{name_width - 8}" y="{y + 18}">{escape(shown)}</text>',
+            f'<rect class="c0" x="{name_width}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" rx="3">'
             f"<title>{escape(name)}</title></rect>",
-            f'<text x="{name_width + width + 6:.1f}" y="{y + 15}">{escape(short(value) + unit)}</text>',
+            f'<text x="{name_width + width + 6:.1f}" y="{y + 18}">{escape(short(value) + unit)}</text>',
         ]
     return _svg(title, parts, _ROW * max(1, len(rows)))
 
 
+_TOPS = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8)
+"""What an axis ends at: its quarters are short numbers, too."""
+
+
 def nice_top(value: float) -> float:
-    """The first of 1, 2, 2.5, 5 times a power of ten that is not below *value*; 1 for nothing."""
+    """The first of `_TOPS` times a power of ten that is not below *value*; 1 for nothing."""
     if value <= 0:
         return 1
     power = 10.0 ** len(str(int(value)))
-    steps = [power * factor / 1000 for factor in (10, 20, 25, 50, 100, 200, 250, 500, 1000)]
+    steps = [power * factor / 1000 for tens in (10, 100) for factor in (tens * each for each in _TOPS)] + [power]
     return next(step for step in steps if step >= value)
 
 
@@ -149,10 +167,10 @@ def _axes(labels: Sequence[str], top: float, unit: str) -> list[str]:
         parts.append(f'<text class="end" x="{_LEFT - 6}" y="{y + 4:.1f}">{escape(short(value) + unit)}</text>')
     step = max(1, -(-len(labels) // _DATES))
     for at in range(0, len(labels), step):
-        parts.append(
-            f'<text class="middle" x="{max(_LEFT + 30, min(_x(at, len(labels)), WIDTH - 40)):.1f}" y="{_HEIGHT - 8}">'
-            f"{escape(labels[at])}</text>"
-        )
+        x = _x(at, len(labels))
+        place = "begin" if x < _LEFT + 40 else "end" if x > WIDTH - 60 else "middle"
+        name = "" if place == "begin" else f' class="{place}"'
+        parts.append(f'<text{name} x="{x:.1f}" y="{_HEIGHT - 8}">{escape(labels[at])}</text>')
     return parts
 
 

@@ -33,6 +33,12 @@ async def find_categories(connection: AsyncConnection) -> tuple[str, ...]:
     return tuple(await connection.scalars(select(table.c.category).order_by(table.c.category)))
 
 
+async def list_counts(connection: AsyncConnection) -> dict[str, Counts]:
+    """Category -> how much there is, as its last scan had it."""
+    rows = await connection.execute(select(table.c.category, table.c.counts))
+    return {row.category: _COUNTS.decode(row.counts) for row in rows}
+
+
 async def find_contents(connection: AsyncConnection, category: str) -> Contents | None:
     """What a scan last found in *category*. cost: 2 µs a directory"""
     packed = await find_packed(connection, category)

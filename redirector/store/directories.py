@@ -56,6 +56,7 @@ class MasterDirectory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     secret   not readable by the world, or below such a directory: never shown, not judged
     count    how many files lie in it itself
     digest   of all that lies in it itself: names, sizes, times
+    size_bytes  of its files; one with several links counts once
     """
 
     path: bytes
@@ -66,6 +67,7 @@ class MasterDirectory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: int
     packed_files: bytes
     packed_versions: bytes
+    size_bytes: int = 0
 
     @property
     def files(self) -> tuple[MasterFile, ...]:
@@ -117,12 +119,16 @@ class Push(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
-    """How much there is; `repositories` are directories called `repodata`."""
+    """How much there is; `repositories` are directories called `repodata`.
+
+    sizes  bytes by the first two parts of the path, or the first alone where that would be too many
+    """
 
     directories: int = 0
     secret: int = 0
     files: int = 0
     repositories: int = 0
+    sizes: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +186,15 @@ class Packed:
     @classmethod
     def of(cls, contents: Contents) -> Packed:
         """*contents*, packed."""
+        sizes: dict[bytes, int] = {}
+        for directory in contents.directories:
+            add_size(sizes, directory)
         counts = Counts(
             len(contents.directories),
             sum(directory.secret for directory in contents.directories),
             sum(directory.count for directory in contents.directories),
             sum(directory.path.rpartition(b"/")[2] == b"repodata" for directory in contents.directories),
+            bound_sizes(sizes),
         )
         fields = {name: getattr(contents, name) for name in _SHARED}
         return cls(**fields, counts=counts, packed=pack_directories(contents.directories))
@@ -200,6 +210,26 @@ class Packed:
 
 
 _SHARED = ("category", "top", "generation", "push", "checked", "read", "validator", "pushes", "repositories")
+
+
+MOST_SIZES = 2000
+
+
+def add_size(sizes: dict[bytes, int], directory: MasterDirectory) -> None:
+    """Count a directory that everybody may see."""
+    if directory.size_bytes and not directory.secret:
+        parts = b"/".join(directory.path.split(b"/", 2)[:2])
+        sizes[parts] = sizes.get(parts, 0) + directory.size_bytes
+
+
+def bound_sizes(sizes: Mapping[bytes, int]) -> dict[str, int]:
+    """What is kept of it."""
+    found: dict[str, int] = {}
+    for path, size in sizes.items():
+        name = path.decode("utf-8", "replace")
+        name = name if len(sizes) <= MOST_SIZES else name.partition("/")[0]
+        found[name] = found.get(name, 0) + size
+    return found
 
 
 def _path_of(directory: MasterDirectory) -> bytes:

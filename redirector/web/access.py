@@ -12,6 +12,8 @@ from ipaddress import ip_address
 from aiohttp import web
 
 from redirector.errors import StoreError
+from redirector.health.safety import Safety
+from redirector.kit.looking.tools import Tools
 from redirector.locate.proxies import TrustedProxies, find_client
 from redirector.registry.edit import accounts
 from redirector.registry.edit.change import Change, House
@@ -22,6 +24,7 @@ from redirector.settings.joining import Join
 from redirector.settings.oidc import Oidc
 from redirector.store.opening import Store
 from redirector.web.api.call import ApiError
+from redirector.web.effects import Effects
 from redirector.web.limits import Limits, network_of
 from redirector.web.pages.shown import Shelf
 from redirector.web.whereabouts import Hinting, Whereabouts
@@ -49,6 +52,9 @@ class Site:
     shelf  what the public pages show
     join   what whoever wants to become a mirror is told
     oidc   the provider that people can log in by
+    effects  what saves do
+    safety   whom a look may talk to
+    tools    what looks connect with; None: the usual
     sign_up  who may: `open`, `oidc` (through the provider alone) or `invited`
     sign_key  by which notices of releases are verified, as a line of `authorized_keys`; "": they are not signed
     whereabouts  where addresses are
@@ -66,6 +72,9 @@ class Site:
     sign_up: str = "open"
     oidc: Oidc | None = None
     sign_key: str = ""
+    effects: Effects = field(default_factory=Effects)
+    safety: Safety = field(default_factory=Safety)
+    tools: Callable[[], Tools] | None = None
     whereabouts: Whereabouts = field(default_factory=Whereabouts)
 
     @property

@@ -21,6 +21,7 @@ from redirector.web.checkins import ROUTE as CHECK_IN
 from redirector.web.checkins import add_check_ins
 from redirector.web.contacts import add_contacts
 from redirector.web.exports import add_exports
+from redirector.web.frame import HEADERS
 from redirector.web.metrics import answer_metrics
 from redirector.web.people import add_people, keep_cookies, refusal_page
 from redirector.web.questions import add_old_questions
@@ -57,14 +58,6 @@ def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Appl
     add_contacts(application)
     application.router.add_get("/metrics", answer_metrics)
     return application
-
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 async def _preflight(_: web.Request) -> web.Response:

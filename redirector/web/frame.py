@@ -10,6 +10,14 @@ from aiohttp import web
 
 from redirector.web.pages.render import CONTENT_SECURITY, HTML_TYPE, render
 
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -33,14 +41,24 @@ def page_bytes(frame: Frame, template: str, values: Mapping[str, Any]) -> bytes:
     return render(template, {**asdict(frame), **values})
 
 
+def stream_headers() -> dict[str, str]:
+    """Headers of a page that is written while it is read."""
+    return {
+        **HEADERS,
+        "Content-Type": f"{HTML_TYPE}; charset=utf-8",
+        "Content-Security-Policy": CONTENT_SECURITY,
+        "Vary": "Cookie",
+        "X-Accel-Buffering": "no",
+    }
+
+
 def html(frame: Frame, template: str, values: Mapping[str, Any], status: int = 200) -> web.Response:
-    """A whole page as an answer; what a person sees is in nobody's cache."""
+    """A whole page as an answer."""
+    return html_of(frame, page_bytes(frame, template, values), status)
+
+
+def html_of(frame: Frame, body: bytes, status: int = 200) -> web.Response:
+    """A page that is written; what a person sees is in nobody's cache."""
     keep = "no-store" if frame.account or status != 200 else "max-age=30"
     headers = {"Content-Security-Policy": CONTENT_SECURITY, "Cache-Control": keep, "Vary": "Cookie"}
-    return web.Response(
-        status=status,
-        body=page_bytes(frame, template, values),
-        content_type=HTML_TYPE,
-        charset="utf-8",
-        headers=headers,
-    )
+    return web.Response(status=status, body=body, content_type=HTML_TYPE, charset="utf-8", headers=headers)

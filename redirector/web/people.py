@@ -7,8 +7,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from redirector.web.access import SITE, Handler
+from redirector.web.checks import Checks
+from redirector.web.forms.catalogue import Catalogue
 from redirector.web.forms.desk import Desk
 from redirector.web.forms.hosts import HostForms
+from redirector.web.forms.looking import HostLooks
 from redirector.web.forms.sites import SiteForms
 from redirector.web.frame import Frame, html
 from redirector.web.login.oidc import CALLBACK, Provider, ProviderPages
@@ -25,8 +28,11 @@ def add_people(application: web.Application) -> None:
     if site.oidc is not None:
         ProviderPages(site, Provider(site.oidc, f"{site.url}{CALLBACK}")).add_to(application)
     SiteForms(site).add_to(application)
+    checks = Checks(site.store, site.now, site.safety, site.tools, site.url)
+    HostLooks(site, checks=checks).add_to(application)
     HostForms(site).add_to(application)
     Desk(site).add_to(application)
+    Catalogue(site).add_to(application)
 
 
 async def _frame(request: web.Request, here: str) -> Frame:

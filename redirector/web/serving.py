@@ -12,7 +12,10 @@ from email.utils import parseaddr
 
 from aiohttp import web
 
+from redirector.errors import StoreError
+from redirector.health.safety import Safety
 from redirector.locate.proxies import trusted_proxies_of
+from redirector.model import Network
 from redirector.registry.announcing import Post
 from redirector.registry.edit.change import House
 from redirector.registry.signing import Signer
@@ -24,9 +27,11 @@ from redirector.settings.web import Web
 from redirector.store.opening import open_store
 from redirector.web.access import Site
 from redirector.web.application import make_application
+from redirector.web.effects import Effects
 from redirector.web.limits import Limits
 from redirector.web.mailing import Postman
 from redirector.web.metrics import NOTICES
+from redirector.web.pages.shown import REFRESHED_S
 from redirector.web.whereabouts import Whereabouts
 
 _log = logging.getLogger("redirector.web")
@@ -35,12 +40,17 @@ SHUTDOWN_S = 10.0
 """How long what is under way may take when the process is told to end."""
 
 
+PATIENCE_S = 120
+"""How old what visits found may be on a page at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the operator settled.
 
     url      where people reach the pages; "" when it was not said
     telling  who is told what happens
+    allowed  addresses that mirrors may have though they are not global
     signer   signs notices of releases; None: nobody does
     """
 
@@ -51,6 +61,7 @@ class Wanted:
     telling: Telling
     signer: Signer | None = None
     oidc: Oidc | None = None
+    allowed: tuple[Network, ...] = ()
 
 
 async def serve(database: str, wanted: Wanted) -> int:
@@ -70,6 +81,8 @@ async def serve(database: str, wanted: Wanted) -> int:
             oidc=wanted.oidc,
             whereabouts=Whereabouts(settings.geoip, settings.asn),
             sign_key=wanted.signer.public if wanted.signer is not None else "",
+            effects=Effects(settings.geoip, settings.asn),
+            safety=Safety(wanted.allowed),
         )
         post = Post(
             mails=telling.mail is not None,
@@ -85,6 +98,8 @@ async def serve(database: str, wanted: Wanted) -> int:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False)
         await runner.setup()
         telling_all = asyncio.ensure_future(postman.run())
+        site.shelf.patience_s = PATIENCE_S
+        fresh = asyncio.ensure_future(_keep_fresh(site))
         try:
             name = await _listen(runner, settings.web)
             ended = asyncio.Event()
@@ -94,9 +109,23 @@ async def serve(database: str, wanted: Wanted) -> int:
             await ended.wait()
         finally:
             telling_all.cancel()
-            await asyncio.wait({telling_all})
+            fresh.cancel()
+            await asyncio.wait({telling_all, fresh})
             await runner.cleanup()
     return 0
+
+
+async def _keep_fresh(site: Site) -> None:
+    """Make what the pages show anew before somebody waits for it, until cancelled."""
+    while True:
+        try:
+            async with site.store.read() as connection:
+                await site.shelf.refresh(connection, int(site.now()))
+        except StoreError as error:
+            _log.error("%s", error)
+        except Exception:
+            _log.exception("the pages could not be made anew")
+        await asyncio.sleep(REFRESHED_S)
 
 
 async def _listen(runner: web.AppRunner, address: Address) -> str:

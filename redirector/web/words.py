@@ -121,6 +121,16 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "category.product": ("Product", "May be empty."),
     "category.joinable": ("Joinable by all", "Off: distribution admins sign hosts up."),
     "category.for_people": ("For people", "Shown on the pages."),
+    "repository.prefix": ("Prefix", "The name that clients ask by: `repo=`, without the architecture."),
+    "repository.arch": ("Architecture", "As clients ask: `arch=`, such as x86_64."),
+    "repository.directory": ("Directory", "Whole, from the masters' root: pub/linux/10/BaseOS/x86_64/os."),
+    "repository.enabled": ("Switched on", "Off: clients are told that it is disabled."),
+    "redirect.kind": (
+        "Kind",
+        "What leads to what: a prefix to a prefix, a country to its continent, a network to a country.",
+    ),
+    "redirect.source": ("From", "A prefix, a country or a network, by its kind."),
+    "redirect.target": ("To", "A prefix, a continent (AF, AN, AS, EU, NA, OC, SA) or a country, by its kind."),
     "release.product": ("Product", "As categories name it."),
     "release.version": ("Version", "As directories name it."),
     "release.arches": ("Architectures", "Separated by commas; empty: all."),
@@ -128,4 +138,40 @@ FIELDS: Mapping[str, tuple[str, str]] = {
 }
 """Noun and field -> (label, rule)."""
 
-__all__ = ["FIELDS", "REASONS", "SHAPES", "STATES", "WHAT_TO_DO", "kind_of"]
+GROUPS: Mapping[str, str] = {
+    "host.name": "The machine, and where it is",
+    "host.private": "Who is given it",
+    "host.update_frequency": "How it is kept",
+}
+"""Field of a long form -> heading of the fields from it on."""
+
+ADVICE: Mapping[str, str] = {
+    "answer": "See that the name leads to this machine, that the server runs, and that the firewall lets it through.",
+    "redirect": "Serve files where they are asked for: take the redirection out of the server's configuration.",
+    "size": "Let the synchronization run to its end, and look at its log: the file is not the master's.",
+    "hash": "Let the synchronization run to its end, and look at its log: the file is not the master's.",
+    "age": "Synchronize oftener, or see why the last run did not end well.",
+    "missing": "Answer 404 for what is not there, without a page of your own that says 200 and without a redirection.",
+    "type": "Send packages and images as application/octet-stream.",
+    "encoding": "Switch compression off for files that are compressed already.",
+    "cache": "Send `Cache-Control: no-cache` with metadata, and with nothing else.",
+    "keep-alive": "Let connections stay open for some requests: keepalive_timeout in nginx, KeepAlive in Apache.",
+    "range": "Let clients ask for parts of files: resumed downloads need it.",
+    "certificate": "Renew the certificate for this name, with its whole chain, and let that happen by itself.",
+    "staged": "Content that is not released yet must be hidden: mode 0750, and a server that is not of its group.",
+    "temporary": "Hide `.~tmp~`: exclude it in the server's configuration.",
+    "checksum": "Add `refuse options = checksum` to rsyncd.conf.",
+    "write": "Add `read only = yes` to the module in rsyncd.conf.",
+}
+"""What to change, by what a look at a mirror found amiss."""
+
+KINDS: Mapping[str, str] = {
+    "ok": "ok",
+    "stale": "stale",
+    "unreachable": "unreachable",
+    "resting": "resting: in maintenance, off, or for a cloud",
+    "unknown": "not known, or no URL",
+}
+"""What a colour and shape stand for."""
+
+__all__ = ["ADVICE", "FIELDS", "GROUPS", "KINDS", "REASONS", "SHAPES", "STATES", "WHAT_TO_DO", "kind_of"]

@@ -85,7 +85,7 @@ def test_colours_are_the_page_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "top"), [(0, 1), (0.3, 0.5), (1, 1), (3, 5), (21, 25), (99, 100), (101, 200), (5000, 5000)]
+    ("value", "top"), [(0, 1), (0.3, 0.32), (1, 1), (3, 3.2), (21, 24), (99, 100), (101, 120), (5000, 5000)]
 )
 def test_axes_end_at_round_numbers(value: float, top: float) -> None:
     assert nice_top(value) == top

@@ -43,7 +43,7 @@ async def test_the_list_says_ok_exactly_of_those_that_are_given(network: Api) ->
     names = {host.id: host.row.name for host in publication.hosts}
     given = {names[number] for c in publication.categories for each in c.sets for number in each.public}
     rows = re.findall(
-        r'href="/mirrors/([^"?]+)">[^<]+</a></td><td><span class="state t-(\w+)', await read(network, "/mirrors")
+        r'href="/mirrors/([^"?]+)">[^<]+</a></td><td class="state t-(\w+)', await read(network, "/mirrors")
     )
     assert {host for host, state in rows if state == "ok"} == given
     assert len(rows) == 12
@@ -59,7 +59,8 @@ async def test_the_list_is_narrowed_and_sorted(network: Api) -> None:
 
 async def test_the_map_has_a_mark_a_town(network: Api) -> None:
     text = await read(network, "/map")
-    picture = text[text.index("<svg") : text.index("</svg>") + 6]
+    start = text.index("<svg class=\"map\"")
+    picture = text[start : text.index("</svg>", start) + 6]
     root = etree.fromstring(picture)
     assert len(root.findall("{*}g")) == 12
     assert "Natural Earth" in text and "GeoNames" in text

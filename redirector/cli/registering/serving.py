@@ -39,6 +39,13 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     telling = load_job(Telling, flags)
     wanted = Wanted(
-        settings, house, desk.network.url or "", join_of(desk), telling, signer, load_job(LoggingIn, flags).oidc
+        settings,
+        house,
+        desk.network.url or "",
+        join_of(desk),
+        telling,
+        signer,
+        load_job(LoggingIn, flags).oidc,
+        desk.crawl.allow_address,
     )
     return guarded(serve(desk.database, wanted))

@@ -12,6 +12,7 @@ from redirector.health.names import Names, Resolve
 from redirector.health.pace import Pace
 from redirector.health.rsync import Rsync
 from redirector.health.safety import Safety
+from redirector.kit.known import Known
 
 SCHEMES = ("http", "https", "rsync", "ftp")
 PORTS = {"http": 80, "https": 443, "rsync": 873, "ftp": 21}
@@ -28,6 +29,7 @@ class Look:
     frequency_s  how often it announces to synchronize; older than twice that, and an hour, is a warning; None: silent
     staged       folders that strangers must not see, beside those that the master shows to be hidden
     ftp          whether ftp may be asked
+    known        what a mirror has to have, where that is known already: no master is asked then
     limit_s      after which a look ends, done or not
     """
 
@@ -37,6 +39,7 @@ class Look:
     frequency_s: int | None = None
     staged: tuple[str, ...] = ()
     ftp: bool = True
+    known: Known | None = None
     limit_s: float = 900.0
 
 

@@ -8,17 +8,15 @@ from typing import Any
 
 from aiohttp import web
 
-from redirector.registry import nouns, views
-from redirector.registry.edit import accounts, catalogue
+from redirector.registry import views
+from redirector.registry.edit import accounts
 from redirector.registry.edit.change import find_host, find_site
 from redirector.registry.permits import Act
 from redirector.registry.public import PublicMirror
-from redirector.registry.refusals import RegistryError
 from redirector.store import evidence, login, outbox
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow, AsnRow, HostRow, NetworkRow, SiteRow
 from redirector.web.api.call import read_number
-from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
 from redirector.web.forms.room import Room, need_desk, number_of
 
 EVENTS_SHOWN = 100
@@ -36,11 +34,6 @@ class Desk(Room):
         router.add_get("/desk", self.show)
         router.add_get("/desk/accounts", self.show_accounts)
         router.add_post("/desk/accounts/{number}", self.change_account)
-        router.add_get("/desk/releases", self.show_releases)
-        router.add_post("/desk/releases", self.add_release)
-        router.add_post("/desk/releases/{number}/delete", self.delete_release)
-        router.add_get("/desk/categories", self.show_categories)
-        router.add_post("/desk/categories", self.add_category)
         router.add_get("/events", self.events)
 
     async def show(self, request: web.Request) -> web.Response:
@@ -73,7 +66,7 @@ class Desk(Room):
             "rounds": rounds,
             "notices": failed,
         }
-        return self.page(visit, "desk.html", values)
+        return self.page(visit, "desk.html", values, here="/desk")
 
     # -- Accounts ------------------------------------------------------------------------------------------------------
 
@@ -83,7 +76,7 @@ class Desk(Room):
         async with self.reading(visit) as change:
             need_desk(change)
             rows = await queries.list_rows(change.connection, AccountRow)
-        return self.page(visit, "accounts.html", {"accounts": rows, "text": text}, status)
+        return self.page(visit, "accounts.html", {"accounts": rows, "text": text}, status, here="/desk")
 
     async def change_account(self, request: web.Request) -> web.Response:
         """Disable it, enable it, or make it a distribution admin, or none; one's own stays as it is."""
@@ -108,59 +101,6 @@ class Desk(Room):
             if body.get("disabled"):
                 await login.end_sessions(change.connection, number)
         raise web.HTTPSeeOther("/desk/accounts")
-
-    # -- Releases and categories ---------------------------------------------------------------------------------------
-
-    async def show_releases(self, request: web.Request, failed: Failure | None = None) -> web.Response:
-        """Releases, and what is under embargo until when."""
-        visit = await self.person(request)
-        async with self.reading(visit) as change:
-            need_desk(change)
-            rows = await catalogue.list_releases(change)
-            now = change.now
-        fields = form_fields("release", "release", nouns.Release, {}, failed)
-        values = {"releases": rows, "fields": fields, "failed": failed, "at": now}
-        return self.page(visit, "releases.html", values, failed.status if failed else 200)
-
-    async def add_release(self, request: web.Request) -> web.Response:
-        """One more."""
-        visit = await self.person(request)
-        typed = await self.typed(request)
-        try:
-            async with self.writing(visit) as change:
-                await catalogue.create_release(change, body_of(nouns.Release, typed))
-        except RegistryError as error:
-            return await self.show_releases(request, failure_of(error, typed))
-        raise web.HTTPSeeOther("/desk/releases")
-
-    async def delete_release(self, request: web.Request) -> web.Response:
-        """One less: what it kept back is public."""
-        visit = await self.person(request)
-        await self.typed(request)
-        async with self.writing(visit) as change:
-            await catalogue.delete_release(change, number_of(request, "number"))
-        raise web.HTTPSeeOther("/desk/releases")
-
-    async def show_categories(self, request: web.Request, failed: Failure | None = None) -> web.Response:
-        """What hosts can carry."""
-        visit = await self.person(request)
-        async with self.reading(visit) as change:
-            need_desk(change)
-            rows = await catalogue.list_categories(change)
-        fields = form_fields("category", "category", nouns.Category, {}, failed)
-        values = {"categories": rows, "fields": fields, "failed": failed}
-        return self.page(visit, "categories.html", values, failed.status if failed else 200)
-
-    async def add_category(self, request: web.Request) -> web.Response:
-        """One more."""
-        visit = await self.person(request)
-        typed = await self.typed(request)
-        try:
-            async with self.writing(visit) as change:
-                await catalogue.create_category(change, body_of(nouns.Category, typed))
-        except RegistryError as error:
-            return await self.show_categories(request, failure_of(error, typed))
-        raise web.HTTPSeeOther("/desk/categories")
 
     # -- Events --------------------------------------------------------------------------------------------------------
 
@@ -193,7 +133,7 @@ class Desk(Room):
             "site": site or "",
             "host": host or "",
         }
-        return self.page(visit, "events.html", values)
+        return self.page(visit, "events.html", values, here="/desk" if visit.actor.admin else "/sites")
 
 
 def _worst_served(mirrors: tuple[PublicMirror, ...]) -> list[tuple[str, int, int, int]]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from redirector.registry.nouns import Maintenance, Noun
 from redirector.registry.refusals import FieldProblem, RegistryError, Stale
-from redirector.web.words import FIELDS
+from redirector.web.words import FIELDS, GROUPS
 
 LINES = frozenset({"contacts", "exclusions"})
 """Lists that are typed one a line; others are separated by commas."""
@@ -24,6 +24,7 @@ class FormField:
     """One field as a template shows it.
 
     kind     `text`, `password`, `checkbox`, `select`, `lines`
+    group    heading of the fields from this one on; "": that of the one before
     now      what is there meanwhile, where somebody else changed it; None: nobody did
     """
 
@@ -38,6 +39,7 @@ class FormField:
     problem: str = ""
     now: str | None = None
     required: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def form_fields(
                 problem=failed.problems.get(name, "") if failed else "",
                 now=None if kind == "password" else now,
                 required=info.is_required() and kind not in ("checkbox",),
+                group=GROUPS.get(f"{prefix}.{name}", ""),
             )
         )
     return fields

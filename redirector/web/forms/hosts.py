@@ -12,15 +12,18 @@ from redirector.registry import nouns
 from redirector.registry.edit import accounts, asns, carried, hosts, networks
 from redirector.registry.edit.change import Change, find_host, find_site
 from redirector.registry.permits import Act
-from redirector.registry.publish.holdings import read_holdings
+from redirector.registry.publish.selection import Publication
 from redirector.registry.refusals import Missing, RegistryError
 from redirector.registry.views import show_time
+from redirector.store.checks import find_checks
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CategoryRow, HostRow, SiteRow
+from redirector.web.effects import tell_lists, tell_state
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields, names_of
 from redirector.web.forms.kinds import KINDS, Kind, show_cell
 from redirector.web.forms.room import Room, number_of, version_of
 from redirector.web.forms.sites import reason_of
+from redirector.web.pages.shown import Shown
 
 Work = Callable[[Change, int, Mapping[str, str]], Awaitable[str | None]]
 
@@ -107,15 +110,26 @@ class HostForms(Room):
             row, site = await find_host(change, Act.READ, number)
             values = await self._values(change, row, site, failed)
             (values["hints"],) = await self.site.hinting.hints(change, [row], seen)
-        return self.page(visit, "host.html", {**values, "told": told}, failed[1].status if failed else 200)
+        saved = self._saved(request, values["host"], values.pop("shown"))
+        values |= {"told": told, "saved": saved}
+        return self.page(visit, "host.html", values, failed[1].status if failed else 200, here="/sites")
+
+    def _saved(self, request: web.Request, row: HostRow, shown: Shown) -> str:
+        """What the save that led here changes in the lists; "" without one."""
+        if "saved" not in request.query:
+            return ""
+        before = self.site.effects.find(row.id)
+        told = [] if before is None or shown.publication is None else tell_lists(row.id, before, shown.publication)
+        return f"{'; '.join(told) or 'No list changes by it'}. {tell_state(shown.find(row.name))}"
 
     async def _values(
         self, change: Change, row: HostRow, site: SiteRow, failed: tuple[str, Failure] | None
     ) -> dict[str, Any]:
-        holdings = await read_holdings(change.connection, change.now)
+        shown = await self.site.shelf.read(change.connection, change.now)
+        holdings = shown.holdings
+        assert holdings is not None
         state, since = reason_of(holdings, row, change.now)
         look = holdings.looks.get(row.id)
-        shown = await self.site.shelf.read(change.connection, change.now)
         public = shown.find(row.name)
         if state == "ok" and public is not None and not public.ok:
             state, since = public.state, public.since
@@ -124,6 +138,8 @@ class HostForms(Room):
         usual = {"from": show_time(window[0] if window else change.now), "to": show_time(window[1]) if window else ""}
         return {
             "host": row,
+            "shown": shown,
+            "checked": (await find_checks(change.connection, [row.id])).get(row.id),
             "site": site,
             "public": public is not None,
             "state": state,
@@ -141,11 +157,11 @@ class HostForms(Room):
             "failed_form": failed[0] if failed else "",
         }
 
-    def _steps(self, holdings: Any, row: HostRow, site: SiteRow) -> list[tuple[str, bool]]:
-        """What a host needs to be listed, and whether it is done."""
+    def _steps(self, holdings: Any, row: HostRow, site: SiteRow) -> list[tuple[str, bool, bool]]:
+        """What a host needs to be listed, whether it is done, and whether it is the next thing to be done."""
         parts = holdings.carried.get(row.id, ())
         urls = [url for part in parts for url in holdings.urls.get(part.id, ())]
-        return [
+        steps = [
             ("Enter what it carries", bool(parts)),
             (
                 "Enter a public http or https URL",
@@ -155,6 +171,8 @@ class HostForms(Room):
             ("Be approved", site.state == "approved"),
             ("Have a good visit", row.id in holdings.looks and holdings.looks[row.id].state == "ok"),
         ]
+        first = next((number for number, (_, done) in enumerate(steps) if not done), None)
+        return [(text, done, number == first) for number, (text, done) in enumerate(steps)]
 
     async def _kind(self, change: Change, kind: Kind, host: int, failed: tuple[str, Failure] | None) -> dict[str, Any]:
         rows = await kind.listing(change, host)
@@ -178,9 +196,11 @@ class HostForms(Room):
         number = number_of(request, "host")
         typed = await self.typed(request)
         own = await self.own_asns(visit, number, typed) if form in LOOKING else None
+        before = await self._published()
         try:
             async with self.writing(visit, own) as change:
                 told = await work(change, number, typed)
+            self._remember(number, before)
         except RegistryError as error:
             if error.status == 404:
                 raise
@@ -189,11 +209,21 @@ class HostForms(Room):
             return await self.show(request, told=told)
         raise web.HTTPSeeOther(f"/hosts/{number}?saved=1#state")
 
+    async def _published(self) -> Publication | None:
+        """What would be published now."""
+        async with self.site.store.read() as connection:
+            return (await self.site.shelf.read(connection, int(self.site.now()))).publication
+
+    def _remember(self, number: int, before: Publication | None) -> None:
+        if before is not None:
+            self.site.effects.remember(number, before)
+
     async def edit(self, request: web.Request) -> web.Response:
         """Change fields."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
-            await hosts.edit_host(change, number, version_of(typed), body_of(nouns.Host, typed, only=HOST_FIELDS))
+            body = body_of(nouns.Host, typed, only=HOST_FIELDS)
+            await hosts.edit_host(change, number, version_of(typed), body)
 
         return await self._do(request, "host", work)
 
@@ -275,14 +305,16 @@ class HostForms(Room):
         if not body.get("password", ""):
             body.pop("password", None)
         own = await self.own_asns(visit, host, typed) if kind.plural in LOOKING else None
+        before = await self._published()
         try:
             async with self.writing(visit, own) as change:
                 await kind.edit(change, host, number, version_of(typed), body)
+            self._remember(host, before)
         except RegistryError as error:
             if error.status == 404:
                 raise
             return await self.show_child(request, failure_of(error, typed))
-        raise web.HTTPSeeOther(f"/hosts/{host}?saved=1#{kind.plural}")
+        raise web.HTTPSeeOther(f"/hosts/{host}?saved=1#state")
 
     async def delete_child(self, request: web.Request) -> web.Response:
         """One less."""

@@ -13,17 +13,20 @@ from redirector.registry.edit import accounts, carried, notes, sites
 from redirector.registry.edit.change import Change, find_site
 from redirector.registry.listing import listing_reason
 from redirector.registry.permits import Act
-from redirector.registry.publish.holdings import Holdings, read_holdings
+from redirector.registry.publish.holdings import Holdings
 from redirector.registry.publish.selection import condition_of
 from redirector.registry.refusals import RegistryError
 from redirector.store import outbox
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow, HostRow, InvitationRow, SiteRow
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
+from redirector.web.forms.review import read_review
 from redirector.web.forms.room import Room, number_of, version_of
 from redirector.web.login import letters
 
 INVITATION_PATH = "/invitations"
+
+UNDECIDED = ("draft", "waiting", "refused")
 
 
 def reason_of(holdings: Holdings, row: HostRow, now: int) -> tuple[str, int]:
@@ -71,7 +74,7 @@ class SiteForms(Room):
                 for row in await queries.list_rows(change.connection, SiteRow, id={each.site for each in invitations})
             }
         waiting = [(each.id, names[each.site]) for each in invitations if each.expires > change.now]
-        return self.page(visit, "sites.html", {"sites": rows, "hosts": hosts, "invitations": waiting})
+        return self.page(visit, "sites.html", {"sites": rows, "hosts": hosts, "invitations": waiting}, here="/sites")
 
     async def new(self, request: web.Request, failed: Failure | None = None) -> web.Response:
         """An empty form."""
@@ -117,13 +120,18 @@ class SiteForms(Room):
         async with self.reading(visit) as change:
             row = await find_site(change, Act.READ, number)
             values = await self._values(change, row, failed)
-            values["hints"] = await self.site.hinting.hints(change, hosts, seen) if change.actor.admin else []
+            hints = await self.site.hinting.hints(change, hosts, seen) if change.actor.admin else []
+            decides = change.actor.admin and row.state in UNDECIDED
+            values["review"] = await read_review(change, row, hints) if decides else None
         status = failed[1].status if failed else 200
-        return self.page(visit, "site.html", {**values, "told": told}, status)
+        saved = "What you save here is in the lists from the next publication on." if "saved" in request.query else ""
+        values |= {"told": told, "saved": saved}
+        return self.page(visit, "site.html", values, status, here="/sites")
 
     async def _values(self, change: Change, row: SiteRow, failed: tuple[str, Failure] | None) -> dict[str, Any]:
         body = await sites.body_of(change, row)
-        holdings = await read_holdings(change.connection, change.now)
+        holdings = (await self.site.shelf.read(change.connection, change.now)).holdings
+        assert holdings is not None
         hosts = [each for each in holdings.hosts.values() if each.site == row.id]
         admins, invitations = await sites.list_admins(change, row.id)
         own = failed[1] if failed and failed[0] == "site" else None
@@ -158,7 +166,7 @@ class SiteForms(Room):
             return await self.show(request, (form, failure_of(error, typed)))
         if isinstance(told, str):
             return await self.show(request, told=told)
-        raise web.HTTPSeeOther(back or f"/sites/{number}")
+        raise web.HTTPSeeOther(back or f"/sites/{number}?saved=1")
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change fields."""

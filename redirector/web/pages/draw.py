@@ -16,6 +16,9 @@ from redirector.web.words import STATES, kind_of
 
 WIDTH, HEIGHT = 960, 440
 _SCALE = WIDTH / (2 * 2.7066)
+_LEFT = 62
+"""Of the ocean at either side, which holds no town: New Zealand and Alaska are inside."""
+
 _MIDDLE = 262
 """Where the equator is: without Antarctica the north has more."""
 
@@ -77,18 +80,74 @@ def towns_of(mirrors: Sequence[PublicMirror], places: Mapping[str, Place]) -> li
     return sorted(towns, key=lambda town: (-len(town.mirrors), town.name, town.mirrors[0].host))
 
 
-def draw_map(title: str, towns: Sequence[Town]) -> str:
-    """The world, and a mark a town."""
-    marks = "".join(_mark(town) for town in towns)
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the picture, to be shown larger."""
+
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def holds(self, town: Town) -> bool:
+        """Whether its mark is in it."""
+        x, y = project(town.place.latitude, town.place.longitude)
+        return self.x <= x <= self.x + self.width and self.y <= y <= self.y + self.height
+
+
+_CROWDED = 12
+"""Towns in a window from which on it is worth a picture of its own."""
+
+_PARTS = (
+    ("Europe", 52.0, 12.0),
+    ("North America", 40.0, -95.0),
+    ("East Asia", 32.0, 122.0),
+    ("South America", -20.0, -56.0),
+)
+
+
+def closest(towns: Sequence[Town]) -> Window | None:
+    """The part of the world with most towns; None where marks are far apart everywhere."""
+    width, height = WIDTH / 4.6, HEIGHT / 4.6
+    windows = []
+    for name, latitude, longitude in _PARTS:
+        x, y = project(latitude, longitude)
+        windows.append(Window(name, x - width / 2, y - height / 2, width, height))
+    best = max(windows, key=lambda window: sum(map(window.holds, towns)))
+    return best if sum(map(best.holds, towns)) >= _CROWDED else None
+
+
+def draw_map(title: str, towns: Sequence[Town], window: Window | None = None) -> str:
+    """The world, and a mark a town; a frame where *window* is shown larger below."""
+    marks = "".join(_mark(town) for town in reversed(towns))
+    frame = ""
+    if window is not None:
+        frame = (
+            f'<rect class="frame" x="{window.x:.0f}" y="{window.y:.0f}" '
+            f'width="{window.width:.0f}" height="{window.height:.0f}" rx="4"/>'
+        )
+    return _svg("map", title, f"{_LEFT} 0 {WIDTH - 2 * _LEFT} {HEIGHT}", f"{_world()}{frame}{marks}")
+
+
+def draw_closer(window: Window, towns: Sequence[Town]) -> str:
+    """What *window* holds, larger; marks are as large as on the map."""
+    shrunk = 0.4
+    marks = "".join(_mark(town, shrunk) for town in reversed(towns) if window.holds(town))
+    box = f"{window.x:.1f} {window.y:.1f} {window.width:.1f} {window.height:.1f}"
+    return _svg("map near", f"Mirrors in {window.name}", box, f"{_world()}{marks}")
+
+
+def _svg(name: str, title: str, box: str, parts: str) -> str:
     return (
-        f'<svg class="map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}"><title>{escape(title)}</title>{_world()}{marks}</svg>'
+        f'<svg class="{name}" xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" '
+        f'aria-label="{escape(title)}"><title>{escape(title)}</title>{parts}</svg>'
     )
 
 
-def _mark(town: Town) -> str:
+def _mark(town: Town, scale: float = 1.0) -> str:
     x, y = project(town.place.latitude, town.place.longitude)
-    size = min(9.0, 3 + sqrt(len(town.mirrors)))
+    size = scale * min(10.0, 2.6 + 1.4 * sqrt(len(town.mirrors)))
     names = ", ".join(f"{mirror.host} ({STATES[mirror.state]})" for mirror in town.mirrors[:8])
     more = f" and {len(town.mirrors) - 8} more" if len(town.mirrors) > 8 else ""
     return f'<g class="s-{town.kind}">{shape(town.kind, x, y, size, f"{town.name}: {names}{more}")}</g>'
@@ -150,10 +209,23 @@ def days_of(history: Sequence[HistoryRow], now: int, days: int) -> list[str]:
     return found
 
 
+def share_of(history: Sequence[HistoryRow], since: int, now: int) -> float | None:
+    """How much of the time since *since* of which something is known a mirror was `ok`; None when nothing is."""
+    known = well = 0
+    for number, row in enumerate(history):
+        end = history[number + 1].at if number + 1 < len(history) else now
+        span = min(end, now) - max(row.at, since)
+        if span > 0 and row.state != "unchecked":
+            known += span
+            well += span if row.state == "ok" else 0
+    return well / known if known else None
+
+
 def draw_strip(title: str, states: Sequence[str], labels: Sequence[str]) -> str:
     """A bar a day: its height and colour say how the day was."""
     return (
-        f'<svg class="strip" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {len(states) * 8} 40" role="img" '
+        f'<svg class="strip" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {len(states) * 8 - 1} 40" '
+        f'preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(title)}"><title>{escape(title)}</title>{"".join(_bars(states, labels))}</svg>'
     )
 

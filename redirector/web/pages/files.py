@@ -44,6 +44,7 @@ def render_files(
     yield page("map", "/map", pages.map_page(shown))
     yield page("propagation", "/propagation", pages.propagation_page(shown, forms=False))
     yield page("statistics", "/statistics", pages.statistics_page(shown))
+    yield "join/sizes.txt", pages.sizes_text(shown)
     yield page("join", "/join", pages.join_page(shown, join, url, sign_key))
 
 

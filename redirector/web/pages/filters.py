@@ -9,6 +9,7 @@ from math import inf
 from redirector.locate.places import countries
 from redirector.registry.public import PublicMirror
 from redirector.web.pages.shown import Shown
+from redirector.web.pages.versions import version_key
 
 ORDERS = ("country", "lag", "score", "name")
 
@@ -83,7 +84,7 @@ def _rank(shown: Shown, mirror: PublicMirror, sort: str) -> tuple[bool | float |
 
 def values_of(shown: Shown, name: str) -> list[str]:
     """What can be asked for of *name*, in order."""
-    return sorted(dict.fromkeys(filter(None, _values(shown, name))), key=_version_key)
+    return sorted(dict.fromkeys(filter(None, _values(shown, name))), key=version_key)
 
 
 def _values(shown: Shown, name: str) -> Iterator[str]:
@@ -100,7 +101,3 @@ def _values(shown: Shown, name: str) -> Iterator[str]:
             yield "none" if mirror.tier is None else str(mirror.tier)
         else:
             yield str(getattr(mirror, name))
-
-
-def _version_key(text: str) -> tuple[tuple[bool, int, str], ...]:
-    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in text.split("."))

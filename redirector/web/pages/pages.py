@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from statistics import fmean
 from typing import Any
 from urllib.parse import urlencode
@@ -21,9 +21,10 @@ from redirector.store.evidence import DAY_S
 from redirector.store.statistics import PropagationRow
 from redirector.web.pages import draw
 from redirector.web.pages.filters import ORDERS, Choice, choose, values_of
-from redirector.web.pages.render import name_of_country
+from redirector.web.pages.render import name_of_country, show_bytes
 from redirector.web.pages.shown import HISTORY_DAYS, Past, Shown
-from redirector.web.words import STATES
+from redirector.web.pages.versions import version_key
+from redirector.web.words import KINDS, STATES, kind_of
 
 REPOSITORIES_SHOWN = 6
 """Repositories whose propagation is drawn on one page."""
@@ -58,6 +59,7 @@ def mirrors_page(shown: Shown, choice: Choice, *, forms: bool = True) -> Page:
             "total": len(shown.listed.mirrors),
             "counts": {"ok": sum(mirror.ok for mirror in shown.listed.mirrors)},
             "countries": len(countries),
+            "mbit": sum(mirror.bandwidth_mbit or 0 for mirror in shown.listed.mirrors if mirror.ok),
             "shown": len(found),
             "narrowed": choice.narrows,
             "groups": _groups(found) if choice.sort == "country" else [(None, found)] if found else [],
@@ -117,11 +119,29 @@ def mirror_page(shown: Shown, mirror: PublicMirror, past: Past) -> Page:
             "score": shown.scores.get(mirror.host),
             "days": HISTORY_DAYS,
             "strip": draw.draw_strip(f"{mirror.host}, the last {HISTORY_DAYS} days", states, labels),
+            "share": draw.share_of(past.history, shown.now - HISTORY_DAYS * DAY_S, shown.now),
+            "first_day": labels[0],
+            "releases": _releases_of(mirror),
             "incidents": draw.incidents_of(past.history, shown.now - HISTORY_DAYS * DAY_S)[:50],
             "curves": list(_curves(past)),
             "now": shown.now,
         },
     )
+
+
+def _releases_of(mirror: PublicMirror) -> list[tuple[str, str]]:
+    """(product, its versions with their architectures) that strangers are given there."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for product, version, arch in mirror.carries:
+        if version:
+            found.setdefault(product, {}).setdefault(version, set()).add(arch)
+    return [
+        (
+            product,
+            ", ".join(f"{v} ({', '.join(sorted(versions[v]))})" for v in sorted(versions, key=version_key)),
+        )
+        for product, versions in sorted(found.items())
+    ]
 
 
 Curve = tuple[str, str, Sequence[str], Sequence[Sequence[str]]]
@@ -138,12 +158,17 @@ def _curves(past: Past) -> Iterator[Curve]:
         if days:
             rows = [(day, f"{value:.2f}") for day, value in days.items()]
             layer = Layer(name, list(days.values()))
-            yield heading, draw_lines(f"{heading}, {name}", list(days), [layer], unit), ("Day", name), rows
+            yield heading, draw_lines(f"{heading}, {name}", _short(days), [layer], unit), ("Day", name), rows
     if past.traffic:
-        days = {row.day: row.bytes / 1e9 for row in past.traffic}
-        layer = Layer("GB", list(days.values()))
-        rows = [(day, f"{value:,.1f}") for day, value in days.items()]
-        yield "Traffic", draw_lines("Traffic, GB a day", list(days), [layer], " GB"), ("Day", "GB"), rows
+        days = {row.day: float(row.bytes) for row in past.traffic}
+        layer = Layer("bytes", list(days.values()))
+        rows = [(day, show_bytes(int(value))) for day, value in days.items()]
+        yield "Traffic", draw_lines("Traffic, bytes a day", _short(days), [layer], "B"), ("Day", "Bytes"), rows
+
+
+def _short(days: Iterable[str]) -> list[str]:
+    """`2026-11-28` as it stands at an axis: `28 Nov`."""
+    return [f"{date.fromisoformat(day):%d %b}" for day in days]
 
 
 def _by_day(values: Sequence[tuple[int, float]]) -> dict[str, float]:
@@ -164,7 +189,18 @@ def map_page(shown: Shown) -> Page:
     """The world, and where mirrors are."""
     towns = draw.towns_of(shown.listed.mirrors, shown.places)
     title = f"{len(shown.places)} mirrors in {len(towns)} towns"
-    return Page("map.html", {"picture": draw.draw_map(title, towns), "towns": towns, "now": shown.now})
+    kinds = Counter(kind_of(shown_there.state) for town in towns for shown_there in town.mirrors)
+    close = draw.closest(towns)
+    return Page(
+        "map.html",
+        {
+            "picture": draw.draw_map(title, towns, close),
+            "closer": (close.name, draw.draw_closer(close, towns)) if close is not None else None,
+            "kinds": [(kind, name, kinds[kind]) for kind, name in KINDS.items() if kinds[kind]],
+            "towns": sorted(towns, key=lambda town: (name_of_country(town.mirrors[0].country), town.name)),
+            "now": shown.now,
+        },
+    )
 
 
 def propagation_page(shown: Shown, repository: str = "", *, forms: bool = True) -> Page:
@@ -173,11 +209,15 @@ def propagation_page(shown: Shown, repository: str = "", *, forms: bool = True) 
     for row in shown.propagation:
         rows.setdefault(row.repository, []).append(row)
     names = [repository] if repository in rows else _most_telling(rows)
+    newest: dict[str, int] = {}
+    for push in shown.pushes:
+        newest[push.category] = max(push.pushed, newest.get(push.category, 0))
     pictures = [(name, _draw_propagation(name, rows[name]), rows[name][-30:][::-1]) for name in names]
     return Page(
         "propagation.html",
         {
-            "pushes": shown.pushes,
+            "pushes": [(push, push.pushed == newest[push.category]) for push in shown.pushes],
+            "labels": LABELS,
             "repositories": pictures,
             "choice": sorted(rows) if forms and len(rows) > REPOSITORIES_SHOWN else [],
             "repository": repository,
@@ -197,12 +237,13 @@ def _most_telling(rows: Mapping[str, Sequence[PropagationRow]]) -> list[str]:
 
 
 def _draw_propagation(name: str, rows: Sequence[PropagationRow]) -> str:
-    labels = [f"{datetime.fromtimestamp(row.run, UTC):%d %b %H:%M}" for row in rows]
+    short = len(rows) > 1 and rows[-1].run - rows[0].run > 3 * DAY_S
+    labels = [f"{datetime.fromtimestamp(row.run, UTC):{'%d %b' if short else '%d %b %H:%M'}}" for row in rows]
     layers = [
         Layer(label, [float(getattr(row, column)) for row in rows])
         for column, label in zip(COLUMNS, LABELS, strict=True)
     ]
-    return draw_areas(f"Mirrors by how far behind their copy of {name} was", labels, layers)
+    return draw_areas(f"Mirrors by how far behind their copy of {name} was", labels, layers, ages=True)
 
 
 def statistics_page(shown: Shown) -> Page:
@@ -218,7 +259,9 @@ def statistics_page(shown: Shown) -> Page:
         {
             "overview": overview,
             "bars": _bars(overview),
-            "daily": draw_lines("Requests a day", [day for day, _ in days], [Layer("requests", [n for _, n in days])]),
+            "daily": draw_lines(
+                "Requests a day", _short(day for day, _ in days), [Layer("requests", [n for _, n in days])]
+            ),
             "days": days[::-1],
             "systems": draw_bars(
                 "Systems by release",
@@ -252,6 +295,17 @@ def join_page(shown: Shown, join: Join, url: str, key: str = "") -> Page:
         "signer": SIGNER,
         "namespace": NAMESPACE,
         "categories": shown.categories,
+        "sized": any(each.sizes for each in shown.categories),
         "now": shown.now,
     }
     return Page("join.html", values)
+
+
+def sizes_text(shown: Shown) -> bytes:
+    """Bytes by category and release, tabs between: for whoever plans disks by a program."""
+    lines = ["# bytes\tcategory\trelease; hard links count once, releases under embargo not at all"]
+    for category in shown.categories:
+        lines += [f"{size}\t{category.name}\t{release or '-'}" for release, size in category.sizes]
+        if category.sizes:
+            lines.append(f"{category.size_bytes}\t{category.name}\ttotal")
+    return "".join(f"{line}\n" for line in lines).encode()

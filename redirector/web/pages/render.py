@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -37,8 +37,12 @@ def environment() -> Environment:
     made.filters |= {
         "utc": lambda seconds: utc(seconds) if seconds else "",
         "span": lambda seconds: "" if seconds is None else span(seconds) if seconds else "none",
+        "lag": lambda seconds: "" if seconds is None else span(seconds) if seconds else "current",
+        "mbit": show_bandwidth,
+        "bytes": show_bytes,
         "country": name_of_country,
         "word": lambda state: words.STATES.get(state, state),
+        "grouped": grouped,
         "kind": words.kind_of,
         "number": lambda value: f"{value:,}",
         "svg": Markup,  # what our own functions drew
@@ -47,10 +51,38 @@ def environment() -> Environment:
     return made
 
 
+def grouped(fields: Iterable[Any]) -> list[tuple[str, list[Any]]]:
+    """Fields of a form under their headings; "" before the first."""
+    found: list[tuple[str, list[Any]]] = []
+    for each in fields:
+        if each.group or not found:
+            found.append((each.group, []))
+        found[-1][1].append(each)
+    return found
+
+
 def name_of_country(code: str) -> str:
     """English name of a country; the code where it is none that is known."""
     found = countries().get(code)
     return found.name if found else code
+
+
+def show_bandwidth(mbit: int | None) -> str:
+    """`10 Gbit/s`; "" for what is not known."""
+    if not mbit:
+        return ""
+    for size, unit in ((1_000_000, "Tbit/s"), (1_000, "Gbit/s")):
+        if mbit >= size:
+            return f"{mbit / size:.3g} {unit}"
+    return f"{mbit} Mbit/s"
+
+
+def show_bytes(count: int) -> str:
+    """`1.2 TB`, by powers of a thousand as disks are sold."""
+    for power, unit in ((12, "TB"), (9, "GB"), (6, "MB"), (3, "kB")):
+        if count >= 10**power:
+            return f"{count / 10**power:.3g} {unit}" if count < 1000 * 10**power else f"{count / 10**power:,.0f} {unit}"
+    return f"{count} B"
 
 
 def render(template: str, values: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from redirector.settings.joining import Join
 from redirector.store.opening import Store
-from redirector.web.frame import Frame, html
+from redirector.web.frame import Frame, html_of, page_bytes
 from redirector.web.pages import pages
 from redirector.web.pages.filters import read_choice
 from redirector.web.pages.pages import Page
@@ -42,6 +42,7 @@ class PublicPages:
         router.add_get("/propagation", self.propagation)
         router.add_get("/statistics", self.statistics)
         router.add_get("/join", self.join_page)
+        router.add_get("/join/sizes.txt", self.sizes)
 
     async def style(self, _: web.Request) -> web.Response:
         """The style sheet."""
@@ -51,13 +52,23 @@ class PublicPages:
         async with self.store.read() as connection:
             return await self.shelf.read(connection, int(self.now()))
 
-    async def _answer(self, request: web.Request, here: str, page: Page) -> web.Response:
-        return html(await self.frame_of(request, here), page.template, page.values)
+    async def _answer(self, request: web.Request, here: str, make: Callable[[Shown], Page]) -> web.Response:
+        """The page that *make* makes; visitors are given the one that another was given, while it holds."""
+        shown = await self._shown()
+        frame = await self.frame_of(request, here)
+        shared = not frame.account and not request.query_string
+        body = self.shelf.bodies.get(request.path) if shared else None
+        if body is None:
+            page = make(shown)
+            body = page_bytes(frame, page.template, page.values)
+            if shared:
+                self.shelf.keep(request.path, body)
+        return html_of(frame, body)
 
     async def mirrors(self, request: web.Request) -> web.Response:
         """The list."""
-        page = pages.mirrors_page(await self._shown(), read_choice(request.query))
-        return await self._answer(request, "/mirrors", page)
+        choice = read_choice(request.query)
+        return await self._answer(request, "/mirrors", lambda shown: pages.mirrors_page(shown, choice))
 
     async def mirror(self, request: web.Request) -> web.Response:
         """One mirror."""
@@ -68,23 +79,27 @@ class PublicPages:
             if mirror is None:
                 raise web.HTTPNotFound
             past = await read_past(connection, mirror.host, now)
-        return await self._answer(request, "", pages.mirror_page(shown, mirror, past))
+        return await self._answer(request, "", lambda shown: pages.mirror_page(shown, mirror, past))
 
     async def map(self, request: web.Request) -> web.Response:
         """The map."""
-        return await self._answer(request, "/map", pages.map_page(await self._shown()))
+        return await self._answer(request, "/map", pages.map_page)
 
     async def propagation(self, request: web.Request) -> web.Response:
         """How pushes spread."""
-        page = pages.propagation_page(await self._shown(), request.query.get("repository", ""))
-        return await self._answer(request, "/propagation", page)
+        name = request.query.get("repository", "")
+        return await self._answer(request, "/propagation", lambda shown: pages.propagation_page(shown, name))
 
     async def statistics(self, request: web.Request) -> web.Response:
         """What was counted."""
-        return await self._answer(request, "/statistics", pages.statistics_page(await self._shown()))
+        return await self._answer(request, "/statistics", pages.statistics_page)
+
+    async def sizes(self, _: web.Request) -> web.Response:
+        """How much disk it takes, for programs."""
+        return web.Response(body=pages.sizes_text(await self._shown()), content_type="text/plain", charset="utf-8")
 
     async def join_page(self, request: web.Request) -> web.Response:
         """Rules for mirrors."""
         return await self._answer(
-            request, "/join", pages.join_page(await self._shown(), self.join, self.url, self.sign_key)
+            request, "/join", lambda shown: pages.join_page(shown, self.join, self.url, self.sign_key)
         )

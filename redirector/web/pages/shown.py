@@ -15,16 +15,18 @@ from redirector.health.report import score_of
 from redirector.health.spread import Push
 from redirector.locate.places import CityName, find_cities, place_of_country
 from redirector.model import Place
-from redirector.registry.public import PublicList, PublicMirror, public_list
-from redirector.registry.publish.holdings import read_holdings
+from redirector.registry.public import PublicList, PublicMirror, public_list, version_of
+from redirector.registry.publish.holdings import Holdings, read_holdings
+from redirector.registry.publish.selection import Publication, shown_repositories
 from redirector.registry.publish.selection import select as select_published
-from redirector.registry.publish.selection import shown_repositories
 from redirector.registry.rules import name_key
+from redirector.store import contents as scans
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S, HistoryRow, VisitRow
 from redirector.store.registry import queries
 from redirector.store.statistics import Margin, PropagationRow, SystemRow, TrafficRow
 from redirector.web.pages.pushes import last_pushes
+from redirector.web.pages.versions import version_key
 
 HISTORY_DAYS = 90
 STATISTICS_DAYS = 90
@@ -43,12 +45,21 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class CategoryShown:
-    """What hosts can sign up for, and how many directories it has."""
+    """What hosts can sign up for, and how much that is.
+
+    sizes  (release, bytes), newest first; "" for what is of none
+    """
 
     name: str
     product: str
     top: str
     directories: int
+    sizes: Sequence[tuple[str, int]] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """All of it; 0 when nobody scanned it."""
+        return sum(size for _, size in self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class Shown:
     now     epoch seconds
     scores  host -> archlinux.org's score of the last day; the lower, the better
     repositories  numbers of those that anybody may know of
+    publication, holdings  what it was made of; None without a registry
     places  host -> where it is drawn: its own coordinates, else its city's, else its country's largest city's
     """
 
@@ -71,6 +83,8 @@ class Shown:
     pushes: Sequence[Push] = ()
     categories: Sequence[CategoryShown] = ()
     repositories: frozenset[int] = frozenset()
+    publication: Publication | None = None
+    holdings: Holdings | None = None
 
     def find(self, host: str) -> PublicMirror | None:
         """The mirror of that name, in any case; None when there is none."""
@@ -81,19 +95,41 @@ class Shown:
 async def read_shown(connection: AsyncConnection, now: int) -> Shown:
     """Everything but the past of single mirrors. cost: under 1 s for 700 hosts"""
     holdings = await read_holdings(connection, now)
-    listed = public_list(holdings, select_published(holdings, now), now)
+    publication = select_published(holdings, now)
+    counts = {name_key(name): each.sizes for name, each in (await scans.list_counts(connection)).items()}
+    secret = {row.version_name for row in holdings.releases if row.not_before is not None and row.not_before > now}
+    releases = {row.version_name for row in holdings.releases} - secret
+    listed = public_list(holdings, publication, now)
     return Shown(
         now=now,
         listed=listed,
+        publication=publication,
+        holdings=holdings,
         places=places_of(listed.mirrors),
         **await read_kept(connection, listed.mirrors, now),
         categories=[
-            CategoryShown(row.name, row.product, row.top, len(holdings.contents[number].names))
+            CategoryShown(
+                row.name,
+                row.product,
+                row.top,
+                len(holdings.contents[number].names),
+                sizes_of(counts.get(row.name_key, {}), releases),
+            )
             for number, row in sorted(holdings.categories.items(), key=lambda pair: pair[1].name_key)
             if row.joinable and row.for_people
         ],
         repositories=shown_repositories(holdings, now),
     )
+
+
+def sizes_of(sizes: Mapping[str, int], releases: frozenset[str] | set[str]) -> list[tuple[str, int]]:
+    """(release, bytes), newest first; what belongs to none last, as ""."""
+    found: dict[str, int] = {}
+    for path, size in sizes.items():
+        version = version_of(path, releases)
+        found[version] = found.get(version, 0) + size
+    names = sorted((name for name in found if name), key=version_key, reverse=True)
+    return [(name, found[name]) for name in (*names, "") if name in found]
 
 
 async def read_kept(connection: AsyncConnection, mirrors: Sequence[PublicMirror], now: int) -> dict[str, Any]:
@@ -164,24 +200,61 @@ def places_of(mirrors: Sequence[PublicMirror]) -> dict[str, Place]:
     return found
 
 
+BODIES = 1000
+"""Pages for visitors that are kept as bytes, each until something changes."""
+
+REFRESHED_S = 20
+"""How often a server looks whether visits changed something, so that no visitor waits for it."""
+
+
+_Mark = tuple[tuple[int, ...], int, int]
+
+
 @dataclass(slots=True)
 class Shelf:
-    """The newest `Shown`, made again when the registry changed, a mirror was visited, or a minute has passed."""
+    """The newest `Shown`, made again when the registry changed, a mirror was visited, or a minute has passed.
 
-    _made: tuple[tuple[int, ...], Shown] | None = None
+    patience_s  for so long what only visits and the clock changed may wait for `refresh`; an edit never waits
+    bodies      path of a page without parameters -> the page as visitors see it
+    """
+
+    patience_s: int = 0
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    _made: tuple[_Mark, int, Shown] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(self, connection: AsyncConnection, now: int) -> Shown:
         """What is to be shown at *now*. cost: two look-ups, while nothing has changed"""
         mark = await _mark(connection, now)
-        if self._made is not None and self._made[0] == mark:
-            return self._made[1]
+        if self._made is not None and (self._made[0] == mark or self._may_wait(mark, now)):
+            return self._made[2]
+        return await self._make(connection, mark, now)
+
+    async def refresh(self, connection: AsyncConnection, now: int) -> None:
+        """Make it anew where anything changed."""
+        mark = await _mark(connection, now)
+        if self._made is None or self._made[0] != mark:
+            await self._make(connection, mark, now)
+
+    async def _make(self, connection: AsyncConnection, mark: _Mark, now: int) -> Shown:
         async with self._lock:
             if self._made is None or self._made[0] != mark:
-                self._made = mark, await read_shown(connection, now)
-            return self._made[1]
+                self._made = mark, now, await read_shown(connection, now)
+                self.bodies.clear()
+            return self._made[2]
+
+    def _may_wait(self, mark: _Mark, now: int) -> bool:
+        """Nobody edited anything, and what there is is not old."""
+        assert self._made is not None
+        return self._made[0][0] == mark[0] and 0 <= now - self._made[1] < self.patience_s
+
+    def keep(self, path: str, body: bytes) -> None:
+        """Keep a page for the next visitor."""
+        if len(self.bodies) >= BODIES:
+            self.bodies.clear()
+        self.bodies[path] = body
 
 
-async def _mark(connection: AsyncConnection, now: int) -> tuple[int, ...]:
-    """What differs when something could look otherwise."""
-    return now // 60, *await queries.mark_of_events(connection), await evidence.last_visit(connection)
+async def _mark(connection: AsyncConnection, now: int) -> _Mark:
+    """What differs when something could look otherwise: the last edits first."""
+    return tuple(await queries.mark_of_events(connection)), now // 60, await evidence.last_visit(connection)

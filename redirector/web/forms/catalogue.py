@@ -1,0 +1,194 @@
+"""What the distribution keeps itself, by the same form each: releases, categories, repositories, redirects."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from redirector.registry import nouns, views
+from redirector.registry.edit import catalogue
+from redirector.registry.edit.change import Change
+from redirector.registry.nouns import Noun
+from redirector.registry.refusals import Missing, RegistryError
+from redirector.registry.views import View
+from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
+from redirector.web.forms.kinds import show_cell
+from redirector.web.forms.room import Room, need_desk, number_of, version_of
+
+SHOWN = 500
+"""Rows on one page: a large distribution has more repositories than people read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One kind of thing.
+
+    prefix   of its fields' words
+    columns  that its table has, with their headings
+    version  which member of a view says how often it was changed
+    """
+
+    plural: str
+    title: str
+    one: str
+    text: str
+    prefix: str
+    noun: type[Noun]
+    columns: Mapping[str, str]
+    listing: Callable[[Change], Awaitable[Sequence[View]]]
+    add: Callable[[Change, object], Awaitable[object]]
+    edit: Callable[[Change, int, int | None, object], Awaitable[object]]
+    delete: Callable[[Change, int, int | None], Awaitable[None]]
+    version: str = "version"
+
+
+async def _releases(change: Change) -> list[View]:
+    found = []
+    for row in await catalogue.list_releases(change):
+        secret = row.not_before is not None and row.not_before > change.now
+        found.append({**views.show_release(row), "embargo": secret})
+    return found
+
+
+async def _categories(change: Change) -> list[View]:
+    return [views.show_category(row) for row in await catalogue.list_categories(change)]
+
+
+async def _repositories(change: Change) -> list[View]:
+    return [views.show_repository(row) for row in await catalogue.list_repositories(change)]
+
+
+async def _redirects(change: Change) -> list[View]:
+    return [views.show_redirect(row) for row in await catalogue.list_redirects(change)]
+
+
+SHELVES: Mapping[str, Shelf] = {
+    shelf.plural: shelf
+    for shelf in (
+        Shelf(
+            "releases", "Releases", "release",
+            "What is under embargo is listed nowhere until its time has come; mirrors that take new releases are told.",
+            "release", nouns.Release,
+            {"product": "Product", "version": "Version", "arches": "Architectures", "not_before": "Not before",
+             "embargo": "Embargo"},
+            _releases, catalogue.create_release, catalogue.edit_release, catalogue.delete_release, "revision",
+        ),
+        Shelf(
+            "categories", "Categories", "category", "What hosts sign up for. Scans of the masters make them, too.",
+            "category", nouns.Category,
+            {"name": "Name", "top": "Top directory", "product": "Product", "joinable": "Joinable by all",
+             "for_people": "For people"},
+            _categories, catalogue.create_category, catalogue.edit_category, catalogue.delete_category,
+        ),
+        Shelf(
+            "repositories", "Repositories", "repository",
+            "A prefix and an architecture, as clients ask, name a directory. Scans of the masters make them, too.",
+            "repository", nouns.Repository,
+            {"prefix": "Prefix", "arch": "Architecture", "directory": "Directory", "enabled": "Switched on"},
+            _repositories, catalogue.create_repository, catalogue.edit_repository, catalogue.delete_repository,
+        ),
+        Shelf(
+            "redirects", "Redirects", "redirect", "One name that stands for another, one hop far.",
+            "redirect", nouns.Redirect, {"source": "From", "target": "To", "kind": "Kind"},
+            _redirects, catalogue.create_redirect, catalogue.edit_redirect, catalogue.delete_redirect,
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue(Room):
+    """Pages below `/desk/` for each kind."""
+
+    def add_to(self, application: web.Application) -> None:
+        """The routes."""
+        router = application.router
+        names = "|".join(SHELVES)
+        router.add_get(f"/desk/{{plural:{names}}}", self.show)
+        router.add_post(f"/desk/{{plural:{names}}}", self.add)
+        router.add_get(f"/desk/{{plural:{names}}}/{{number}}", self.show_one)
+        router.add_post(f"/desk/{{plural:{names}}}/{{number}}", self.edit)
+        router.add_post(f"/desk/{{plural:{names}}}/{{number}}/delete", self.delete)
+
+    async def show(self, request: web.Request, failed: Failure | None = None) -> web.Response:
+        """All of a kind, and a form for one more."""
+        visit = await self.person(request)
+        shelf = SHELVES[request.match_info["plural"]]
+        async with self.reading(visit) as change:
+            need_desk(change)
+            rows = list(await shelf.listing(change))
+        values = {
+            "shelf": shelf,
+            "rows": [(row, [show_cell(row.get(name)) for name in shelf.columns]) for row in rows[:SHOWN]],
+            "more": max(0, len(rows) - SHOWN),
+            "fields": form_fields("new", shelf.prefix, shelf.noun, {}, failed),
+            "failed": failed,
+        }
+        return self.page(visit, "catalogue.html", values, failed.status if failed else 200, here="/desk")
+
+    async def add(self, request: web.Request) -> web.Response:
+        """One more."""
+        visit = await self.person(request)
+        shelf = SHELVES[request.match_info["plural"]]
+        typed = await self.typed(request)
+        try:
+            async with self.writing(visit) as change:
+                need_desk(change)
+                await shelf.add(change, body_of(shelf.noun, typed))
+        except RegistryError as error:
+            return await self.show(request, failure_of(error, typed))
+        raise web.HTTPSeeOther(f"/desk/{shelf.plural}")
+
+    async def show_one(self, request: web.Request, failed: Failure | None = None) -> web.Response:
+        """One, to be changed."""
+        visit = await self.person(request)
+        shelf, number = SHELVES[request.match_info["plural"]], number_of(request, "number")
+        async with self.reading(visit) as change:
+            need_desk(change)
+            found = next((row for row in await shelf.listing(change) if row["id"] == number), None)
+        if found is None:
+            raise Missing
+        values: dict[str, Any] = {
+            "title": show_cell(found[next(iter(shelf.columns))]),
+            "intro": shelf.text,
+            "action": f"/desk/{shelf.plural}/{number}",
+            "fields": form_fields("one", shelf.prefix, shelf.noun, found, failed),
+            "failed": failed,
+            "version": failed.version if failed and failed.version else found[shelf.version],
+            "button": "Save",
+            "back": (f"/desk/{shelf.plural}", shelf.title),
+        }
+        return self.page(visit, "form.html", values, failed.status if failed else 200, here="/desk")
+
+    async def edit(self, request: web.Request) -> web.Response:
+        """Change one."""
+        visit = await self.person(request)
+        shelf, number = SHELVES[request.match_info["plural"]], number_of(request, "number")
+        typed = await self.typed(request)
+        try:
+            async with self.writing(visit) as change:
+                need_desk(change)
+                await shelf.edit(change, number, version_of(typed), body_of(shelf.noun, typed))
+        except RegistryError as error:
+            if error.status == 404:
+                raise
+            return await self.show_one(request, failure_of(error, typed))
+        raise web.HTTPSeeOther(f"/desk/{shelf.plural}")
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """One less; refused for what is in use."""
+        visit = await self.person(request)
+        shelf, number = SHELVES[request.match_info["plural"]], number_of(request, "number")
+        typed = await self.typed(request)
+        try:
+            async with self.writing(visit) as change:
+                need_desk(change)
+                await shelf.delete(change, number, version_of(typed))
+        except RegistryError as error:
+            if error.status == 404:
+                raise
+            return await self.show(request, failure_of(error, typed))
+        raise web.HTTPSeeOther(f"/desk/{shelf.plural}")
