@@ -59,7 +59,7 @@ async def test_the_list_is_narrowed_and_sorted(network: Api) -> None:
 
 async def test_the_map_has_a_mark_a_town(network: Api) -> None:
     text = await read(network, "/map")
-    start = text.index("<svg class=\"map\"")
+    start = text.index('<svg class="map"')
     picture = text[start : text.index("</svg>", start) + 6]
     root = etree.fromstring(picture)
     assert len(root.findall("{*}g")) == 12
