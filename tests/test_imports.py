@@ -58,7 +58,6 @@ EDGE = {
     "web.login.visits",
     "web.checks",
     "web.effects",
-    "web.whereabouts",
     "web.forms.catalogue",
     "web.forms.desk",
     "web.forms.looking",
