@@ -13,7 +13,7 @@ from redirector.settings.mail import is_mail_address
 
 KINDS = ("rpm", "deb", "plain")
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE | re.ASCII)
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _EVERY = re.compile(r"([1-9][0-9]{0,2})(min|h|d)")
 _MODULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,50}")
@@ -52,9 +52,9 @@ def parse_kind(value: Value) -> str:
 
 
 def parse_folder(value: Value) -> str:
-    text = parse_text(value)
+    text = re.sub("^/+", "/", parse_text(value))
     path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or str(path) == "/":
+    if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
         raise Wrong("an absolute folder is needed, such as /srv/mirror/example")
     if _ODD.search(text) or any(part != part.strip() or part.startswith("-") for part in path.parts):
         raise Wrong(
@@ -94,6 +94,13 @@ def parse_module(value: Value) -> str:
     text = parse_text(value)
     if text and not _MODULE.fullmatch(text):
         raise Wrong("small letters, digits, dots and dashes are needed")
+    return text
+
+
+def parse_interface(value: Value) -> str:
+    text = parse_text(value)
+    if text and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}", text):
+        raise Wrong("the name of a network interface is needed, such as eth0")
     return text
 
 
@@ -143,8 +150,10 @@ def parse_below(value: Value) -> str:
     """A path below the tree; "" for none."""
     text = parse_text(value)
     parts = text.strip("/").split("/")
-    if text and (text.startswith(("/", "-")) or ".." in parts or "." in parts or re.search(r"[][*?\\]", text)):
-        raise Wrong("a path below the tree is needed, without a slash in front")
+    if text and (text.startswith(("/", "-")) or not {"", ".", ".."}.isdisjoint(parts) or _ODD.search(text)):
+        raise Wrong(
+            "a path below the tree is needed, without a slash in front, and without any of \"'`$%\\#*?[]{}<>|;&!"
+        )
     return text.strip("/")
 
 
@@ -227,9 +236,11 @@ def parse_networks(value: Value) -> tuple[str, ...]:
     found = parse_texts(value)
     for each in found:
         try:
-            ip_network(each)
-        except ValueError:
-            raise Wrong(f"{each!r}: an address or network is needed") from None
+            network = ip_network(each)
+        except ValueError as error:
+            raise Wrong(f"{each!r}: an address or network is needed: {error}") from None
+        if network.prefixlen < 8:
+            raise Wrong(f"{each!r}: that is nearly everybody; leave it out to let everybody in")
     return found
 
 
@@ -238,6 +249,7 @@ def parse_web_url(value: Value) -> str:
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and "@" not in text
+        good = good and parts.port != 0
     except ValueError:
         good = False
     if text and (not good or " " in text):
@@ -250,6 +262,7 @@ def parse_hook_url(value: Value) -> str:
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment and "@" not in text
+        good = good and parts.port != 0
     except ValueError:
         good = False
     if text and (not good or " " in text):

@@ -21,6 +21,7 @@ from redirector.kit.values import (
     parse_folder_prefix,
     parse_hook_url,
     parse_host_name,
+    parse_interface,
     parse_kind,
     parse_login_or_none,
     parse_logins,
@@ -148,7 +149,7 @@ class Wishes:
         parse_networks, "[]", "addresses of the distribution's checker, let in wherever others are not"
     )
     iso_connections: int = _wish(parse_whole(1, 1000), "6", "connections that one client may have for images")
-    interface: str = _wish(parse_text, "", "the network interface whose traffic is reported, by vnStat")
+    interface: str = _wish(parse_interface, "", "the network interface whose traffic is reported, by vnStat")
     report: str = _wish(
         parse_web_url, "", "the registry that is told of each synchronization",
         "Which registry shall be told of each synchronization (https://…, or nothing)?",
@@ -233,7 +234,7 @@ def parse_wishes(raw: bytes, path: str, *, sourceless: bool = False) -> Wishes:
                 raise Wrong("is needed")
             found[key] = wish.parse(value)
         except Wrong as error:
-            wrong.append(ConfigError(path, key, value, str(error)))
+            wrong.append(ConfigError(path, key, value if key in parsed.value else None, str(error)))
     if not wrong:
         made = Wishes(**found)
         wrong = [ConfigError(path, key, getattr(made, key), text) for key, text in _contradictions(made)]

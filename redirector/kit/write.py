@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 from zlib import crc32
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -37,7 +38,13 @@ def render_kit(wishes: Wishes, kit: str, left_out: Sequence[str] = ()) -> Iterat
         autoescape=False,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"sh": shlex.quote, "re": re.escape, "unit": _for_unit, "nginx": _for_nginx}
+    environment.filters |= {
+        "sh": shlex.quote,
+        "re": re.escape,
+        "unit": _for_unit,
+        "unit_url": _for_unit_url,
+        "nginx": _for_nginx,
+    }
     values = _values(wishes, kit, left_out)
     slug = wishes.slug
     units = list(_small_units(wishes))
@@ -142,6 +149,10 @@ def _cron_times(every_s: int, shift: int) -> str:
 def _for_unit(text: str) -> str:
     """A path in a unit: a blank separates words there, and % begins a specifier."""
     return text.replace("%", "%%").replace("\\", "\\\\").replace(" ", "\\x20")
+
+
+def _for_unit_url(text: str) -> str:
+    return quote(text).replace("%", "%%")
 
 
 def _for_nginx(text: str) -> str:
