@@ -156,7 +156,7 @@ async def apache(trees: Trees, edit: Edit = same, **keys: str) -> AsyncIterator[
 
 
 LIGHTTPD = """
-server.modules = ("mod_access", "mod_alias", "mod_dirlisting", "mod_setenv", "mod_staticfile")
+server.modules = ({modules}"mod_access", "mod_alias", "mod_dirlisting", "mod_setenv", "mod_staticfile")
 server.document-root = "{folder}/none"
 server.username = "www-data"
 server.groupname = "www-data"
@@ -180,7 +180,8 @@ async def lighttpd(trees: Trees, **keys: str) -> AsyncIterator[str]:
     port = free_port()
     (trees.folder / "none").mkdir(exist_ok=True)
     values = {
-        "types": "", "deny": "", "more": "", "temporary": '$HTTP["url"] =~ "/\\.~tmp~/" { url.access-deny = ("") }',
+        "types": "", "deny": "", "modules": "", "more": "",
+        "temporary": '$HTTP["url"] =~ "/\\.~tmp~/" { url.access-deny = ("") }',
         "cache": '$HTTP["url"] =~ "/repomd.xml$" { setenv.set-response-header = ("Cache-Control" => "no-cache") }',
         **keys,
     }  # fmt: skip
