@@ -22,6 +22,7 @@ from tests.soak.network.machines import Machine
 from tests.soak.network.truth import PRIVATE, Ledger
 
 REQUEST_S = 30
+CONTACT = "ops@operators.example.org"
 PATIENCE_S = 240
 """For one edit, whoever is killed meanwhile: the database, then both web servers."""
 
@@ -139,7 +140,11 @@ class Admins:
         api = self.api
         if site is None:
             name = f"Operators {len(self.mirrors):03}"
-            body = {"name": name, "url": f"https://{machine.name}/", "contacts": [f"ops@{machine.name}"]}
+            body = {
+                "name": name,
+                "url": f"https://operators-{len(self.mirrors):03}.example.org/",
+                "contacts": [CONTACT],
+            }
             made, _ = await api.ask("POST", "/sites", body)
             site = int(made["id"])
             await api.ask("POST", f"/sites/{site}/approval", {"action": "approve"})

@@ -38,6 +38,9 @@ HEEDED_S = 30.0
 STOPPED_S = 5.0
 """When nothing happened for so long, the machine itself stood still."""
 
+AGREE_TURNS = 3
+"""Turns between two looks whether all agree; one that meets somebody who is just starting is put off."""
+
 CHIEF = "chief@example.org"
 CLIENTS = 6
 PUBLIC_PAGES = (
@@ -113,6 +116,7 @@ class Soak:
         self.began = time.monotonic()
         self.counted = (0, 0)
         self.awake = 0.0
+        self.agreed_turn = 0
         self.ended = False
 
     # -- Setting up ----------------------------------------------------------------------------------------------------
@@ -447,7 +451,7 @@ class Soak:
         for name, process in self.house.programs.running.items():
             with contextlib.suppress(OSError, ProcessLookupError):
                 self.memory.setdefault(name, []).append(memory_mb(process.pid))
-        if self.house.turns % 5 == 0:
+        if self.house.turns >= self.agreed_turn + AGREE_TURNS:
             async with self.pause:
                 await self._agree()
 
@@ -500,6 +504,7 @@ class Soak:
             name for name in before.keys() | after.keys()
             if before.get(name) != after.get(name) or now - after[name][1] < HEEDED_S + 15
         ]  # fmt: skip
+        self.agreed_turn = self.house.turns
         truth.judge_agreement(self.ledger, told, moving)
         truth.judge_agreement(self.ledger, given, moving)
 
