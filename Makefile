@@ -74,8 +74,10 @@ kit:
 	$(MAKE) install
 	$(BIN)/python -m pytest tests/kit_servers
 
-# All programs together: the demo, the pages that begin with an empty folder, two of each on one PostgreSQL.
-loop: install
+# All programs together: the demo, the pages that begin with an empty folder, two of each on one PostgreSQL, a roll-out.
+loop:
+	.ci/install install loop
+	$(MAKE) install
 	$(BIN)/python -m pytest tests/loop
 
 # What a server goes through in years, in a quarter of an hour; prints a table.

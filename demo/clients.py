@@ -70,7 +70,8 @@ async def run_dnf_for_ever(answers: str, folder: Path, counts: Counts, every_s: 
     if shutil.which("dnf") is None:
         return
     repos = folder / "repos"
-    await asyncio.to_thread(repos.mkdir, parents=True, exist_ok=True)
+    for each in (repos, folder / "log"):  # without the second one it ends at once: its library makes none
+        await asyncio.to_thread(each.mkdir, parents=True, exist_ok=True)
     text = (
         "[example]\nname=Example Linux\nenabled=1\ngpgcheck=0\ncountme=1\n"
         f"metalink={answers}/metalink?repo=example-$releasever&arch=$basearch\n"

@@ -78,6 +78,7 @@ async def test_who_dies_or_is_late_leaves_the_lists_and_comes_back(tmp_path: Pat
     assert not [line for line in told if "has ended" in line], told
     assert loop.counts.failed == 0
     assert loop.counts.files == loop.counts.lists > 0
+    assert loop.counts.dnf > loop.counts.dnf_failed == 0
     assert f"{loop.pushes:,}" in closing_words(loop)
     assert taken(loop.plan.ports) is None
     assert not loop.programs.running

@@ -17,7 +17,7 @@ from redirector.store.migrating import FOLDER, head, list_revisions
 from redirector.store.opening import open_store
 from tests.server.load import Crowd
 from tests.server.running import serving
-from tests.store.postgresql import USER, PostgreSQL, program
+from tests.store.postgresql import PostgreSQL, program
 
 SITE = ("registry", "site", "add", "Example Site", "--url", "https://example.org/", "--contacts", "ops@example.org")
 FURNISH = (
@@ -55,12 +55,12 @@ async def test_a_dump_of_postgresql_is_put_back(postgresql: PostgreSQL, redirect
     for words in FURNISH:
         redirector(*words, database=old)
     before = redirector("registry", "publish", "--snapshot", "old.proto", "--exports", "old", database=old)
-    socket = ["--host", str(postgresql.folder), "--username", USER]
+    copy = f"{postgresql.folder}/copy.dump"
     for call in (
-        ["pg_dump", "--format", "custom", "--file", f"{postgresql.folder}/copy.dump", name_of(old)],
-        ["pg_restore", "--no-owner", "--dbname", name_of(new), f"{postgresql.folder}/copy.dump"],
+        ["pg_dump", "--format", "custom", "--file", copy, old],
+        ["pg_restore", "--no-owner", "--dbname", new, copy],
     ):
-        command = [*program(call[0]), *socket, *call[1:]]
+        command = [*program(call[0]), *call[1:]]
         await asyncio.to_thread(subprocess.run, command, check=True, timeout=120, cwd=postgresql.folder)
     assert "nothing is pending" in redirector("registry", "init", "--check", database=new).stdout
     after = redirector("registry", "publish", "--snapshot", "new.proto", "--exports", "new", database=new)
@@ -99,11 +99,6 @@ async def test_a_migration_while_clients_ask_loses_no_request(
         tally = await crowd.stop()
     assert not tally.failures, tally.failures
     assert tally.answers[200] > 50 and set(tally.answers) <= {200, 404}, tally.answers
-
-
-def name_of(url: str) -> str:
-    """The database in a URL."""
-    return url.partition("@/")[2].partition("?")[0]
 
 
 async def go_back(database: str) -> None:
