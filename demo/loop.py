@@ -21,7 +21,7 @@ from demo.tree import ARCH, RELEASES, push, remove, synchronize
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CATEGORY = "Example Linux"
-START_S = 60.0
+START_S = 180.0
 """Within which a program of the demo answers, on a busy machine."""
 
 

@@ -129,6 +129,7 @@ def _database(geo: tuple[tuple[str, Location], ...]) -> GeoDatabase:
         build_epoch=NOW,
         node_count=1,
         database_type="made-up",
+        credit="made-up places",
         has_coordinates=any(location.latitude is not None for location in locations),
         problems=(),
     )

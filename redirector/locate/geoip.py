@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from redirector.errors import SnapshotError
+from redirector.locate.credit import credit_of
 from redirector.locate.mmdb import is_mmdb, parse_mmdb, read_database
 from redirector.locate.mmdb_records import PLAIN, Wanted
 from redirector.locate.places import find_country
@@ -49,6 +50,7 @@ class GeoDatabase:
     locations        distinct ones; the first is `NOWHERE`
     table            address -> position in `locations`
     has_coordinates  some location has them
+    credit           whose data it is, in the words that its licence asks for
     """
 
     path: str
@@ -57,6 +59,7 @@ class GeoDatabase:
     build_epoch: int
     node_count: int
     database_type: str
+    credit: str
     has_coordinates: bool
     problems: tuple[Problem, ...]
 
@@ -86,6 +89,7 @@ def load_geoip(path: str) -> GeoDatabase:
         build_epoch=mmdb.build_epoch,
         node_count=mmdb.node_count,
         database_type=mmdb.database_type,
+        credit=credit_of(mmdb.database_type, mmdb.description),
         has_coordinates=any(location.latitude is not None for location in locations),
         problems=mmdb.problems(path, "country"),
     )

@@ -28,6 +28,7 @@ MAX_FILE_BYTES = 4 << 30
 
 _SEPARATOR_BYTES = 16
 _METADATA = ("binary_format_major_version", "ip_version", "node_count", "record_size", "build_epoch", "database_type")
+_DESCRIPTION_LIMIT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Mmdb:
     """A database as a table: for each address a number, which stands for what its record says of a country, say.
 
     table         the numbers given to the records
+    description   what it says of itself in English; "" when it says nothing
     networks      how many the tree tells apart
     readable      distinct records that could be read
     damaged       distinct records that could not: 0 in the table
@@ -43,6 +45,7 @@ class Mmdb:
 
     table: RangeTable
     database_type: str
+    description: str
     build_epoch: int
     node_count: int
     networks: int
@@ -107,6 +110,7 @@ def parse_mmdb(content: bytes, path: str, wanted: Wanted, number_of: Callable[[o
             V6Prefixes(v6.uppers, v6.lowers, v6.lengths, values[split:]),
         ),
         database_type=metadata.database_type,
+        description=metadata.description,
         build_epoch=metadata.build_epoch,
         node_count=metadata.node_count,
         networks=len(values),
@@ -116,12 +120,19 @@ def parse_mmdb(content: bytes, path: str, wanted: Wanted, number_of: Callable[[o
     )
 
 
+def describe(path: str) -> tuple[str, str]:
+    """What the MMDB file *path* calls itself, and what it says of itself. Raises SnapshotError."""
+    metadata = _read_metadata(read_database(path), path)
+    return metadata.database_type, metadata.description
+
+
 class _Metadata(NamedTuple):
     ip_version: int
     node_count: int
     record_size: int
     build_epoch: int
     database_type: str
+    description: str
 
     @property
     def data_start(self) -> int:
@@ -131,7 +142,7 @@ class _Metadata(NamedTuple):
 def _read_metadata(content: bytes, path: str) -> _Metadata:
     start = content.rfind(_MARKER) + len(_MARKER)
     try:
-        members = Records(content, start).read(0, dict.fromkeys(_METADATA, PLAIN))
+        members = Records(content, start).read(0, {**dict.fromkeys(_METADATA, PLAIN), "description": {"en": PLAIN}})
     except RecordError as error:
         raise SnapshotError.of(path, "the metadata of this MMDB file is damaged") from error
     match members:
@@ -143,12 +154,22 @@ def _read_metadata(content: bytes, path: str) -> _Metadata:
             "build_epoch": int(build_epoch),
             "database_type": str(database_type),
         } if database_type.isprintable() and build_epoch < 2**40:
-            metadata = _Metadata(ip_version, node_count, record_size, build_epoch, database_type)
+            metadata = _Metadata(
+                ip_version, node_count, record_size, build_epoch, database_type, _description_of(members)
+            )
         case _:
             raise SnapshotError.of(path, "not an MMDB file of version 2, or its metadata is damaged")
     if not 0 < metadata.data_start <= start:
         raise SnapshotError.of(path, "this MMDB file is cut off, or its metadata is damaged")
     return metadata
+
+
+def _description_of(members: object) -> str:
+    match members:
+        case {"description": {"en": str(text)}} if text.isprintable():
+            return text[:_DESCRIPTION_LIMIT]
+        case _:
+            return ""
 
 
 class _Networks(NamedTuple):

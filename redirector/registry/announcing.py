@@ -28,6 +28,7 @@ from redirector.store.outbox import Parcel
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
     AccountRow,
+    AclRow,
     AdminRow,
     CarriedRow,
     CategoryRow,
@@ -114,6 +115,17 @@ async def _announce(connection: AsyncConnection, post: Post, event: EventRow, no
         await _write_letters(connection, post, event, site, host, now)
 
 
+async def _introduce(connection: AsyncConnection, site: SiteRow) -> list[str]:
+    """A line a host of *site*, as far as was typed."""
+    lines = []
+    for host in await queries.list_rows(connection, HostRow, site=site.id):
+        addresses = [row.address for row in await queries.list_rows(connection, AclRow, host=host.id)]
+        facts = [host.country, f"{host.bandwidth_mbit:,} Mbit/s" if host.bandwidth_mbit else ""]
+        facts += ["private" if host.private else "", f"pulls with {', '.join(addresses)}" if addresses else ""]
+        lines.append(f"{host.name}: {', '.join(filter(None, facts))}")
+    return lines
+
+
 def message_of(event: EventRow, site: SiteRow | None, host: HostRow | None, pages: str) -> dict[str, object]:
     """An event for programs: the fields that notices have, and who did what."""
     name = host.name if host else event.name if event.what.startswith("host.") else ""
@@ -154,7 +166,8 @@ async def _write_letters(
             added = event.what == "admin.add"
             letter = letters.admins_letter(site.name, event.name, added, event.actor)
         case "site.ask":
-            request = letters.request_letter(site.name, post.pages, site.id)
+            said, hosts = str(event.new.get("text") or ""), await _introduce(connection, site)
+            request = letters.request_letter(site.name, post.pages, site.id, said, hosts)
             await _send(connection, post, event, request, await distribution_admins(connection), now)
         case "host.leave" if host is not None and host.leaving is not None:
             await _tell_of_leaving(connection, post, event, [host], host.leaving, now)

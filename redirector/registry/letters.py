@@ -77,10 +77,18 @@ def decision_letter(action: str, site: str, text: str, pages: str) -> Letter:
     )
 
 
-def request_letter(site: str, pages: str, number: int) -> Letter:
-    """For distribution admins: a site asks for approval."""
+def request_letter(site: str, pages: str, number: int, said: str = "", hosts: Sequence[str] = ()) -> Letter:
+    """For distribution admins: a site asks for approval.
+
+    said   what it says to that
+    hosts  a line a host: where it is, how fast, the addresses that it pulls with
+    """
     return _letter(
         f"{site} asks for approval",
+        "It says:" if said else "",
+        _quoted(said),
+        "Its hosts:" if hosts else "",
+        "\n".join(f"  {host}" for host in hosts),
         f"The site {site} asks to be approved as a mirror. What was typed, what was found out about its hosts, and the"
         " two buttons are on its page:",
         _at(pages, f"/sites/{number}"),

@@ -113,6 +113,7 @@ def compile_snapshot(
         balance=balance,
         url_names=_url_names(catalog),
         geo_path=tables.geo_path,
+        geo_credit=tables.geo.credit if tables.geo else "",
         asns=tables.asns,
         asn_path=tables.asn_path,
         countries=audiences.countries[1:],

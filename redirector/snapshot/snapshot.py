@@ -63,6 +63,7 @@ class Snapshot:
     balance         what nearness weighs hosts by besides; None with the other rules
     url_names       host names of URLs -> hosts, for `exclude_host`
     geo_path        the file that says where clients are; "" without one
+    geo_credit      whose data that is
     asns, asn_path  the AS table as loaded, and its file; `explain` names them
     countries       all that a client can come from
     health          the health file; None: none was named
@@ -108,6 +109,7 @@ class Snapshot:
     balance: Balance | None
     url_names: Mapping[str, frozenset[HostId]]
     geo_path: str
+    geo_credit: str
     asns: AsnTable | None
     asn_path: str
     countries: tuple[str, ...]

@@ -31,6 +31,7 @@ from redirector.web.effects import Effects
 from redirector.web.limits import Limits
 from redirector.web.mailing import Postman
 from redirector.web.metrics import NOTICES
+from redirector.web.pages.render import name_geodata
 from redirector.web.pages.shown import REFRESHED_S
 from redirector.web.whereabouts import Whereabouts
 
@@ -93,6 +94,7 @@ async def serve(database: str, wanted: Wanted) -> int:
             signer=wanted.signer,
         )
         postman = Postman(store, post, telling, site.now)
+        name_geodata(settings.geoip)
         application = make_application(site)
         application[NOTICES] = postman.courier.counts
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False)

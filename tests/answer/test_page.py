@@ -35,6 +35,10 @@ def page(served: Rig, host: str = "mirrors.example.org", scheme: str = "https") 
     return answer.body.decode()
 
 
+def test_whose_data_says_where_addresses_are_is_named() -> None:
+    assert ">Where addresses are: made-up places</p>" in page(tree_rig(mirror("a")))
+
+
 def snapshot_rig(*mirrors: Mirror, **fields: object) -> Rig:
     return rig_of(catalog_of(mirrors, Dialect.MIRRORMANAGER, **fields))
 

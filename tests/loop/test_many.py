@@ -21,7 +21,7 @@ from redirector.store.opening import open_store
 from redirector.store.tables.health import evidence
 from tests.store.postgresql import PostgreSQL
 
-START_S = 120.0
+START_S = 240.0
 TARGET = "/mirrorlist?repo=example-1&arch=x86_64"
 
 

@@ -86,9 +86,13 @@ async def test_a_request_is_mailed_to_those_who_decide(registry: Registry) -> No
     await person(registry, "chief", "chief@example.org", admin=True)
     site = await verified_site(registry, approved=False)
     await told(registry)
-    await registry.do(sites.decide_site, site.id, None, {"action": "ask"})
+    host = await registry.host(site)
+    await registry.do(networks.add_acl, host.id, {"address": "8.8.8.8"})
+    await registry.do(sites.decide_site, site.id, None, {"action": "ask", "text": "A new machine, on 10 Gbit/s"})
     (mail,) = await told(registry)
     assert mail.target == "chief@example.org" and f"https://mirrors.example.org/sites/{site.id}" in mail.body
+    assert "\n  A new machine, on 10 Gbit/s\n" in mail.body
+    assert f"\n  {host.name}: {host.country}, {host.bandwidth_mbit:,} Mbit/s, pulls with 8.8.8.8\n" in mail.body
 
 
 async def test_only_proved_addresses_get_mail(registry: Registry) -> None:

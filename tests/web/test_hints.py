@@ -73,7 +73,7 @@ async def located(registry: Registry, tmp_path: Path) -> AsyncIterator[Fixture]:
     whereabouts = Whereabouts(asn=str(tmp_path / "asn.txt"), resolve=resolve)
     places = (Location(), Location("DE"), Location("KP"))
     table = table_of_networks([(ip_network("4.4.0.0/16"), 1), (ip_network("5.5.0.0/16"), 2)])
-    geo = GeoDatabase("", places, table, 0, 0, "", False, ())
+    geo = GeoDatabase("", places, table, 0, 0, "", "", False, ())
     await whereabouts.look([])
     whereabouts._tables = Tables(geo, load_asns(str(tmp_path / "asn.txt")))
     await registry.category()

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from redirector.answer.answer import Answer, Kind
 from redirector.answer.choose.listed import Listed
 from redirector.answer.show.face import ROBOTS, Face, draw_icon
-from redirector.answer.show.page import PAGE_HEADERS, PAGE_TYPE, STYLE, link_to, row_of
+from redirector.answer.show.page import PAGE_HEADERS, PAGE_TYPE, STYLE, credit_line, link_to, row_of
 from redirector.locate.places import countries
 from redirector.model import Host, HostId, HostSet, utc
 from redirector.snapshot.snapshot import Snapshot
@@ -90,7 +90,8 @@ def _document(snapshot: Snapshot, face: Face, title: str, body: str) -> Answer:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)} – {escape(face.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
         f'<p class="logo"><a href="/">{escape(face.logo or face.title)}</a></p>\n<h1>{escape(title)}</h1>\n</header>\n'
-        f'<main>\n{body}</main>\n<footer>\n<p class="soft">Data of {utc(snapshot.built)}</p>\n</footer>\n'
+        f'<main>\n{body}</main>\n<footer>\n<p class="soft">Data of {utc(snapshot.built)}</p>\n{credit_line(snapshot)}'
+        "</footer>\n"
         "</body>\n</html>\n"
     )
     return Answer(200, Kind.PAGE, whole.encode(), PAGE_TYPE, PAGE_HEADERS)

@@ -114,7 +114,8 @@ def compile_page(snapshot: Snapshot, face: Face = PLAIN_FACE) -> Page:
         *_repositories(snapshot),
         *_isos(snapshot),
         *_mirrors(snapshot, places),
-        f'</main>\n<footer>\n<p class="soft">Data of {utc(snapshot.built)}</p>\n</footer>\n</body>\n</html>\n',
+        f'</main>\n<footer>\n<p class="soft">Data of {utc(snapshot.built)}</p>\n{credit_line(snapshot)}</footer>\n',
+        "</body>\n</html>\n",
     ]
     before, after = "".join(parts).split(VISITOR)
     return Page(*(tuple(piece.encode() for piece in part.split(SITE)) for part in (before, after)))
@@ -150,6 +151,11 @@ def write_visitor(snapshot: Snapshot, listed: Sequence[Listed], country: str | N
         f'<section id="yours">\n<h2>Your mirrors</h2>\n<p>Programs at your address{escape(where)} are given these '
         f"first:</p>\n<ol>\n{''.join(lines)}</ol>\n</section>\n"
     )
+
+
+def credit_line(snapshot: Snapshot) -> str:
+    """Whose data says where clients are; "" where nobody says."""
+    return f'<p class="soft">Where addresses are: {escape(snapshot.geo_credit)}</p>\n' if snapshot.geo_credit else ""
 
 
 def _links(face: Face) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from redirector.errors import SnapshotError
 from redirector.health.judge import span, utc
+from redirector.locate.credit import credit_of
+from redirector.locate.mmdb import describe
 from redirector.locate.places import countries
 from redirector.stats.pictures import STYLE as PICTURE_STYLE
 from redirector.web import words
@@ -47,7 +51,7 @@ def environment() -> Environment:
         "number": lambda value: f"{value:,}",
         "svg": Markup,  # what our own functions drew
     }
-    made.globals |= {"reasons": words.REASONS, "what_to_do": words.WHAT_TO_DO}
+    made.globals |= {"reasons": words.REASONS, "what_to_do": words.WHAT_TO_DO, "geodata": ""}
     return made
 
 
@@ -83,6 +87,12 @@ def show_bytes(count: int) -> str:
         if count >= 10**power:
             return f"{count / 10**power:.3g} {unit}" if count < 1000 * 10**power else f"{count / 10**power:,.0f} {unit}"
     return f"{count} B"
+
+
+def name_geodata(path: str | None) -> None:
+    """Have pages name whose table of addresses *path* is. A file that cannot be read is said elsewhere."""
+    with suppress(SnapshotError):
+        environment().globals["geodata"] = credit_of(*describe(path)) if path is not None else ""
 
 
 def render(template: str, values: Mapping[str, Any]) -> bytes:
