@@ -21,12 +21,12 @@ from redirector.store.opening import open_store
 from redirector.web.access import API, Site
 from redirector.web.application import make_application
 from redirector.web.limits import Limits
-from tests.registry.conftest import registry
+from tests.registry.conftest import any_registry, registry
 from tests.registry.rig import Registry
 from tests.store.empty import write_empty
 from tests.web.network import make_network
 
-__all__ = ["registry"]
+__all__ = ["any_registry", "registry"]
 
 
 @dataclass(slots=True)
@@ -82,6 +82,13 @@ async def serving(registry: Registry, **settled: Any) -> AsyncIterator[Api]:
 async def api(registry: Registry) -> AsyncIterator[Api]:
     """The application over an empty registry on SQLite."""
     async with serving(registry) as made:
+        yield made
+
+
+@pytest.fixture
+async def any_api(any_registry: Registry) -> AsyncIterator[Api]:
+    """The application over an empty registry, on SQLite and PostgreSQL in turn."""
+    async with serving(any_registry) as made:
         yield made
 
 

@@ -152,7 +152,8 @@ async def test_another_site_s_numbers_are_missing_on_every_route(api: Api) -> No
         assert answer.status == 404, child
 
 
-async def test_a_site_and_what_belongs_to_it_is_made_changed_and_removed(api: Api) -> None:
+async def test_a_site_and_what_belongs_to_it_is_made_changed_and_removed(any_api: Api) -> None:
+    api = any_api
     await api.registry.category()
     _, token = await api.person("keeper")
     made = await api.ask("POST", "/sites", token, SITE)
@@ -180,6 +181,11 @@ async def test_a_site_and_what_belongs_to_it_is_made_changed_and_removed(api: Ap
     assert [each["url"] for each in listed["items"]] == ["https://mirror.example.org/linux/"]
     events = await (await api.ask("GET", f"/sites/{site['id']}/events", token)).json()
     assert {"site.add", "host.add"} <= {each["what"] for each in events["items"]}
+    long = "ß" * 255  # folding makes it twice as long
+    assert (await api.ask("POST", "/sites", token, {**SITE, "name": long})).status == 201
+    for taken in (long, "ＥＸＡＭＰＬＥ site"):
+        again = await api.ask("POST", "/sites", token, {**SITE, "name": taken})
+        assert (again.status, (await again.json())["errors"][0]["field"]) == (409, "name")
     assert (await api.ask("DELETE", path, token)).status == 204
     assert (await api.ask("GET", path, token)).status == 404
 
@@ -339,7 +345,8 @@ async def test_the_document_describes_every_route_and_its_models(api: Api) -> No
     assert "required" not in told["components"]["schemas"]["HostChange"]
 
 
-async def test_the_examples_of_the_document_are_taken_and_answers_are_as_it_says(api: Api) -> None:
+async def test_the_examples_of_the_document_are_taken_and_answers_are_as_it_says(any_api: Api) -> None:
+    api = any_api
     told = await (await api.ask("GET", "/openapi.json")).json()
     schemas = told["components"]["schemas"]
     _, chief = await api.person("chief", admin=True)

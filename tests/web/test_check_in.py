@@ -26,9 +26,9 @@ from redirector.store.statistics import list_traffic
 from redirector.web.checkins import CHECK_INS, MAX_WAITING
 from redirector.web.limits import Limits
 from tests.registry.check_ins import PICKLE, call, config, pack
-from tests.web.conftest import Api, api, registry
+from tests.web.conftest import Api, any_api, any_registry, api, registry
 
-__all__ = ["api", "registry"]
+__all__ = ["any_api", "any_registry", "api", "registry"]
 
 DIRECTORIES = ("", "1", "1/x86_64", "1/x86_64/os", "2", "2/x86_64/os")
 WRONG = "Config file site name or password incorrect.\nerror checking in"
@@ -128,6 +128,18 @@ async def private(api: Api) -> Mirror:
 @pytest.fixture
 async def public(api: Api) -> Mirror:
     return await make_mirror(api, private=False)
+
+
+async def test_check_ins_of_both_forms_on_either_database(any_api: Api) -> None:
+    mirror = await make_mirror(any_api, private=True)
+    assert (await mirror.old(*DIRECTORIES)).endswith("added: 6  deleted 0\nchecked in successful")
+    assert await mirror.listed() == set(DIRECTORIES)
+    answer = await mirror.new("", "1", traffic={"2026-11-27": 1 << 40})
+    assert answer.status == 200 and (await answer.json())["categories"][0]["doubted"] is True
+    mirror.api.registry.now += 3600
+    assert (await (await mirror.new("", "1")).json())["categories"][0]["deleted"] == 4
+    assert await mirror.listed() == {"", "1"}
+    assert "incorrect" in await mirror.old("", site={"enabled": "1", "name": "Example Site", "password": "no"})
 
 
 # -- The old form ------------------------------------------------------------------------------------------------------
