@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +12,9 @@ from redirector.rows import read_rows
 
 _LIMIT_BYTES = 1 << 20
 """There are 250 countries."""
+
+_LEAST, _MOST = 1e-9, 1e18
+"""Weights that can be added up and divided without losing them; nobody counts so many clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +56,4 @@ def _weight(text: str) -> float | None:
         weight = float(text)
     except ValueError:
         return None
-    return weight if math.isfinite(weight) and weight >= 0 else None
+    return weight if weight == 0 or _LEAST <= weight <= _MOST else None

@@ -66,6 +66,12 @@ def test_a_limit_is_a_multiple_of_the_share_of_the_bandwidth() -> None:
     assert found.shares == pytest.approx([0.75, 0.25])
 
 
+def test_a_limit_that_nobody_can_keep_balances_as_well_as_one_that_all_can() -> None:
+    hosts = hosts_at(CROWD, ("DE", 52.5, 13.4), ("DE", 52.4, 13.1), ("DE", 48.1, 11.6), ("NZ", -36.8, 174.8))
+    assert work_out(CROWD, hosts, 0.01).shares == pytest.approx(work_out(CROWD, hosts, 1.0).shares)
+    assert work_out(CROWD, hosts, 0.01).limits.sum() == pytest.approx(0.01)
+
+
 def test_hosts_that_a_country_may_not_have_carry_none_of_it() -> None:
     hosts = hosts_at(CROWD, ("DE", 52.5, 13.4), ("DE", 52.4, 13.1), ("NZ", -36.8, 174.8))
     barred = HostColumns(hosts.open, hosts.vectors, hosts.country, hosts.bandwidth, {0: np.array([0, 1])})
