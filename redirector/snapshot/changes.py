@@ -19,8 +19,8 @@ from redirector.model import HostId
 if TYPE_CHECKING:  # whoever keeps and compares outlines needs none of what a snapshot is made of
     from redirector.snapshot.snapshot import Snapshot
 
-FACETS = ("URLs", "place", "networks", "bandwidth", "restrictions", "health", "lacking", "sponsor")
-"""What may be different about a host."""
+FACETS = ("URLs", "place", "networks", "bandwidth", "restrictions", "health", "lacking", "sponsor", "switch")
+"""What may be different about a host; the last one: an operator has switched it off, or on, which says all."""
 
 MAX_NAMED = 20
 """How many of a kind are named; there may be 100,000 directories."""
@@ -123,6 +123,7 @@ def _outline_hosts(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
             _sum((host.up, host.ipv4, host.ipv6)),
             lacked[HostId(n)],
             _sum((host.sponsor, host.sponsor_url)),
+            int(host.switched_off),
         )
         for n, host in enumerate(snapshot.hosts)
     }
@@ -183,6 +184,8 @@ def compare(old: Outline, new: Outline) -> Changes:
 
     def say(name: str) -> str:
         before, after = old.hosts[name], new.hosts[name]
+        if before[-1] != after[-1]:
+            return f"{name} (switched {'off' if after[-1] else 'on'})"
         return f"{name} ({', '.join(facet for n, facet in enumerate(FACETS) if before[n] != after[n])})"
 
     return Changes(

@@ -70,7 +70,7 @@ def show_hosts(hosts: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
             each["host"],
-            each["state"] if each["visibility"] == "public" else f"{each['state']} ({each['visibility']})",
+            _state(each),
             each["country"] or "-",
             f"{each['first_per_minute']:.1f}",
             _tiers(each["tiers"]),
@@ -83,7 +83,7 @@ def show_hosts(hosts: Sequence[Mapping[str, Any]]) -> str:
     for each in hosts:
         states[each["state"]] = states.get(each["state"], 0) + 1
     counted = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
-    head = ["host", "state", "country", "first/min", "by tier", "problems", "since, why"]
+    head = ["host", "state", "in", "first/min", "by tier", "problems", "since, why"]
     return table([head, *rows]) + f"{len(hosts):,} hosts" + (f": {counted}" if counted else "") + "\n"
 
 
@@ -99,7 +99,7 @@ def show_host(told: Mapping[str, Any]) -> str:
         ["first", f"{told['first_per_minute']:.2f} a minute"],
         ["by tier", _tiers(told["tiers"])],
         ["place", ", ".join(filter(None, (told["city"], told["country"] or "no country", place)))],
-        ["bandwidth", f"{told['bandwidth_mbit']:,} Mbit/s"],
+        ["bandwidth", f"{told['bandwidth_mbit']:,} Mbit/s" if told["bandwidth_mbit"] > 1 else "nobody says"],
         ["AS", "" if told["own_asn"] is None else str(told["own_asn"])],
         ["for AS", ", ".join(map(str, told["asns"]))],
         ["networks", ", ".join(told["netblocks"])],
@@ -111,6 +111,12 @@ def show_host(told: Mapping[str, Any]) -> str:
         *([problem["severity"], f"{problem['key']}: {problem['text']}"] for problem in told["problems"]),
     ]
     return f"{told['host']}\n" + table([row for row in rows if row[1]])
+
+
+def _state(told: Mapping[str, Any]) -> str:
+    """Who is withheld is given to nobody, public or not."""
+    is_plain = told["visibility"] == "public" or told["state"] == "withheld"
+    return str(told["state"]) if is_plain else f"{told['state']} ({told['visibility']})"
 
 
 def _why(told: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from redirector.settings.serving import Config
 from redirector.sources.inputs import copy_path
 
-KEYS = ("source", "health", "geoip", "asn", "continents")
+KEYS = ("source", "health", "geoip", "asn", "continents", "clients")
 """Keys of the configuration that name input files."""
 
 MAY_BE_MISSING = "health"

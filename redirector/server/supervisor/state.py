@@ -10,15 +10,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from redirector.files import open_regular, write_atomically, write_flushed
+from redirector.model import Problem
 from redirector.server.between.messages import Extent, LoadReport
 from redirector.server.supervisor.inputs import Identity, identify, input_names, with_copies
 from redirector.settings.serving import Config
@@ -32,6 +34,9 @@ ROLLED_BACK = "rolled-back.json"
 MANIFEST = "manifest.json"
 FILES = "files"
 FORMAT = 1
+
+_COPIES = re.compile(rf"[^\s'\"]*/copies-\d+/{FILES}(?=/)")
+"""What a copy's path has before the path of what it is a copy of."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -66,6 +71,19 @@ def load_kept(config: Config, which: str = LAST) -> Kept | None:
     return Kept(
         with_copies(config, names, files), extent, names == input_names(config), files, _without_health(manifest)
     )
+
+
+def as_named(problem: Problem, config: Config) -> Problem:
+    """*problem* of a copy as one of the input that *config* names, so that it is known again when copies are served."""
+
+    def plain(text: str) -> str:
+        text = _COPIES.sub("", text)
+        for key, path in input_names(config).items():
+            if path is not None:
+                text = text.replace(path, getattr(config, key))
+        return text
+
+    return replace(problem, path=plain(problem.path), text=plain(problem.text))
 
 
 def served_now(config: Config, report: LoadReport) -> list[list[object]]:

@@ -25,6 +25,7 @@ from redirector.server.supervisor.replacement import ALLOWANCES, Outcome, check_
 from redirector.server.supervisor.state import (
     BEFORE,
     Kept,
+    as_named,
     is_rolled_back,
     keep,
     keep_rolled_back,
@@ -245,7 +246,7 @@ class Succession:
         began = time.time()
         self._notifier.reloading()
         assert self.current is not None and self.current.report is not None
-        known = Counter(self.current.report.problems)
+        known = Counter(as_named(problem, self.config) for problem in self.current.report.problems)
         problems: tuple[Problem, ...] = ()
         try:
             report = await self._succeed(wish)
@@ -258,7 +259,7 @@ class Succession:
             outcome = Outcome(False, began, time.time() - began, problems)
             _log.error("reload refused after %.1f s: the old snapshot goes on", outcome.duration_s)
         else:
-            fresh = Counter(report.problems)
+            fresh = Counter(as_named(problem, self.config) for problem in report.problems)
             news, gone = tuple((fresh - known).elements()), (known - fresh).total()
             outcome = Outcome(
                 True,
