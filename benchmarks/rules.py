@@ -157,7 +157,7 @@ def _cost(snapshot: Snapshot, chance: Random, places: int) -> tuple[float, float
 
 
 def balance_s(folder: Path, geoip: Path, hosts: int) -> tuple[float, float]:
-    """Seconds of CPU time that loading a made-up tree takes by nearness beyond what it takes by distance; and in all."""
+    """Seconds of CPU time that loading a made-up tree takes by nearness beyond what it does by distance; and in all."""
     source = folder / f"tree-{hosts}"
     write_tree(source, hosts, seed=1)
     spent = {}
