@@ -32,6 +32,7 @@ EDGE = {
     "master.scanning",
     "master.walk",
     "master.web",
+    "health.exchange",
     "health.http",
     "health.names",
     "health.pace",

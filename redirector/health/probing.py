@@ -7,7 +7,8 @@ import ssl
 from collections.abc import Callable, Sequence
 
 from redirector.health.evidence import Evidence, Outcome, Probe, Scheme
-from redirector.health.http import CONNECT_S, REQUEST_S, Http
+from redirector.health.exchange import CONNECT_S, REQUEST_S
+from redirector.health.http import Http
 from redirector.health.names import Names, Resolve
 from redirector.health.pace import Pace
 from redirector.health.rsync import Rsync

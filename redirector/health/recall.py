@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.health.expected import Expected, Master
 from redirector.health.keeping import unpack_held, unpack_memory, unpack_names
+from redirector.health.published import judge_all
 from redirector.health.report import Entry, Listed, Look
-from redirector.health.round import judge_all
 from redirector.health.rules import Rules
 from redirector.health.subjects import Carried, Subject
 from redirector.health.world import World

@@ -15,15 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from redirector.errors import StoreError
-from redirector.health.evidence import ANSWERED, FAILED, Ask, Evidence, Outcome, Probe
-from redirector.health.hysteresis import Event, Overall, Standing, State, agree, combine, is_void, next_visit
+from redirector.health.evidence import Evidence, Probe
+from redirector.health.hysteresis import Event, Overall, State, combine, is_void, next_visit
 from redirector.health.judge import Content
 from redirector.health.keeping import (
     Known,
-    evidence_text,
     pack_delays,
     pack_held,
     pack_known,
@@ -36,7 +33,9 @@ from redirector.health.keeping import (
     unpack_names,
 )
 from redirector.health.memory import PENDING, Held, Memory, content_of, digest_of, renumber
-from redirector.health.report import Entry, entry_of
+from redirector.health.published import judge_all
+from redirector.health.report import Entry
+from redirector.health.rows import evidence_rows, visit_row
 from redirector.health.rules import DAY_S, FUTURE_S
 from redirector.health.spread import Push, last_pushes
 from redirector.health.subjects import Subject
@@ -48,7 +47,6 @@ from redirector.store.opening import Store
 log = logging.getLogger("redirector.health")
 
 VISITS_AT_ONCE = 200
-EVIDENCE_A_VISIT = 40
 WRITTEN_EVERY_S = 1.0
 """Evidence of visits that are over waits no longer: who kills the crawler loses no more than what is under way."""
 
@@ -280,8 +278,8 @@ class Crawler:
 
     async def _write_waiting(self, waiting: list[Result]) -> None:
         written, waiting[:] = list(waiting), []
-        rows = [row for result in written for row in _evidence_rows(result, self._vantage)]
-        visits = [_visit_row(result, self._vantage, counted=False) for result in written]
+        rows = [row for result in written for row in evidence_rows(result, self._vantage)]
+        visits = [visit_row(result, self._vantage, counted=False) for result in written]
         async with self._store.write() as connection:
             await kept.add_evidence(connection, rows)
             await kept.add_visits(connection, visits)
@@ -348,7 +346,7 @@ class Crawler:
                     names = tuple(each.name for each in master.directories)
                     await kept.add_names(connection, digest_of(names), int(now), pack_names(names))
                 await kept.add_visits(
-                    connection, [_visit_row(each, self._vantage, counted=True) for each in made.results]
+                    connection, [visit_row(each, self._vantage, counted=True) for each in made.results]
                 )
             await kept.put_memories(connection, host_rows, content_rows)
             if made.results:
@@ -451,90 +449,3 @@ def _has_all(held: Held, numbers: Iterable[int]) -> bool:
         for n in numbers
         if n < len(held.states)
     )
-
-
-async def judge_all(
-    connection: AsyncConnection, world: World, now: float
-) -> tuple[dict[str, Entry], dict[str, Overall]]:
-    """What all vantage points together say of each host of the world that was ever visited."""
-    rules = world.rules
-    rows: dict[str, list[kept.HostRow]] = {}
-    for row in await kept.find_hosts(connection):
-        rows.setdefault(row.host, []).append(row)
-    contents: dict[tuple[str, str], dict[str, Held]] = {}
-    for content in await kept.find_contents(connection):
-        contents.setdefault((content.host, content.vantage), {})[content.category] = unpack_held(content.memory)
-    states = await kept.find_states(connection)
-    entries: dict[str, Entry] = {}
-    overalls: dict[str, Overall] = {}
-    for subject in world.subjects:
-        if subject.unvisited:
-            continue
-        words: list[tuple[float, Overall]] = []
-        views: list[tuple[Memory, dict[str, Held]]] = []
-        for row in rows.get(subject.key, ()):
-            held = contents.get((subject.key, row.vantage), {})
-            standings: list[tuple[str, Standing]] = [
-                (each.category, held[each.category].standing) for each in subject.categories if each.category in held
-            ]
-            if not standings:
-                continue
-            words.append((row.visited, combine(standings)))
-            if now - row.visited <= max(rules.vantage_s, rules.interval_s * 2):
-                views.append((unpack_memory(row.memory), held))
-        overall = agree(words, now, rules) or _as_before(words, states.get(subject.key))
-        if overall is None:
-            continue
-        overalls[subject.key] = overall
-        if not views:
-            newest = max((row for row in rows[subject.key]), key=lambda row: row.visited)
-            views = [(unpack_memory(newest.memory), contents.get((subject.key, newest.vantage), {}))]
-        if not subject.private:
-            entries[subject.key] = entry_of(subject, overall, views, world.masters, rules, now, tree=world.tree)
-    return entries, overalls
-
-
-def _as_before(words: list[tuple[float, Overall]], before: kept.HistoryRow | None) -> Overall | None:
-    """Nobody looked lately: it stays as it was published, else as the last one saw it."""
-    if before is not None:
-        return Overall(State(before.state), before.at, before.reason)
-    return max(words, key=lambda word: word[0])[1] if words else None
-
-
-def _visit_row(result: Result, vantage: str, *, counted: bool) -> kept.VisitRow:
-    overall = combine((each.category, each.held.standing) for each in result.categories)
-    whole = next((each.whole for each in result.categories if each.whole.value != "none"), None)
-    stamps = [each.held.stamp for each in result.categories if each.held.stamp is not None]
-    delay = None if not stamps or result.event is not Event.GOOD else max(0, int(result.at - min(stamps)))
-    return kept.VisitRow(
-        host=result.subject.key,
-        at=int(result.at),
-        vantage=vantage,
-        event=result.event.value,
-        counted=counted,
-        content=whole.value if whole else "none",
-        reason=result.reason,
-        state=overall.state.value,
-        lag_s=None if result.lag_s is None else int(result.lag_s),
-        delay_s=delay,
-        duration_s=result.memory.duration_s if result.event is Event.GOOD else None,
-        requests=result.requests,
-    )
-
-
-def _evidence_rows(result: Result, vantage: str) -> list[kept.EvidenceRow]:
-    """The evidence of a visit that is kept: what tells of trouble first, then the opening, then what there is."""
-    told = sorted(
-        enumerate(result.evidence), key=lambda pair: (not _is_notable(pair[1]), pair[1].ask is not Ask.MARKER, pair[0])
-    )
-    chosen = sorted(told[:EVIDENCE_A_VISIT], key=lambda pair: pair[0])
-    return [
-        kept.EvidenceRow(result.subject.key, vantage, each.at, _is_notable(each), evidence_text(each))
-        for _, each in chosen
-    ]
-
-
-def _is_notable(seen: Evidence) -> bool:
-    if seen.ask is Ask.CONTROL:
-        return seen.outcome is Outcome.OK
-    return seen.outcome in FAILED or seen.html or bool(seen.redirected) or seen.outcome not in ANSWERED

@@ -6,47 +6,49 @@ first timeout there.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 
-from redirector.health.evidence import ANSWERED, FAILED, OUR_OWN, Ask, Evidence, Family, Outcome, Probe, Scheme
-from redirector.health.expected import Expected, Master
+from redirector.health.asking import LOST, Asking, Lost, Pair, first_web, pairs, paths_of, port_of
+from redirector.health.conclude import (
+    best_way,
+    event_of,
+    lag_of,
+    marker_of,
+    marker_text,
+    note_family,
+    note_url,
+    validator_of,
+    whole_of,
+)
+from redirector.health.evidence import ANSWERED, Ask, Evidence, Family, Outcome, Probe
+from redirector.health.expected import Master
 from redirector.health.hysteresis import Content as Whole
 from redirector.health.hysteresis import Event, Seen, step
 from redirector.health.judge import (
     Before,
     Content,
     Finding,
-    Marker,
-    explain,
     judge_files,
     judge_index,
     judge_listed,
     judge_marker,
     judge_verification,
-    span,
 )
 from redirector.health.memory import (
-    CONTENT,
     PENDING,
     FamilyNote,
     Held,
     Memory,
-    Trouble,
     UrlNote,
     Validator,
-    content_of,
     settle,
 )
 from redirector.health.plan import (
     FULL_S,
-    Looks,
     control_name,
     literal_family,
     mark_pushes,
@@ -56,27 +58,7 @@ from redirector.health.plan import (
     worn_off,
 )
 from redirector.health.rules import Rules
-from redirector.health.subjects import Carried, Subject
-
-LOST = frozenset(
-    {
-        Outcome.NO_NAME,
-        Outcome.NO_CONNECTION,
-        Outcome.TIMEOUT,
-        Outcome.TLS,
-        Outcome.TLS_EXPIRED,
-        Outcome.TLS_NAME,
-        Outcome.TLS_UNTRUSTED,
-        Outcome.FORBIDDEN,
-        Outcome.BUSY,
-        *OUR_OWN,
-    }
-)
-"""After these nothing else is asked over that URL and family."""
-
-BREAKS = 3
-"""Connections that a mirror may close during a visit, and failures without an answer, before the rest is left for the
-next one."""
+from redirector.health.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,34 +102,7 @@ class Result:
         return max((each.held.lag_s for each in self.categories if each.held.lag_s is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A way to a mirror: a base URL and an address family."""
-
-    base: str
-    family: Family | None
-
-
 Steps = Iterator[tuple[Probe, ...]]
-T = TypeVar("T")
-
-
-@dataclass(eq=False)
-class _Asking:
-    """One category while it is visited."""
-
-    carried: Carried
-    master: Master
-    held: Held
-    mine: NDArray[np.bool_]
-    opening: list[tuple[Pair, Evidence]] = field(default_factory=list)
-    content: list[Evidence] = field(default_factory=list)
-    findings: dict[int, Finding] = field(default_factory=dict)
-    validators: dict[int, Validator] = field(default_factory=dict)
-    looks: Looks = field(default_factory=Looks)
-    marker: Evidence | None = None
-    listed: bool = False
-    requests: int = 0
 
 
 class Visit:
@@ -184,10 +139,10 @@ class Visit:
         self._soft404 = memory.soft404
         self._controlled = memory.controlled
         self._ports = frozenset(
-            port for each in subject.categories for url in each.urls if (port := _port_of(url)) is not None
+            port for each in subject.categories for url in each.urls if (port := port_of(url)) is not None
         )
         self._asking = [
-            _Asking(
+            Asking(
                 each,
                 masters[each.category],
                 held.get(each.category, Held()),
@@ -218,7 +173,7 @@ class Visit:
 
     # -- The opening: does it answer, and how ----------------------------------------------------------------------
 
-    def _open(self, asking: _Asking, *, first: bool) -> Steps:
+    def _open(self, asking: Asking, *, first: bool) -> Steps:
         asking.held = self._marked(asking)
         web = [url for url in asking.carried.urls if not url.startswith("rsync:")]
         for turn, url in enumerate(web or asking.carried.urls[:1]):
@@ -233,7 +188,7 @@ class Visit:
                 if len(web) == 1 and self._well and asking.opening[-1][1].outcome in ANSWERED:
                     break  # the other family's turn is next time
 
-    def _marked(self, asking: _Asking) -> Held:
+    def _marked(self, asking: Asking) -> Held:
         states, seen_push = mark_pushes(asking.master, asking.held, asking.mine)
         return replace(asking.held, states=states, seen_push=seen_push)
 
@@ -256,14 +211,14 @@ class Visit:
         ordered = families[begin:] + families[:begin]
         return ordered[:1] if many else ordered
 
-    def _opening_probe(self, asking: _Asking, pair: Pair) -> Probe:
+    def _opening_probe(self, asking: Asking, pair: Pair) -> Probe:
         master = asking.master
         if pair.base.startswith("rsync:"):
             names = tuple(filter(None, (master.marker, *(each.index for each in master.directories[:1]))))
             return self._probe(asking, Ask.FILES, pair, paths=names)
         if master.marker:
             known = asking.held.marker_validator
-            fresh = known is not None and self._begun - known.full < FULL_S and pair.base == _first_web(asking.carried)
+            fresh = known is not None and self._begun - known.full < FULL_S and pair.base == first_web(asking.carried)
             etag, modified = (known.etag, known.modified) if known and fresh else ("", "")
             return self._probe(asking, Ask.MARKER, pair, master.marker, etag=etag, modified=modified)
         indexes = np.flatnonzero(asking.mine & master.columns.indexed)
@@ -274,7 +229,7 @@ class Visit:
 
     def _probe(
         self,
-        asking: _Asking,
+        asking: Asking,
         ask: Ask,
         pair: Pair,
         path: str = "",
@@ -290,9 +245,9 @@ class Visit:
 
     # -- The looks: what it has ------------------------------------------------------------------------------------
 
-    def _look(self, asking: _Asking) -> Steps:
-        pair = _best(asking)
-        asking.marker = _marker_of(asking, pair)
+    def _look(self, asking: Asking) -> Steps:
+        pair = best_way(asking)
+        asking.marker = marker_of(asking, pair)
         told = asking.marker is not None and asking.marker.outcome is Outcome.OK
         moved = self._moved(asking)
         rsync = next((url for url in asking.carried.urls if url.startswith("rsync:")), "")
@@ -306,7 +261,7 @@ class Visit:
         if pair.base.startswith("rsync:"):
             yield from self._look_at_list(asking, pair, alone=True)
             return
-        lost = _Lost()
+        lost = Lost()
         if all(seen.outcome in ANSWERED for other, seen in asking.opening if other == pair):
             yield from self._control(asking, pair)
         yield from self._look_at_indexes(asking, pair, lost)
@@ -314,13 +269,13 @@ class Visit:
         if rsync and asking.looks.listed and not lost:
             yield from self._look_at_list(asking, Pair(rsync, None))
 
-    def _moved(self, asking: _Asking) -> bool:
+    def _moved(self, asking: Asking) -> bool:
         seen = asking.marker
         if seen is None or seen.outcome is not Outcome.OK:
             return False
-        return _marker_text(seen) != asking.held.marker
+        return marker_text(seen) != asking.held.marker
 
-    def _control(self, asking: _Asking, pair: Pair) -> Steps:
+    def _control(self, asking: Asking, pair: Pair) -> Steps:
         if self._controlled and self._begun - self._controlled < self._rules.control_s:
             return
         probe = self._probe(asking, Ask.CONTROL, pair, control_name(self._subject.key, int(self._begun // 86400)))
@@ -331,11 +286,11 @@ class Visit:
                 self._soft404 = seen.outcome is Outcome.OK
                 self._controlled = seen.at
 
-    def _look_at_indexes(self, asking: _Asking, pair: Pair, lost: _Lost) -> Steps:
+    def _look_at_indexes(self, asking: Asking, pair: Pair, lost: Lost) -> Steps:
         directories = asking.master.directories
         fresh: list[int] = []
         opened = {seen.path: seen for other, seen in asking.opening if other == pair and seen.ask is Ask.INDEX}
-        for batch in _pairs(asking.looks.indexes):
+        for batch in pairs(asking.looks.indexes):
             probes = {}
             for number in batch:
                 if seen := opened.get(directories[number].index):
@@ -358,7 +313,7 @@ class Visit:
             if lost:
                 return
 
-    def _index_probe(self, asking: _Asking, pair: Pair, number: int) -> Probe:
+    def _index_probe(self, asking: Asking, pair: Pair, number: int) -> Probe:
         known = asking.held.validators.get(number)
         etag = modified = ""
         if known and self._begun - known.full < FULL_S and not self._everything:
@@ -367,7 +322,7 @@ class Visit:
             asking, Ask.INDEX, pair, asking.master.directories[number].index, etag=etag, modified=modified
         )
 
-    def _take_index(self, asking: _Asking, number: int, seen: Evidence, fresh: list[int]) -> None:
+    def _take_index(self, asking: Asking, number: int, seen: Evidence, fresh: list[int]) -> None:
         expected = asking.master.directories[number]
         trouble = asking.held.troubles.get(number)
         known = asking.held.validators.get(number)
@@ -384,7 +339,7 @@ class Visit:
         if found.content is Content.CURRENT and expected.files and new:
             fresh.append(number)
 
-    def _verify(self, asking: _Asking, pair: Pair, number: int, lost: _Lost) -> Steps:
+    def _verify(self, asking: Asking, pair: Pair, number: int, lost: Lost) -> Steps:
         expected = asking.master.directories[number]
         known = asking.held.validators.get(number)
         found = asking.findings.get(number) or Finding(
@@ -394,7 +349,7 @@ class Visit:
             return
         probes = [self._probe(asking, Ask.FILE, pair, file.path) for file in expected.files]
         seen: list[Evidence] = []
-        for batch in _pairs(probes):
+        for batch in pairs(probes):
             yield tuple(batch)
             for probe in batch:
                 for each in self._taken(probe)[:1]:
@@ -406,14 +361,14 @@ class Visit:
                 return
         asking.findings[number] = judge_verification(expected, found, seen, soft404=self._soft404)
 
-    def _look_at_files(self, asking: _Asking, pair: Pair, lost: _Lost) -> Steps:
+    def _look_at_files(self, asking: Asking, pair: Pair, lost: Lost) -> Steps:
         if lost or self._soft404:
             return
         for number in asking.looks.files:
             expected = asking.master.directories[number]
             probes = [self._probe(asking, Ask.FILE, pair, file.path) for file in expected.files]
             seen: list[Evidence] = []
-            for batch in _pairs(probes):
+            for batch in pairs(probes):
                 yield tuple(batch)
                 for probe in batch:
                     for each in self._taken(probe)[:1]:
@@ -426,14 +381,14 @@ class Visit:
             if seen:
                 asking.findings[number] = judge_files(expected, seen, self._rules, soft404=self._soft404)
 
-    def _look_at_list(self, asking: _Asking, pair: Pair, *, alone: bool = False) -> Steps:
+    def _look_at_list(self, asking: Asking, pair: Pair, *, alone: bool = False) -> Steps:
         """By rsync, in one run. No verdict is made of a list that failed.
 
         alone  the mirror offers nothing else: indexes are told by their size and time, and by the files beside them
         """
         directories, looks = asking.master.directories, asking.looks
         numbers = looks.indexes + looks.files + looks.listed if alone else looks.listed
-        names = dict.fromkeys(path for number in numbers for path in _paths_of(directories[number]))
+        names = dict.fromkeys(path for number in numbers for path in paths_of(directories[number]))
         if not names:
             return
         probe = self._probe(asking, Ask.FILES, pair, paths=tuple(names))
@@ -475,8 +430,8 @@ class Visit:
             ahead=any(each.ahead for each in visited),
         )
 
-    def _conclude(self, asking: _Asking, at: float) -> Visited:
-        event, reason = _event_of(asking)
+    def _conclude(self, asking: Asking, at: float) -> Visited:
+        event, reason = event_of(asking)
         held, master = asking.held, asking.master
         states, troubles = bytearray(held.states), dict(held.troubles)
         if event is not Event.FAILED or any(seen.outcome in ANSWERED for _, seen in asking.opening):
@@ -487,7 +442,7 @@ class Visit:
                     troubles[number] = trouble
         silent = set(asking.looks.indexes + asking.looks.files) - asking.findings.keys()
         marker = judge_marker(master, asking.marker) if asking.marker else None
-        whole, stale_reason = _whole_of(asking, bytes(states), marker, self._rules)
+        whole, stale_reason = whole_of(asking, bytes(states), marker, self._rules)
         if event is not Event.GOOD:
             whole = Whole.NONE
         seen = Seen(at, event, whole, reason, stale_reason)
@@ -501,17 +456,17 @@ class Visit:
             carry=asking.looks.carry,
             whole=at if asking.looks.everything and not silent else held.whole,
             listed=at if asking.listed else held.listed,
-            lag_s=_lag_of(asking, bytes(states), troubles, marker, at),
+            lag_s=lag_of(asking, bytes(states), troubles, marker, at),
         )
         if asking.marker is not None and marker is not None and asking.marker.outcome is Outcome.OK:
-            text = _marker_text(asking.marker)
+            text = marker_text(asking.marker)
             held = replace(
                 held,
                 marker=text,
                 marker_since=held.marker_since if text == held.marker else self._begun,
                 marker_age_s=marker.age_s,
                 stamp=marker.stamp,
-                marker_validator=_validator_of(asking.marker) or held.marker_validator,
+                marker_validator=validator_of(asking.marker) or held.marker_validator,
             )
         ahead = any(found.content is Content.AHEAD for found in asking.findings.values())
         return Visited(asking.carried.category, event, whole, held, seen, ahead, asking.requests)
@@ -554,7 +509,7 @@ class Visit:
             for url in asking.carried.urls:
                 seen = [each for pair, each in asking.opening if pair.base == url]
                 seen = seen or [each for each in self._evidence if each.base == url]
-                note = _note_url(self._memory.urls.get(url), seen, at)
+                note = note_url(self._memory.urls.get(url), seen, at)
                 if note is not None:
                     notes[url] = note
         return notes
@@ -571,208 +526,5 @@ class Visit:
             notes[other] = FamilyNote(absent=True, asked=self._begun)
         for family in filter(None, asked | answered):
             mine = [seen for asked_by, seen in opening if asked_by is family or seen.family is family]
-            notes[family] = _note_family(notes.get(family, FamilyNote()), family, mine, answered)
+            notes[family] = note_family(notes.get(family, FamilyNote()), family, mine, answered)
         return notes
-
-
-@dataclass(eq=False)
-class _Lost:
-    """Whether the way to the mirror is lost for this visit."""
-
-    breaks: int = 0
-    failures: int = 0
-    answered: bool = False
-    over: bool = False
-
-    def add(self, seen: Evidence) -> None:
-        self.answered = self.answered or seen.outcome in ANSWERED
-        self.failures += seen.outcome in FAILED
-        if not self.answered and self.failures >= BREAKS:
-            self.over = True
-        if seen.outcome is Outcome.NO_CONNECTION:
-            self.breaks += 1
-            self.over = self.over or self.breaks >= BREAKS
-        elif seen.outcome in LOST:
-            self.over = True
-
-    def __bool__(self) -> bool:
-        return self.over
-
-
-def _pairs(items: Iterable[T]) -> Iterator[list[T]]:
-    """Two at a time: as many connections as an address may have."""
-    batch: list[T] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == 2:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _paths_of(expected: Expected) -> Iterator[str]:
-    """All that tells how a directory stands."""
-    if expected.index:
-        yield expected.index
-    yield from (file.path for file in expected.files)
-
-
-def _port_of(url: str) -> int | None:
-    try:
-        return urlsplit(url).port
-    except ValueError:
-        return None
-
-
-def _first_web(carried: Carried) -> str:
-    return next((url for url in carried.urls if not url.startswith("rsync:")), "")
-
-
-def _best(asking: _Asking) -> Pair | None:
-    """The way to go on: the one that answered, https before http; else one that at least speaks."""
-    ways = [
-        (
-            seen.outcome not in (Outcome.OK, Outcome.UNCHANGED),
-            seen.outcome not in ANSWERED,
-            seen.html,
-            pair.base[:6] != "https:",
-            n,
-        )
-        for n, (pair, seen) in enumerate(asking.opening)
-        if seen.outcome not in LOST
-    ]
-    return asking.opening[min(ways)[-1]][0] if ways else None
-
-
-def _marker_of(asking: _Asking, pair: Pair | None) -> Evidence | None:
-    """The marker as seen on the way that was taken; an older one on another way makes no difference."""
-    if not asking.master.marker:
-        return None
-    found = [each for other, each in asking.opening if other == pair and each.path == asking.master.marker]
-    if found and found[0].scheme is Scheme.RSYNC and found[0].modified and asking.master.stamp is not None:
-        # Its content does not come; but whoever copies times with rsync has the one at which it was written.
-        return replace(found[0], stamp=float(found[0].modified))
-    if not found or found[0].outcome is not Outcome.UNCHANGED:
-        return found[0] if found else None
-    held = asking.held
-    known = held.marker_validator
-    return replace(
-        found[0],
-        outcome=Outcome.OK,
-        stamp=held.stamp,
-        text=held.marker if held.stamp is None else "",
-        sha256=known.sha256 if known else "",
-    )
-
-
-def _marker_text(seen: Evidence) -> str:
-    return str(seen.stamp) if seen.stamp is not None else seen.text
-
-
-def _validator_of(seen: Evidence) -> Validator | None:
-    if not (seen.etag or seen.last_modified):
-        return None
-    return Validator(seen.etag, seen.last_modified, seen.sha256, seen.at)
-
-
-def _event_of(asking: _Asking) -> tuple[Event, str]:
-    """Whether a category answered, and if not, why."""
-    opening = [seen for _, seen in asking.opening]
-    seen = opening + asking.content
-    if not opening or all(each.outcome in OUR_OWN for each in opening):
-        return Event.QUIET, explain(opening[0]) if opening else ""
-    spoke = [each for each in opening if each.outcome not in LOST]
-    if not spoke:
-        failed = [each for each in opening if each.outcome in FAILED]
-        if any(each.outcome is Outcome.BUSY for each in opening) or not failed:
-            return Event.QUIET, explain(next(each for each in opening if each.outcome not in FAILED))
-        return Event.FAILED, explain(failed[0])
-    bodies = [each for each in seen if each.outcome is Outcome.OK and each.ask in (Ask.MARKER, Ask.INDEX)]
-    if bodies and all(each.html for each in bodies) and not any(each.outcome is Outcome.UNCHANGED for each in seen):
-        return Event.FAILED, "every answer is a page of HTML"
-    content = [each for each in asking.content if each.outcome not in OUR_OWN]
-    secret = {each.index for each in asking.master.directories if not each.judged}
-    bad = [each for each in content if each.outcome in FAILED and each.path not in secret]
-    timeout = next((each for each in bad if each.outcome is Outcome.TIMEOUT), None)
-    if timeout is not None:
-        return Event.FAILED, explain(timeout)
-    if bad and len(bad) * 2 > len(content):
-        return Event.FAILED, explain(next(each for each in seen if each.outcome in FAILED))
-    if any(each.outcome is Outcome.BUSY for each in content):
-        busy = next(each for each in content if each.outcome is Outcome.BUSY)
-        answered = any(each.outcome in ANSWERED for each in content)
-        return (Event.GOOD, "") if answered else (Event.QUIET, explain(busy))
-    if not any(each.outcome in ANSWERED for each in seen):
-        return Event.FAILED, explain(next(each for each in seen if each.outcome in FAILED))
-    return Event.GOOD, ""
-
-
-def _whole_of(asking: _Asking, states: bytes, marker: Marker | None, rules: Rules) -> tuple[Whole, str]:
-    """A category as a whole: stale when all that was looked at is, or where only the marker tells, when that is."""
-    master = asking.master
-    contents = np.frombuffer(states, np.uint8) & CONTENT
-    judged = contents != Content.NOT_JUDGED
-    by_sum = bool((judged & master.columns.known).any())
-    age_s = marker.age_s if marker is not None else None
-    if age_s is not None and age_s > rules.outdate_s and not by_sum:
-        return Whole.STALE, f"{master.marker}: {span(age_s)} old"
-    looked = [found for found in asking.findings.values() if found.content is not Content.NO_ANSWER]
-    if not looked and (age_s is None or by_sum):
-        return Whole.NONE, ""
-    if judged.any() and bool(np.isin(contents[judged], _BAD).all()):
-        reason = max(looked, key=lambda found: (found.content is Content.STALE, found.reason)).reason if looked else ""
-        count = int(judged.sum())
-        return Whole.STALE, reason if count == 1 else f"all {count} directories: {reason}"
-    return Whole.FRESH, ""
-
-
-_BAD = np.array([content for content in Content if content.bad], np.uint8)
-
-
-def _lag_of(
-    asking: _Asking, states: bytes, troubles: Mapping[int, Trouble], marker: Marker | None, at: float
-) -> float | None:
-    """The longest that anything carried is late; by the marker where nothing else tells; None when nothing is known.
-
-    What was not looked at in this visit is as late as it was, unless the mirror's marker says that nothing came since.
-    """
-    judged = (np.frombuffer(states, np.uint8) & CONTENT) != Content.NOT_JUDGED
-    if not bool((judged & asking.master.columns.known).any()):
-        if marker is not None and marker.age_s is not None:
-            return marker.age_s
-        return 0.0 if judged.any() else None
-    still = asking.marker is not None and _marker_text(asking.marker) == asking.held.marker
-    since = asking.held.marker_since if still else math.inf
-    lags = [
-        (at if n in asking.findings or trouble.at >= since else trouble.at) - trouble.lacked
-        for n, trouble in troubles.items()
-        if trouble.lacked and content_of(states[n]) in (Content.BEHIND, Content.STALE)
-    ]
-    return max(0.0, *lags) if lags else 0.0
-
-
-def _note_url(before: UrlNote | None, seen: list[Evidence], at: float) -> UrlNote | None:
-    """What is to be said of a base URL after what was seen of it; as before when that says nothing."""
-    telling = [each for each in seen if each.outcome not in OUR_OWN and each.outcome is not Outcome.BUSY]
-    if not telling:
-        return before
-    failed = [each for each in telling if each.outcome in FAILED]
-    up = len(failed) < len(telling)
-    reason = "" if up else explain(failed[0])
-    if up and (elsewhere := next((each.redirected for each in telling if each.redirected), "")):
-        reason = f"redirects to {elsewhere}"
-    since = before.since if before and before.up is up else at
-    return UrlNote(up, since, reason)
-
-
-def _note_family(note: FamilyNote, family: Family, seen: list[Evidence], answered: set[Family | None]) -> FamilyNote:
-    asked = max((each.at for each in seen), default=0)
-    if family in answered:
-        return FamilyNote(answered=asked, asked=asked)
-    telling = [each for each in seen if each.outcome in FAILED]
-    if not telling:
-        return note
-    absent = all(each.outcome is Outcome.NO_NAME for each in telling) and bool(answered)
-    failures = note.failures + 1 if answered else note.failures
-    return replace(note, failures=failures, absent=absent, asked=asked)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urljoin
 
 from redirector.health.evidence import Outcome
-from redirector.health.http import Answer, Question
+from redirector.health.exchange import Answer, Question
 from redirector.health.plan import control_name
 from redirector.kit.exploring import explore
 from redirector.kit.finding import Finding

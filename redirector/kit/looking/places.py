@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redirector.health.evidence import Ask, Family, Outcome, Probe
-from redirector.health.http import Question
+from redirector.health.exchange import Question
 from redirector.kit.exploring import Folder, Item, Place
 from redirector.kit.looking.tools import Tools, ports_of, quoted
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.health.expected import Master
 from redirector.health.keeping import unpack_names
-from redirector.health.round import judge_all
+from redirector.health.published import judge_all
 from redirector.health.rules import Rules
 from redirector.model import FileDetail
 from redirector.registry.publish.contents import Bits, CategoryContents, Look
