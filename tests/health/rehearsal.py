@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -112,3 +113,12 @@ async def crawler_of(
         yield Crawler(store, probes, lambda known, at: load_world(path, known, at, Rules(), ()), vantage, 1.0, now)
     finally:
         await probes.close()
+
+
+def visited(file: Path) -> set[str]:
+    """The hosts whose visits are in the store; nobody's while there is none."""
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as store:
+            return {host for (host,) in store.execute("select distinct host from health_visit")}
+    except sqlite3.OperationalError:
+        return set()

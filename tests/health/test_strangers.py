@@ -9,11 +9,10 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,7 +27,7 @@ from redirector.health.round import Wanted
 from redirector.health.safety import Address
 from tests.health.hostile import Behaviour, Request, always, answer, files, mirror, redirect
 from tests.health.mirrors import VERSION, Handler, Mirror, World, make_world, push, repositories, write
-from tests.health.rehearsal import BEGIN, rehearse
+from tests.health.rehearsal import BEGIN, rehearse, visited
 from tests.health.rsyncd import rsyncd
 from tests.health.test_http import server, trusting
 from tests.kit.rig import free_port
@@ -352,15 +351,6 @@ async def test_what_was_seen_outlives_a_killed_crawler(tmp_path: Path) -> None:
         table, _ = await again.communicate()
         assert again.returncode == 0
         assert "5 visited" in table.decode()
-
-
-def visited(file: Path) -> set[str]:
-    """The hosts whose visits are in the store; nobody's while there is none."""
-    try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as store:
-            return {host for (host,) in store.execute("select distinct host from health_visit")}
-    except sqlite3.OperationalError:
-        return set()
 
 
 async def test_a_full_disk_is_said_and_nothing_written(tmp_path: Path) -> None:
