@@ -133,7 +133,7 @@ def _judge_identity(expected: Expected, seen: Evidence, sha256: str, before: Bef
             return Finding(Content.STALE, at, f"{expected.index}: a page of HTML instead", sha256=sha256)
         return Finding(Content.CURRENT, at, sha256=sha256)
     number = _number_of(expected, sha256)
-    if number is None and not (sha256 and any(version.sha256 for version in versions)):
+    if number is None and not seen.html and not (sha256 and any(version.sha256 for version in versions)):
         number = _number_by_size(versions, seen)
     if number == 0:
         return Finding(Content.CURRENT, at, sha256=sha256)

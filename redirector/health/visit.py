@@ -316,11 +316,11 @@ class Visit:
     def _index_probe(self, asking: Asking, pair: Pair, number: int) -> Probe:
         known = asking.held.validators.get(number)
         etag = modified = ""
-        if known and self._begun - known.full < FULL_S and not self._everything:
-            etag, modified = known.etag, known.modified
-        return self._probe(
-            asking, Ask.INDEX, pair, asking.master.directories[number].index, etag=etag, modified=modified
-        )
+        expected = asking.master.directories[number]
+        summed = not expected.versions or any(version.sha256 for version in expected.versions)
+        if known and summed and self._begun - known.full < FULL_S and not self._everything:
+            etag, modified = known.etag, known.modified  # "as it was" says something where its checksum is known
+        return self._probe(asking, Ask.INDEX, pair, expected.index, etag=etag, modified=modified)
 
     def _take_index(self, asking: Asking, number: int, seen: Evidence, fresh: list[int]) -> None:
         expected = asking.master.directories[number]
@@ -331,7 +331,7 @@ class Visit:
         )
         found = judge_index(expected, seen, before, self._rules, soft404=self._soft404)
         asking.findings[number] = found
-        if seen.outcome is Outcome.OK and (seen.etag or seen.last_modified):
+        if seen.outcome is Outcome.OK and seen.sha256 and (seen.etag or seen.last_modified):
             asking.validators[number] = Validator(
                 seen.etag, seen.last_modified, seen.sha256, seen.at, seen.valid_until or 0
             )

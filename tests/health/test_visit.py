@@ -208,6 +208,23 @@ def test_unchanged_is_asked_for_and_believed() -> None:
 # -- Looks and their order ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("sha256", ["", sum_of("new")], ids=["too large", "its master has no checksum"])
+def test_as_it_was_is_asked_for_only_where_a_checksum_is_known(sha256: str) -> None:
+    whole = repository(("new", 2), name="r0")
+    versions = whole.versions if not sha256 else (replace(whole.versions[0], sha256=""),)
+    large = replace(MASTER, directories=(replace(whole, versions=versions),))
+
+    def answer(probe: Probe) -> Mapping[str, Any] | Outcome:
+        return {"size_bytes": 3000, "sha256": sha256, "etag": '"e"'} if probe.ask is Ask.INDEX else fine(probe)
+
+    first, _ = visit(answer, masters=large)
+    second, asked = visit(
+        answer, masters=large, memory=first.memory, held=first.categories[0].held, at=NOW + 90_000, eager=True
+    )
+    assert [probe.etag for probe in asked if probe.ask is Ask.INDEX] == [""]
+    assert content_of(second.categories[0].held.states[0]) is Judged.CURRENT
+
+
 def test_what_was_pushed_last_is_asked_first() -> None:
     pushed = master(*(repository(("new", hours), name=f"r{hours}") for hours in (9, 1, 5)))
     _, asked = visit(fine, masters=pushed)
