@@ -219,7 +219,7 @@ def test_as_it_was_is_asked_for_only_where_a_checksum_is_known(sha256: str) -> N
 
     first, _ = visit(answer, masters=large)
     second, asked = visit(
-        answer, masters=large, memory=first.memory, held=first.categories[0].held, at=NOW + 90_000, eager=True
+        answer, masters=large, memory=first.memory, held=first.categories[0].held, at=NOW + 900, eager=True
     )
     assert [probe.etag for probe in asked if probe.ask is Ask.INDEX] == [""]
     assert content_of(second.categories[0].held.states[0]) is Judged.CURRENT
