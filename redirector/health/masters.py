@@ -19,6 +19,7 @@ from redirector.health.expected import Expected, Master, NamedFile, Version
 from redirector.health.keeping import Known
 from redirector.health.reading import read_marker
 from redirector.master.formats import parse_state, parse_trace
+from redirector.master.merging import find_list_of_packages
 from redirector.master.names import MARKERS, STATES, TRACES, is_under_way
 from redirector.model import Catalog, FileDetail, Releases
 from redirector.store.directories import Contents, MasterDirectory, MasterFile
@@ -390,7 +391,7 @@ def _newest_packages(contents: Contents) -> dict[bytes, MasterFile]:
 def _newest_of(repodata: MasterDirectory, packages: Mapping[bytes, MasterFile]) -> tuple[NamedFile, ...]:
     """The newest `primary` beside an index, and the newest package of the repository."""
     found = []
-    primary = next((file for file in repodata.files if b"primary.xml" in file.name), None)
+    primary = find_list_of_packages(repodata.files)
     if primary is not None:
         found.append(NamedFile(_below(_text(repodata.path), primary.name), primary.size_bytes))
     package = packages.get(repodata.path.rpartition(b"/")[0])

@@ -11,7 +11,7 @@ import msgspec
 from redirector.errors import FormatError, MasterError
 from redirector.master.formats import parse_checksums, parse_marker, parse_release, parse_state, parse_trace, show
 from redirector.master.gathering import NEWEST_FILES, ListedDirectory, ListedFile
-from redirector.master.names import MARKERS, REPOMD, STATES, is_checksums, is_index, is_traces
+from redirector.master.names import MARKERS, REPOMD, STATES, is_checksums, is_index, is_list_of_packages, is_traces
 from redirector.master.naming import name_repositories
 from redirector.model import FileDetail
 from redirector.settings.repository_rules import Rule
@@ -80,7 +80,8 @@ def find_wanted(known: Packed | None, directories: Iterable[ListedDirectory]) ->
         if directory is None or directory.secret or not directory.kept:
             continue
         versions = before.versions if before else {}
-        if all(_is_as_known(file, versions.get(file.name, ())) for file in directory.kept):
+        told = [file for file in directory.kept if not is_list_of_packages(file.name)]
+        if all(_is_as_known(file, versions.get(file.name, ())) for file in told):
             continue
         yield from (join(directory.path, file.name) for file in directory.kept if is_index(file.name, directory.path))
 
@@ -255,18 +256,17 @@ class _Merger:
     ) -> tuple[MasterFile, ...]:
         """The `primary` that a `repomd.xml` names, where it is not among the newest *files*: a push writes a dozen
         files beside the index at once."""
+        there = {file.name: file for file in listed.kept if is_list_of_packages(file.name)}
         raw = self.scan.contents.get(join(listed.path, REPOMD))
-        if not isinstance(raw, bytes):
-            names = {file.name for file in files}
-            kept = [file for file in before.files if b"primary" in file.name] if before else []
-            return tuple(file for file in kept[:1] if file.name not in names)
-        with suppress(FormatError):
-            named = parse_repomd(raw).primary
-            folder, _, name = named.path.rpartition(b"/") if named else (b"", b"", b"")
-            if named and named.size_bytes and folder == b"repodata" and all(file.name != name for file in files):
-                time = min(max((file.time for file in listed.kept if file.name == REPOMD), default=0), self.scan.now)
-                return (MasterFile(name, named.size_bytes, time, time if self.first else self.scan.now),)
-        return ()
+        known = find_list_of_packages(before.files) if before else None
+        named = known.name if known else b""
+        if isinstance(raw, bytes):
+            with suppress(FormatError):
+                primary = parse_repomd(raw).primary
+                named = primary.path.removeprefix(b"repodata/") if primary else b""
+        if named not in there or any(file.name == named for file in files):
+            return ()
+        return (self._file(before, there[named]),)
 
     def _seen(self, before: MasterDirectory | None, file: ListedFile) -> int:
         own = min(file.time, self.scan.now)
@@ -290,6 +290,8 @@ class _Merger:
         sums = self._image_sums(listed)
         found = {}
         for file in listed.kept:
+            if is_list_of_packages(file.name):
+                continue
             old = known.get(file.name, ())
             detail = self._detail(listed.path, file, sums.get(file.name))
             if detail is None:
@@ -359,6 +361,11 @@ class _Merger:
 
     def _note(self, path: bytes, name: bytes, error: FormatError) -> None:
         self.problems.append(f"{show(join(path, name))}: {error}")
+
+
+def find_list_of_packages(files: Sequence[MasterFile]) -> MasterFile | None:
+    """The `primary` among what is kept of a `repodata`: the one kept beyond the newest files, else the newest."""
+    return next((file for file in (*files[NEWEST_FILES:], *files) if is_list_of_packages(file.name)), None)
 
 
 def is_same_file(one: FileDetail, other: FileDetail) -> bool:

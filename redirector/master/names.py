@@ -23,17 +23,19 @@ TRACES = b"project/trace"
 """A folder of markers, one for each machine that the archive went through."""
 
 KEPT_ENDS = frozenset(
-    b"xml ase nfo .gz ary .db SUM UMS txt iso ow2 raw img box mdk vhd xed ive .xz zst".split()
+    b"xml ase nfo .gz ary .db SUM UMS txt iso ow2 raw img box mdk vhd xed ive .xz zst bz2".split()
     + [name[-3:] for name in MARKERS]
 )
 """The last three bytes of all these names: most others are told apart by them alone, in a quarter of the time."""
+
+_LIST_OF_PACKAGES = re.compile(rb"(?:.+-)?primary\.xml(?:\.(?:gz|xz|bz2|zst))?")
 
 _UNDER_WAY = (b".sync_in_progress", b"Archive-Update-in-Progress-")
 
 
 def is_kept(name: bytes) -> bool:
-    """Whether a file of this name is looked at by itself: an index, a list of checksums, or an image."""
-    return name[-3:] in KEPT_ENDS and (is_index(name) or is_image(name))
+    """Whether a file of this name is looked at by itself: an index, a list of checksums or of packages, or an image."""
+    return name[-3:] in KEPT_ENDS and (is_index(name) or is_image(name) or is_list_of_packages(name))
 
 
 def is_index(name: bytes, path: bytes = b"") -> bool:
@@ -54,6 +56,11 @@ def is_checksums(name: bytes) -> bool:
 def is_image(name: bytes) -> bool:
     """Whether it is what people download by hand, and a list of checksums may know."""
     return bool(_IMAGE.fullmatch(name))
+
+
+def is_list_of_packages(name: bytes) -> bool:
+    """Whether it is what a `repomd.xml` calls `primary`; no more is asked of it than to be there."""
+    return bool(_LIST_OF_PACKAGES.fullmatch(name))
 
 
 def is_under_way(name: bytes) -> bool:
