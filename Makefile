@@ -107,3 +107,4 @@ bench bench-short:
 	$(BIN)/python -m benchmarks.choices
 	$(BIN)/python -m benchmarks.rules $(if $(filter bench-short,$@),--quick)
 	$(BIN)/python -m benchmarks.scan_list
+	$(BIN)/python -m benchmarks.mirror_sync

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.health.mirrors import make_master, push
 from tests.kit.rig import Rig, make_rig, names_below
+from tests.kit_servers.test_file_list import LIST, list_master
 from tests.kit_servers.test_sync import BEGIN, REPOSITORY, drop
 
 
@@ -50,14 +52,29 @@ class Reader(threading.Thread):
         self.join()
 
 
+def compared(rig: Rig) -> None:
+    """The source has no list of its files: it is compared."""
+
+
+def listed(rig: Rig) -> None:
+    """The source has a list of its files."""
+    list_master(rig.master)
+    if "file_list" not in rig.keys:
+        rig.write_kit(file_list=LIST)
+
+
 @pytest.mark.parametrize("cut", ["CUT_BEFORE", "CUT_WITHIN"])
-async def test_a_reader_misses_nothing_wherever_the_power_is_cut(tmp_path: Path, cut: str) -> None:
+@pytest.mark.parametrize("ready", [compared, listed])
+async def test_a_reader_misses_nothing_wherever_the_power_is_cut(
+    tmp_path: Path, cut: str, ready: Callable[[Rig], None]
+) -> None:
     async with make_rig(tmp_path) as rig:
         make_master(rig.master, BEGIN)
-        await read_while_cut(rig, cut)
+        await read_while_cut(rig, cut, ready)
 
 
-async def read_while_cut(rig: Rig, cut: str) -> None:
+async def read_while_cut(rig: Rig, cut: str, ready: Callable[[Rig], None]) -> None:
+    ready(rig)
     assert (await rig.sync()).code == 0
     reader = Reader(rig.root)
     reader.start()
@@ -66,6 +83,7 @@ async def read_while_cut(rig: Rig, cut: str) -> None:
             push(rig.master, REPOSITORY, BEGIN + n)
             if n > 1:
                 drop(rig.master, BEGIN + n - 1)
+            ready(rig)
             await rig.sync(env={cut: str(n), "CUT_AFTER_S": "0.02"})
             reader.look()
         ran = await rig.sync()
