@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_atomically(os.path.join(folder, each.name), each.text.encode(), each.mode)
         _write_secrets(wanted, folder)
     except OSError as error:
-        say(explain_failure(error))
+        say(f"{error.filename or folder}: {explain_failure(error)}")
         return Exit.FAILED
     except (AskError, FormatError) as error:
         say(str(error))
