@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from redirector.health.safety import Address, Safety, parse_networks
 from redirector.kit.checking import Look, check_mirror, open_tools
 from redirector.kit.finding import CHECKS, Finding, Level, outcome_of
+from tests.health.mirrors import write
 from tests.kit_servers.servers import (
     NAME,
     REPOSITORY,
@@ -29,6 +31,7 @@ from tests.kit_servers.servers import (
     rsyncd,
     vsftpd,
 )
+from tests.kit_servers.test_trees import push_archive
 
 NOW = int(time.time())
 OLD = NOW - 2 * 86400
@@ -167,6 +170,36 @@ SERVERS: dict[str, Serve] = {"nginx": nginx, "apache": apache, "lighttpd": light
 @pytest.mark.parametrize("server", SERVERS)
 async def test_each_server_shows_what_is_wrong_with_the_tree(trees: Trees, server: str, fault: str) -> None:
     await check(trees, SERVERS[server], *TREES[fault])
+
+
+def make_archive(tree: Path) -> Path:
+    push_archive(tree, NOW - 600)
+    return tree / "dists/stable/main/binary-amd64/Packages.gz"
+
+
+def make_plain(tree: Path) -> Path:
+    write(tree / "v1" / "SHA256SUMS", b"sums", NOW - 600)
+    write(tree / "v1" / "x.tar.xz", b"x" * 5000, NOW - 600)
+    write(tree / "lastsync", f"{NOW - 600}\n".encode(), NOW - 600)
+    return tree / "v1" / "SHA256SUMS"
+
+
+@pytest.mark.parametrize("make", [make_archive, make_plain])
+@pytest.mark.parametrize("server", SERVERS)
+async def test_trees_of_other_kinds(trees: Trees, server: str, make: Callable[[Path], Path]) -> None:
+    for tree in (trees.master, trees.mirror):
+        for each in tree.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        make(tree)
+    known = make(trees.mirror)
+    async with SERVERS[server](trees) as url:
+        found = await look_at(url, trees)
+        # lighttpd is configured by hand here, for repomd.xml alone.
+        assert ill(found) == ({"cache": W} if server == "lighttpd" else {}), "\n".join(map(str, found))
+        assert {"size", "hash", "age", "missing", "temporary"} <= {each.check for each in found}
+        known.write_bytes(known.read_bytes()[:-1] + b"!")
+        found = await look_at(url, trees)
+        assert ill(found).get("hash") is E, "\n".join(map(str, found))
 
 
 @pytest.mark.parametrize("server", SERVERS)

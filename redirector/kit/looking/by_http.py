@@ -34,7 +34,7 @@ class ByHttp(Looking):
             self.master = await explore(WebPlace(self.url, self.tools, self.family), self.tools.now(), self.look.staged)
         known = self.master
         path = known.file.path if known.file else known.marker
-        first = await self.fetch(path, INDEX_BYTES if known.index else None if path else LISTING_BYTES)
+        first = await self.fetch(path, self.first_bytes(path))
         async for finding in self.open_http(path, first):
             yield finding
         if self.lost:
@@ -58,6 +58,15 @@ class ByHttp(Looking):
             yield finding
         async for finding in self.hidden_by_http(path):
             yield finding
+
+    def first_bytes(self, path: str) -> int | None:
+        """How much of the first answer is wanted: all that can be compared; None: nothing but its head."""
+        if not path:
+            return LISTING_BYTES
+        if self.master.index:
+            return INDEX_BYTES
+        known = self.master.file
+        return FILE_BYTES if known and known.sha256 and known.path == path else None
 
     async def open_http(self, path: str, first: Answer) -> AsyncIterator[Finding]:
         """Whether it answers at all, from where, and with which certificate."""
@@ -108,7 +117,7 @@ class ByHttp(Looking):
         if known.index and path == known.index.path:
             return self.judge_index(first.body)
         if known.file and path == known.file.path and known.file.size_bytes is not None:
-            return self.judge_file(known.file, first.size_bytes, None)
+            return self.judge_file(known.file, first.size_bytes, first.body if known.file.sha256 else None)
         return []
 
     def judge_named(self, named: KnownFile, answer: Answer, first: Answer) -> list[Finding]:
@@ -169,12 +178,14 @@ class ByHttp(Looking):
                 yield self.warning("type", f"{file.path} is {kind or 'without a type'}, not application/octet-stream")
             if file is known.package and _must_ask_again(answer.cache_control):
                 yield self.warning("cache", f"{file.path} never changes, and is sent with {answer.cache_control}")
-        if known.index and first.outcome is Outcome.OK:
-            if _must_ask_again(first.cache_control):
-                yield self.ok("cache", f"{path} is sent with {first.cache_control}")
+        changing = known.index.path if known.index else known.marker
+        answer = first if changing == path or not changing else await self.fetch(changing, None)
+        if changing and answer.outcome is Outcome.OK:
+            if _must_ask_again(answer.cache_control):
+                yield self.ok("cache", f"{changing} is sent with {answer.cache_control}")
             else:
-                text = f"Cache-Control: {first.cache_control}" if first.cache_control else "no Cache-Control"
-                yield self.warning("cache", f"{path} is sent with {text}: proxies hand out old metadata")
+                text = f"Cache-Control: {answer.cache_control}" if answer.cache_control else "no Cache-Control"
+                yield self.warning("cache", f"{changing} is sent with {text}: proxies hand out old metadata")
         if path and first.outcome is Outcome.OK:
             again = [await self.fetch(path, None) for _ in range(2)]
             if any(each.reused for each in again):
