@@ -23,15 +23,29 @@ def sample_files() -> list[tuple[str, list[str]]]:
     return [(target, names) for target, names in found if names]
 
 
+PLAIN = "redirector/server/worker/in_c"
+"""Where the plain request is answered."""
+
+PARTS = {
+    "redirector.answer._fast": (["redirector/answer/_fast.c"], []),
+    "redirector.server.worker._plain": (
+        [f"{PLAIN}/{name}.c" for name in ("lane", "outbox", "tables")],
+        [f"{PLAIN}/{name}.h" for name in ("outbox", "tables")],
+    ),
+}
+"""What is in C: its sources, and what these include."""
+
 setup(
     data_files=sample_files(),
     ext_modules=[
         Extension(
-            "redirector.answer._fast",
-            ["redirector/answer/_fast.c"],
+            name,
+            sources,
+            depends=headers,
             optional=not STRICT,
             extra_compile_args=STRICT,
             extra_link_args=[flag for flag in STRICT if flag.startswith("-fsanitize")],
         )
+        for name, (sources, headers) in PARTS.items()
     ],
 )

@@ -66,6 +66,19 @@ class SnapshotError(Exception):
 
 
 @dataclass(eq=False)
+class StaleBuildError(Exception):
+    """Whoever installed must act: a part in C was compiled from another source than is here.
+
+    path  the compiled file
+    """
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path} was compiled from another version of its source; rebuild it: make install"
+
+
+@dataclass(eq=False)
 class StoreError(Exception):
     """The operator must act: the database cannot be used. What was under way in it did not happen.
 

@@ -17,7 +17,7 @@ MODULES = {
 }
 
 ORDER = (
-    "model errors near_names one_line files rows plain_yaml settings tree locate sources snapshot answer server"
+    "model errors built near_names one_line files rows plain_yaml settings tree locate sources snapshot answer server"
     " store master health registry stats kit web cli __main__"
 ).split()
 """A room may import its own modules and those of the rooms before it."""

@@ -302,7 +302,14 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+/* What `draw.py` and `join.py` expect: to be raised with whatever Python sees of this module. */
+static int
+fill_module(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "INTERFACE", 2);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)fill_module}, {0, NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,

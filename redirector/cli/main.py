@@ -12,7 +12,7 @@ from redirector import __version__
 from redirector.cli.options import add_options
 from redirector.cli.output import Exit, print_result, say
 from redirector.cli.verbs import VERBS, Verb
-from redirector.errors import ConfigError
+from redirector.errors import ConfigError, StaleBuildError
 from redirector.near_names import find_nearest
 from redirector.settings.serving import Config
 
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         say(str(error))
         return Exit.WRONG_USAGE
+    except StaleBuildError as error:
+        say(str(error))
+        return Exit.FAILED
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
 

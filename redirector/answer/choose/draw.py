@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import Protocol, TypeVar
 
+from redirector.built import check_built
 from redirector.model import HostId
 from redirector.snapshot.draws import KEY, SLOTS
 
@@ -110,6 +111,9 @@ def _find_head(hosts: str, span: Span, seed: int) -> int:
 
 
 try:
+    from redirector.answer import _fast
     from redirector.answer._fast import draw as draw
 except ImportError:
     draw = draw_plainly
+else:
+    check_built(_fast, 2)

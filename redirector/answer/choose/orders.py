@@ -96,19 +96,34 @@ class Orders:
         return self.pool.young.get(key) or self.pool.find(key) or self._line_up(key, host_set, form, audience, family)
 
     def _line_up(self, key: Hashable, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
+        lineup, is_kept = self._make(host_set, form, audience, family)
+        return self.pool.keep(key, lineup) if is_kept else lineup
+
+    def _make(self, host_set: HostSetId, form: Form, audience: int, family: int) -> tuple[Lineup, bool]:
+        """A line-up, and whether it is worth keeping under its own name."""
         sheet = self.sheets.find(host_set, form)
         if not self._is_regular(host_set, audience):
-            return self.pool.keep(key, Lineup.of(self._own(host_set, audience, family), sheet))
+            return Lineup.of(self._own(host_set, audience, family), sheet), True
         who, place = self._snapshot.audiences.audience(audience), self._off_networks(audience)
         near, words = self._near(who, self._snapshot.host_sets[host_set], family)
         if place != audience:
             lineup = self.line_up(host_set, form, place, family)
             if not near and not words:
-                return lineup
+                return lineup, False
             if not near or not lineup.has_reserve:
-                return lineup.behind(near, words)  # it is not kept: there are thousands of networks with few clients
+                return lineup.behind(near, words), False  # there are thousands of networks with few clients
         lineup = Lineup.of(self._join(host_set, who.country, family, near), sheet)
-        return lineup.behind(near, words) if near or words else self.pool.keep(key, lineup)
+        return (lineup.behind(near, words), False) if near or words else (lineup, True)
+
+    def line_up_once(self, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
+        """Likewise, but what is new is not kept."""
+        return (
+            self.pool.young.get((audience, host_set, family, form)) or self._make(host_set, form, audience, family)[0]
+        )
+
+    def is_kept(self, audience: int) -> bool:
+        """Whether line-ups of *audience* are worth keeping: those of hosts' own networks are too many."""
+        return self._off_networks(audience) == audience
 
     def _is_regular(self, host_set: HostSetId, audience: int) -> bool:
         """The lines of everybody are those of *host_set* for *audience* too."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, repeat
 
+from redirector.built import check_built
+
 MARK = b"\0"
 """Where a seam goes inside an entry; no URL holds a control character."""
 
@@ -33,6 +35,9 @@ def join_plainly(
 
 
 try:
+    from redirector.answer import _fast
     from redirector.answer._fast import join as join
 except ImportError:
     join = join_plainly
+else:
+    check_built(_fast, 2)

@@ -108,7 +108,7 @@ def spell_facts(facts: Iterable[Facts], day: str, words: dict[tuple[str, str], s
         if end is None:
             if len(words) >= MAX_ASKED:
                 words.clear()
-            end = words[asked] = f"REPO: {_plain(asked[0])}; ARCH: {_plain(asked[1])}\n"
+            end = words[asked] = spell_asked(asked)
         if client is None:
             address = "N/A"
         else:  # `address_text`, without a call for each line
@@ -127,6 +127,11 @@ class _Places(dict[str | None, str]):
     def __missing__(self, country: str | None) -> str:
         place = self[country] = f"; DATE: {self._day}; COUNTRY: {country or 'N/A'}; "
         return place
+
+
+def spell_asked(asked: tuple[str, str]) -> str:
+    """The end of MirrorManager's line."""
+    return f"REPO: {_plain(asked[0])}; ARCH: {_plain(asked[1])}\n"
 
 
 def render_mirrormanager(entry: LogEntry, moment: Moment) -> str:
@@ -225,15 +230,17 @@ class AccessLog:
     lost    called with the number of lines that were dropped
     moment  refreshed by the owner once a second
     is_mirrormanager  lines are MirrorManager's, and may be added by their facts
+    masked  of addresses the network alone is told, see `mask`
+    take    gives lines that others have made since it was called last
     """
 
     def __init__(self, render: Render, sink: socket.socket, lost: Callable[[int], None], masked: bool = False) -> None:
-        """*masked*: of addresses the network alone is told, see `mask`."""
         self._render = render
-        self._masked = masked
+        self.masked = masked
         self.is_mirrormanager = render is render_mirrormanager
         self._sink = sink
         self._lost = lost
+        self.take: Callable[[], bytes] = bytes
         self._facts: list[Any] = []
         self._words: dict[tuple[str, str], str] = {}
         self._parts: list[str] = []
@@ -243,7 +250,7 @@ class AccessLog:
 
     def add(self, entry: LogEntry) -> None:
         """Keep the line of *entry* for the next batch."""
-        if self._masked:
+        if self.masked:
             entry = replace(entry, client=mask(entry.client))
         if not self.is_mirrormanager:
             if line := self._render(entry, self.moment):
@@ -253,7 +260,7 @@ class AccessLog:
 
     def add_facts(self, client: bytes | None, country: str | None, asked: tuple[str, str]) -> None:
         """Keep what MirrorManager's line will say. cost: 0.15 µs, and 0.7 µs to spell it later"""
-        if self._masked:
+        if self.masked:
             client = mask(client)
         self._facts += (client, country, asked)  # three items: a tuple of them would cost as much again
         if len(self._facts) >= 3 * MAX_FACTS:
@@ -267,6 +274,10 @@ class AccessLog:
         for part in [text] if len(text) <= BATCH_BYTES else lines:
             self._keep(part)
 
+    def keep_lines(self, lines: bytes) -> None:
+        """Keep whole lines for the next batch, a batch of them at most. They may overtake others."""
+        self._batches.append(lines)
+
     def _keep(self, part: str) -> None:
         self._parts.append(part)
         self._characters += len(part)
@@ -277,6 +288,8 @@ class AccessLog:
         """Send what is kept as far as the socket takes it; True when nothing is left."""
         if self._facts:
             self._spell()
+        if lines := self.take():
+            self.keep_lines(lines)
         if self._parts:
             self._batches.append("".join(self._parts).encode("utf-8", "replace"))
             self._parts = []

@@ -50,6 +50,7 @@ from redirector.server.between.messages import (
 from redirector.server.between.processes import SIGNALS, die_with_parent, name_process
 from redirector.server.nursery.canaries import check_canaries
 from redirector.server.nursery.describing import describe_hosts
+from redirector.server.worker.plain import Tables, make_tables
 from redirector.server.worker.worker import run_worker
 from redirector.settings.serving import Config
 from redirector.snapshot.changes import Changes, compare, outline_of, pack_outline, unpack_outline
@@ -105,6 +106,7 @@ def main() -> None:
         if draw is draw_plainly:
             _log.warning("%s", NOT_COMPILED)
         responder.warm()
+        tables = make_tables(responder)
         _freeze()
         outline = outline_of(responder.snapshot)
         changes = compare(unpack_outline(before.outline), outline) if before.outline else None
@@ -112,7 +114,7 @@ def main() -> None:
         told = Before(responder.snapshot.good, before.kept, pack_outline(outline))
         control.send(Loaded(report, told))
         del outline, told, before, earlier, received
-        Nursery(config, responder, control, log_sink, listeners).run()
+        Nursery(config, responder, tables, control, log_sink, listeners).run()
 
 
 def _read_folder(path: str | None) -> Folder:
@@ -172,12 +174,14 @@ class Nursery:
         self,
         config: Config,
         responder: Responder,
+        tables: Tables | None,
         control: Channel,
         log_sink: socket.socket,
         listeners: Sequence[socket.socket],
     ) -> None:
         self._config = config
         self._responder = responder
+        self._tables = tables
         snapshot = responder.snapshot
         self._control = control
         self._log_sink = log_sink
@@ -263,7 +267,10 @@ class Nursery:
             end.setblocking(False)
             assert self._memory is not None
             counters = Counters(self._layout, self._memory.cells(slot))
-            run_worker(self._config, self._responder, counters, Channel(end), self._listeners, self._log_sink)
+            channel_end = Channel(end)
+            run_worker(
+                self._config, self._responder, counters, channel_end, self._listeners, self._log_sink, self._tables
+            )
             status = 0
         except BaseException:
             _log.exception("a worker ended by an error")

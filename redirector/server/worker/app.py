@@ -22,7 +22,7 @@ from redirector.locate.proxies import Client, find_client, is_proxy, read_forwar
 from redirector.server.between.access_log import AccessLog, LogEntry
 from redirector.server.between.counters import Counters
 from redirector.server.worker.connection import Connection, Stall
-from redirector.server.worker.outbox import Outbox
+from redirector.server.worker.plain import Tables, make_outbox
 from redirector.settings.serving import CLIENT_HEADERS, Config
 
 _log = logging.getLogger("redirector.server")
@@ -55,6 +55,7 @@ _NOBODY = Client(None)
 class Service:
     """What all connections of a worker share.
 
+    tables         what plain requests are answered from; None: they are answered like others
     now            the loop's clock at the last tick
     idle_deadline  when a connection that falls quiet now is cut
     silent_deadline  when one that opens now is cut unless it asks something
@@ -63,15 +64,23 @@ class Service:
     when_full      called when another connection has made it `full`
     """
 
-    def __init__(self, config: Config, responder: Responder, counters: Counters, access_log: AccessLog | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        responder: Responder,
+        counters: Counters,
+        access_log: AccessLog | None,
+        tables: Tables | None = None,
+    ) -> None:
         self.config = config
         self.responder = responder
         self.snapshot = responder.snapshot
+        self.tables = tables
         self.trusted = trusted_proxies_of(config.trusted_proxies)
         self.counters = counters
         self.access_log = access_log
         self.loop = asyncio.get_running_loop()
-        self.outbox = Outbox(self.loop, counters)
+        self.outbox = make_outbox(self.loop, counters)
         self.connections: set[Connection] = set()
         self.stalled: dict[Connection, Stall] = {}
         self.draining = False

@@ -11,7 +11,6 @@ import asyncio
 import re
 from array import array
 from dataclasses import dataclass
-from email.utils import formatdate
 from http import HTTPStatus
 from random import getrandbits
 from time import perf_counter_ns
@@ -27,7 +26,8 @@ from redirector.locate.addresses import parse_address
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, scheme_of
 from redirector.server.between.access_log import LogEntry
 from redirector.server.worker.app import Service, header_fields
-from redirector.server.worker.connection import END_OF_HEADERS, Connection
+from redirector.server.worker.connection import Connection
+from redirector.server.worker.plain import Cells, PlainLane, Spelling, Tables, make_plain_lane
 from redirector.settings.serving import X_FORWARDED_FOR
 
 LONG_BYTES = 12_000
@@ -42,11 +42,13 @@ MAX_SHAPE_BYTES = 2048
 _FORWARDED = b"\r\nX-Forwarded-For: "
 _FORWARDED_LOW = _FORWARDED.lower()
 _VERSION = b" HTTP/1.1\r\n"
-_LAST = b"\r\nConnection: close\r\n\r\n"
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*)\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _TARGET = re.compile(rb"[!-~]+")
 """A request line ends at its line, and so does what is cut out of the others: each part is held to the rule for it."""
+
+UNKNOWN, NONE = -2, -1
+"""In place of a descriptor: nobody has asked for it yet, which costs 1 µs; there is none."""
 
 _DEBUG = b"/debug/"
 """The general way knows who may look there."""
@@ -72,7 +74,7 @@ class Shape:
 class LaneConnection(Connection):
     """A connection that may take the lane whenever aiohttp has nothing under way on it."""
 
-    __slots__ = ("address", "is_started", "lane", "trusts")
+    __slots__ = ("address", "descriptor", "is_started", "lane", "trusts")
 
     service: Service
 
@@ -81,6 +83,7 @@ class LaneConnection(Connection):
         self.lane = lane
         self.address: bytes | None = None
         self.trusts = False
+        self.descriptor = UNKNOWN
         self.is_started = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,16 +99,27 @@ class LaneConnection(Connection):
         if (
             self.whole
             and (not waiter.done() if waiter is not None else self._request_count == 0)
-            and data[:5] == b"GET /"
             and not (self._messages or self._close or self._force_close or self.service.draining)
-            and self.lane.answer(self, data)
         ):
-            return
+            lane = self.lane
+            if lane.answer_plainly(data, self.transport, self.descriptor, self.address, self.trusts):
+                if self.descriptor == UNKNOWN:
+                    self.descriptor = _descriptor_of(self.transport)
+                self.deadline = self.service.idle_deadline
+                return
+            if lane.answer(self, data):
+                return
         self.service.outbox.send()
         if not self.is_started and self.transport is not None:
             self.is_started = True
             web.RequestHandler.connection_made(self, self.transport)
         super().data_received(data)
+
+
+def _descriptor_of(transport: asyncio.Transport | None) -> int:
+    """Of its socket; `NONE` where it has none."""
+    found = None if transport is None else transport.get_extra_info("socket")
+    return NONE if found is None else int(found.fileno())
 
 
 _TIERS = len(Tier)
@@ -129,21 +143,34 @@ class Lane:
         self._country_cells = array("H", (codes[number] for number in country_of))
         self._tier_cells = {tier: layout.tier_cell(tier) for tier in Tier}
         self._host_cells = {tier: layout.host_cell(0, tier) for tier in Tier}
+        kinds = {Form.MIRRORLIST: (Kind.MIRRORLIST, "text/plain"), Form.METALINK: (Kind.METALINK, METALINK_TYPE)}
         self._kinds = {
             form: (
                 layout.request_cell(kind, 200),
                 layout.duration_cells(kind),
                 _head(Answer(200, kind, b"", content_type)),
             )
-            for form, kind, content_type in (
-                (Form.METALINK, Kind.METALINK, METALINK_TYPE),
-                (Form.MIRRORLIST, Kind.MIRRORLIST, "text/plain"),
-            )
+            for form, (kind, content_type) in kinds.items()
         }
         self._max_field = service.config.max_target_bytes
         self._is_other_header = service.config.client_header != X_FORWARDED_FOR
-        self._second = -1
-        self._tick(0)
+        self._spelling = Spelling()
+        self._plain: PlainLane | None = None
+        if service.tables is not None and not self._is_other_header:
+            self._plain = self._make_plain(service.tables)
+        self.answer_plainly = _leave if self._plain is None else self._plain.answer
+
+    def _make_plain(self, tables: Tables) -> PlainLane | None:
+        cells = Cells(
+            {form: kind[0] for form, kind in self._kinds.items()},
+            {form: kind[1] for form, kind in self._kinds.items()},
+            self._country_cells,
+            tuple(self._tier_cells[tier] for tier in Tier),
+            tuple(self._host_cells[tier] for tier in Tier),
+        )
+        heads = {form: kind[2] for form, kind in self._kinds.items()}
+        service = self._service
+        return make_plain_lane(tables, service.outbox, cells, service.snapshot, heads, service.access_log)
 
     def answer(self, connection: LaneConnection, data: bytes) -> bool:
         """Answer the request *data*; False: nothing was done, and it must go the general way.
@@ -151,7 +178,7 @@ class Lane:
         cost  12 µs for a mirrorlist of 65 URLs, 20 µs for a metalink of 140, the system call not counted; half as much
               again when a hundred other clients came before
         """
-        if self._is_other_header:
+        if self._is_other_header or not data.startswith(b"GET /"):
             return False
         began = perf_counter_ns()
         end = data.find(_VERSION, 5)
@@ -174,9 +201,13 @@ class Lane:
                 self._service.disbelieve(connection.peer)
             else:
                 address = plain or find_forwarded((text,), self._service.trusted).address
-        shape = self._shapes.get(rest) or self._examine(rest, at >= 0)
+        shape = self._shapes.get(rest)
         if shape is None:
-            return False
+            shape = self._examine(rest, at >= 0)
+            if shape is None:
+                return False
+            if self._plain is not None:
+                self._plain.learn(data, shape.last)
         frame = self._frames.get(target)
         if frame is None or address is None:
             return self._answer_any(connection, target, forwarded, shape, began)
@@ -189,14 +220,15 @@ class Lane:
         if not entries:
             return self._answer_any(connection, target, forwarded, shape, began)
         body = compose(frame, entries, now, lineup.comment)
-        self._tick(now)
+        self._spelling.refresh(now)
         request_cell, duration_cells, head = self._kinds[form]
         cells = self._cells  # counted before it is sent: whoever has the answer finds it in the metrics
         cells[request_cell] += 1
         cells[self._country_cells[audience]] += 1
-        cells[self._tier_cells[lineup.tier_of(first)]] += 1
+        tier = lineup.tier_of(first)
+        cells[self._tier_cells[tier]] += 1
         if first is not None:
-            cells[self._host_cells[lineup.tier] + first * _TIERS] += 1
+            cells[self._host_cells[tier] + first * _TIERS] += 1
         self._write(connection, head, body, shape.last, began, duration_cells)
         log = self._service.access_log
         if log is not None and log.is_mirrormanager:
@@ -205,9 +237,7 @@ class Lane:
         elif log is not None:
             kind = Kind.METALINK if form is Form.METALINK else Kind.MIRRORLIST
             country = self._countries[audience]
-            answer = Answer(
-                200, kind, body, tier=lineup.tier_of(first), first=first, country=country, asked=frame.listing.asked
-            )
+            answer = Answer(200, kind, body, tier=tier, first=first, country=country, asked=frame.listing.asked)
             self._log(answer, address, target, shape, began)
         return True
 
@@ -231,7 +261,7 @@ class Lane:
             answer = self._service.responder.answer(question)
         except Exception:
             return False  # the general way meets it too, and says so
-        self._tick(int(now))
+        self._spelling.refresh(int(now))
         counters = self._service.counters
         counters.count_answer(answer)
         duration_cells = counters.layout.duration_cells(answer.kind)
@@ -240,18 +270,12 @@ class Lane:
             self._log(answer, client.address, target, shape, began)
         return True
 
-    def _tick(self, now: int) -> None:
-        """Spell what stands behind the length in the second *now*, unless it was the last one to be spelled."""
-        if now != self._second:
-            date = f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
-            self._second, self._end, self._last = now, date + END_OF_HEADERS, date + _LAST
-
     def _write(
         self, connection: LaneConnection, head: bytes, body: bytes, last: bool, began: int, duration_cells: int
     ) -> None:
         """Have an answer sent, and its duration counted then."""
         assert connection.transport is not None
-        end = self._last if last else self._end
+        end = self._spelling.last_end if last else self._spelling.end
         if len(body) < LONG_BYTES:
             answer: tuple[bytes, ...] = (b"%b%d%b%b" % (head, len(body), end, body),)
         else:
@@ -312,6 +336,11 @@ class Lane:
         )
         self._shapes[rest] = shape
         return shape
+
+
+def _leave(data: bytes, transport: object, descriptor: int, peer: bytes | None, trusts: bool, now: int = 0, /) -> bool:
+    """In place of the part in C where there is none: no request is plain."""
+    return False
 
 
 def _head(answer: Answer) -> bytes:

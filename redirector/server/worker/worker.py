@@ -20,6 +20,7 @@ from redirector.server.between.listeners import BACKLOG
 from redirector.server.between.messages import Accepting, Adopt, Drain, Finish, Stopped, Take
 from redirector.server.worker.app import TICK_S, Service
 from redirector.server.worker.lane import Lane, LaneConnection
+from redirector.server.worker.plain import Tables
 from redirector.settings.serving import Config
 
 _log = logging.getLogger("redirector.server")
@@ -45,6 +46,7 @@ def run_worker(
     channel: Channel,
     listeners: Sequence[socket.socket],
     log_sink: socket.socket,
+    tables: Tables | None,
 ) -> None:
     """Be a worker until the supervisor has one drain, or is gone."""
 
@@ -52,7 +54,7 @@ def run_worker(
         access_log = None
         if config.access_log is not None:
             access_log = AccessLog(FORMATS[config.access_log_format], log_sink, counters.lost, config.mask_addresses)
-        await Worker(Service(config, responder, counters, access_log), channel, listeners).run()
+        await Worker(Service(config, responder, counters, access_log, tables), channel, listeners).run()
 
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,0 +1,244 @@
+"""Frames, sheets and line-ups as flat columns of numbers and texts, from which the plain request is answered in C.
+
+Objects cost more to look at than all that is in them: each has a reference count, which dirties the page that forked
+workers share, and lies where the allocator found room. So what plain targets and the likely audiences need is packed
+once, before workers are forked, and only read from then on. It says nothing that frames and line-ups do not say.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import nlargest
+from struct import Struct
+
+from redirector.answer.answer import Form, Tier
+from redirector.answer.choose.lineup import Lineup
+from redirector.answer.serve import Responder
+from redirector.answer.show.join import MARK, PREFERENCE
+from redirector.locate.ranges import RangeTable
+from redirector.model import HostSetId
+from redirector.snapshot.draws import KEY
+
+MAX_PACKED = 12_000
+"""How many line-ups are packed at most; Fedora has some 50,000 that anybody is likely to meet."""
+
+_PAD = bytes(64)
+_FRAME = Struct("=IIIIHHHBB")
+_LINEUP = Struct("=IHBBHHHHHHIII")
+_SPAN = Struct("=HHI")
+_NOBODY = 0xFFFF
+_BY_KEYS = 0x80000000
+_MAX_HOSTS = 32_768
+_MAX_TEXT_BYTES = 0xFFFF
+_ONE_URL = 1 << 40
+
+_Sheet = tuple[HostSetId, Form]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """What `redirector/server/worker/in_c/tables.h` reads; columns of numbers are in the machine's order.
+
+    texts       all texts, one behind the other; numbers of texts are places in it, and 0 is none
+    frames      target, top, seam, size of the top, sizes of target and seam, sheet, whether it is a metalink, has words
+    entries     what hosts show: a row for each sheet, a text for each host. It begins with how many URLs there are, and
+                how long each is before and behind its preference
+    lineups     audience, sheet, family, position of the tier, numbers of hosts, of spans, of hosts abroad, size of the
+                comment, length, origin, bytes and URLs of all entries; then spans, hosts, hosts abroad, comment. Each
+                begins at a multiple of 8
+    heads       tables of spans, `SLOTS` hosts each
+    keys        what keys of spans without a table are made of
+    addresses   the columns of the flat table: starts, values, slots of IPv4, then of IPv6; then of each deep /64 its
+                upper half, where its steps begin, their starts and their values
+    asked       (repo, arch) of each frame, for the access log
+    """
+
+    texts: bytes
+    frames: bytes
+    entries: array[int]
+    lineups: bytes
+    heads: bytes
+    keys: bytes
+    addresses: tuple[array[int], ...]
+    hosts: int
+    audiences: int
+    asked: tuple[tuple[str, str] | None, ...]
+
+    @property
+    def columns(self) -> tuple[bytes | array[int], ...]:
+        """All of them, in the order in which they are read."""
+        return (self.texts, self.frames, self.entries, self.lineups, self.heads, self.keys, *self.addresses)
+
+
+def pack(responder: Responder) -> Packed | None:
+    """The plain frames of *responder*, and the line-ups that most clients need; None where there are too many hosts.
+
+    cost  2 s and 20 MB at Fedora's size
+    """
+    hosts = len(responder.snapshot.hosts)
+    return _Packer(responder).pack() if 0 < hosts <= _MAX_HOSTS else None
+
+
+class _Texts:
+    """Texts behind one another, each of them once."""
+
+    def __init__(self) -> None:
+        self.all = bytearray(1)
+        self._known: dict[bytes, int] = {}
+
+    def add(self, text: bytes) -> int:
+        place = self._known.get(text)
+        if place is None:
+            place = self._known[text] = len(self.all)
+            self.all += text
+        return place
+
+
+class _Packer:
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+        self._hosts = len(responder.snapshot.hosts)
+        self._texts = _Texts()
+        self._sheets: dict[_Sheet, int] = {}
+        self._entries: array[int] = array("I")
+        self._sizes: list[dict[str, int]] = []
+        self._known_entries: dict[bytes, tuple[int, int] | None] = {}
+        self._heads = bytearray()
+        self._known_heads: dict[str, int] = {}
+        self._keys = bytearray()
+        self._tiers = {tier: position for position, tier in enumerate(Tier)}
+
+    def pack(self) -> Packed:
+        frames, asked = bytearray(), []
+        wanted: Counter[_Sheet] = Counter()
+        for target, frame in self._responder.frames.items():
+            key = (frame.listing.host_set, frame.form)
+            sheet = self._sheet(*key)
+            if sheet is None or max(len(target), len(frame.seam)) > _MAX_TEXT_BYTES:
+                continue
+            wanted[key] += 1
+            texts = [self._texts.add(text) for text in (target, frame.top, frame.seam)]
+            sizes = len(frame.top), len(target), len(frame.seam)
+            frames += _FRAME.pack(*texts, *sizes, sheet, frame.form is Form.METALINK, frame.words)
+            asked.append(frame.listing.asked)
+        lineups = bytearray()
+        for record in self._lineups(wanted):
+            lineups += record
+        table = self._responder.snapshot.audiences.table
+        return Packed(
+            texts=bytes(self._texts.all) + _PAD,
+            frames=bytes(frames),
+            entries=self._entries,
+            lineups=bytes(lineups),
+            heads=bytes(self._heads),
+            keys=bytes(self._keys),
+            addresses=_columns_of(table),
+            hosts=self._hosts,
+            audiences=len(self._responder.snapshot.audiences.combinations),
+            asked=tuple(asked),
+        )
+
+    def _sheet(self, host_set: HostSetId, form: Form) -> int | None:
+        """The number of a sheet, packed when it is met first; None when it cannot be."""
+        number = self._sheets.get((host_set, form))
+        if number is not None:
+            return None if number < 0 else number
+        row, sizes = array("I", bytes(4 * self._hosts)), {}
+        for host, entry in enumerate(self._responder.orders.sheets.find(host_set, form).entries):
+            if entry is not None:
+                packed = self._entry(entry, form is Form.METALINK)
+                if packed is None:
+                    self._sheets[host_set, form] = -1
+                    return None
+                row[host], sizes[chr(host)] = packed
+        number = self._sheets[host_set, form] = len(self._sizes)
+        self._entries += row
+        self._sizes.append(sizes)
+        return number
+
+    def _entry(self, entry: bytes, metalink: bool) -> tuple[int, int] | None:
+        """Where an entry is packed, and its size as `_pack_entry` has it. An entry says which form it has."""
+        if entry not in self._known_entries:
+            packed = _pack_entry(entry, metalink)
+            self._known_entries[entry] = packed and (self._texts.add(packed[0]), packed[1])
+        return self._known_entries[entry]
+
+    def _lineups(self, wanted: Counter[_Sheet]) -> Iterator[bytes]:
+        """Those of the largest audiences for the sheets that are asked for most."""
+        snapshot, orders = self._responder.snapshot, self._responder.orders
+        families = (4, 6) if snapshot.families_known else (0,)
+        sizes = {audience: size for audience, size in snapshot.audiences.sizes().items() if orders.is_kept(audience)}
+        pairs = ((times * size, sheet, audience) for sheet, times in wanted.items() for audience, size in sizes.items())
+        for _, (host_set, form), audience in nlargest(MAX_PACKED // len(families), pairs):
+            sheet = self._sheets[host_set, form]
+            for family in families:
+                record = self._pack_lineup(
+                    orders.line_up_once(host_set, form, audience, family), audience, sheet, family
+                )
+                if record is not None:
+                    yield record
+
+    def _pack_lineup(self, lineup: Lineup, audience: int, sheet: int, family: int) -> bytes | None:
+        """None: nobody has anything to show, or it is out of the ordinary."""
+        length = _NOBODY if lineup.length is None else lineup.length
+        shown, sizes = lineup.hosts, self._sizes[sheet]
+        origin = lineup.origin
+        if origin is not None and chr(origin) in sizes:
+            shown += chr(origin)
+        else:
+            origin = None
+        if not shown or not 0 < length <= _NOBODY or len(lineup.comment) > _MAX_TEXT_BYTES:
+            return None
+        urls, text_bytes = divmod(sum(map(sizes.__getitem__, shown)), _ONE_URL)
+        hosts = lineup.hosts.encode("utf-16")[2:]
+        abroad = array("H", sorted(lineup.abroad & {*map(ord, shown)})).tobytes() if lineup.abroad else b""
+        head = _LINEUP.pack(
+            *(audience, sheet, family, self._tiers[lineup.tier]),
+            *(len(lineup.hosts), len(lineup.spans), len(abroad) // 2, len(lineup.comment)),
+            *(length, _NOBODY if origin is None else origin, text_bytes, urls, 0),
+        )
+        spans = [_SPAN.pack(start, stop, self._find_heads(heads)) for start, stop, heads, _ in lineup.spans]
+        record = b"".join((head, *spans, hosts, abroad, lineup.comment))
+        return record + bytes(-len(record) % 8)
+
+    def _find_heads(self, heads: str | bytes) -> int:
+        """The number of a table, or of keys."""
+        if isinstance(heads, bytes):
+            place = len(self._keys) // KEY.itemsize
+            self._keys += heads
+            return place | _BY_KEYS
+        number = self._known_heads.get(heads)
+        if number is None:
+            number = self._known_heads[heads] = len(self._known_heads)
+            self._heads += heads.encode("utf-16")[2:]
+        return number
+
+
+def _pack_entry(entry: bytes, metalink: bool) -> tuple[bytes, int] | None:
+    """An entry with the sizes of its parts in front, and what it shows: `_ONE_URL` for each URL, and its bytes.
+
+    None: a part is too long, or has not as many preferences as its form.
+    """
+    parts = [url.split(PREFERENCE) for url in entry.split(MARK)]
+    if any(len(part) != 1 + metalink for part in parts) or len(entry) > _MAX_TEXT_BYTES:
+        return None
+    counts = array("H", [len(parts)])
+    for part in parts:
+        counts.extend((len(part[0]), len(part[1]) if metalink else 0))
+    text = b"".join(piece for part in parts for piece in part)
+    return counts.tobytes() + text, len(parts) * _ONE_URL + len(text)
+
+
+def _columns_of(table: RangeTable) -> tuple[array[int], ...]:
+    """The columns of *table*, those of deep /64s behind one another."""
+    uppers = sorted(table.deep)
+    cuts, starts, values = array("I", [0]), array("Q"), array("I")
+    for upper in uppers:
+        starts += table.deep[upper][0]
+        values += table.deep[upper][1]
+        cuts.append(len(starts))
+    v4 = (table.v4_starts, table.v4_values, table.v4_slots)
+    return (*v4, table.v6_starts, table.v6_values, table.v6_slots, array("Q", uppers), cuts, starts, values)

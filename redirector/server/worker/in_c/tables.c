@@ -1,0 +1,608 @@
+/* The tables: checked when they are made, so that whoever looks something up need check nothing. */
+
+#include "tables.h"
+
+#include <math.h>
+#include <string.h>
+
+static const size_t item_bytes[COLUMNS] = {
+    [TEXTS] = 1, [FRAMES] = sizeof(Frame), [ENTRIES] = 4, [LINEUPS] = 8, [HEADS] = 2, [KEYS] = sizeof(Key),
+    [V4_STARTS] = 4, [V4_VALUES] = 4, [V4_SLOTS] = 4, [V6_STARTS] = 8, [V6_VALUES] = 4, [V6_SLOTS] = 4,
+    [DEEP_UPPERS] = 8, [DEEP_CUTS] = 4, [DEEP_STARTS] = 8, [DEEP_VALUES] = 4,
+};
+
+#define V4_BITS 16
+#define V6_BITS 18
+#define DEEP UINT32_MAX
+
+uint64_t
+hash_text(uint64_t seed, const char *text, size_t size)
+{
+    uint64_t hash = seed ^ size * 0x9E3779B97F4A7C15ULL, word;
+    for (; size >= 8; text += 8, size -= 8) {
+        memcpy(&word, text, 8);
+        hash = (hash ^ word) * 0xBF58476D1CE4E5B9ULL;
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    if (size > 0) {
+        memcpy(&word, text, size);
+    }
+    hash = (hash ^ word) * 0x94D049BB133111EBULL;
+    return hash ^ hash >> 29;
+}
+
+static inline uint64_t
+hash_list(uint32_t audience, uint16_t sheet, uint8_t family)
+{
+    uint64_t key = ((uint64_t)audience << 24 | (uint64_t)sheet << 8 | family) * 0x9E3779B97F4A7C15ULL;
+    return (key ^ key >> 32) * 0xBF58476D1CE4E5B9ULL;
+}
+
+const Frame *
+find_frame(const Tables *tables, const char *target, size_t size)
+{
+    for (size_t at = hash_text(0, target, size);; at++) {
+        uint32_t number = tables->targets[at & tables->target_mask];
+        if (number == 0) {
+            return NULL;
+        }
+        const Frame *frame = &tables->frames[number - 1];
+        if (frame->target_size == size && memcmp(tables->texts + frame->target, target, size) == 0) {
+            return frame;
+        }
+    }
+}
+
+const Lineup *
+find_lineup(const Tables *tables, uint32_t audience, uint16_t sheet, uint8_t family)
+{
+    uint64_t hash = hash_list(audience, sheet, family);
+    for (size_t at = hash;; at++) {
+        Slot slot = tables->lists[at & tables->list_mask];
+        if (slot.place == 0) {
+            return NULL;
+        }
+        if (slot.mark == hash >> 32) {
+            const Lineup *lineup = (const Lineup *)(tables->lineups + (size_t)(slot.place - 1) * 8);
+            if (lineup->audience == audience && lineup->sheet == sheet && lineup->family == family) {
+                return lineup;
+            }
+        }
+    }
+}
+
+/* -- Addresses ------------------------------------------------------------------------------------------------------- */
+
+/* The last of the sorted *starts* that is not above *number*; the first of them is 0. */
+static inline size_t
+last_32(const uint32_t *starts, size_t from, size_t to, uint32_t number)
+{
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (starts[middle] <= number) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from - 1;
+}
+
+static inline size_t
+last_64(const uint64_t *starts, size_t from, size_t to, uint64_t number)
+{
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (starts[middle] <= number) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from - 1;
+}
+
+static inline uint64_t
+big_endian(const unsigned char *bytes, size_t size)
+{
+    uint64_t number = 0;
+    for (size_t n = 0; n < size; n++) {
+        number = number << 8 | bytes[n];
+    }
+    return number;
+}
+
+uint32_t
+find_audience(const Tables *tables, const unsigned char *address, size_t size)
+{
+    if (size == 4) {
+        uint32_t number = (uint32_t)big_endian(address, 4);
+        const uint32_t *slot = tables->v4.slots + (number >> (32 - V4_BITS));
+        return tables->v4.values[last_32(tables->v4.starts, slot[0], slot[1], number)];
+    }
+    uint64_t upper = big_endian(address, 8);
+    const uint32_t *slot = tables->v6.slots + (upper >> (64 - V6_BITS));
+    uint32_t value = tables->v6.values[last_64(tables->v6.starts, slot[0], slot[1], upper)];
+    if (value != DEEP) {
+        return value;
+    }
+    size_t row = last_64(tables->deep_uppers, 0, tables->sizes[DEEP_UPPERS], upper);
+    const uint32_t *cuts = tables->deep_cuts + row;
+    return tables->deep_values[last_64(tables->deep_starts, cuts[0], cuts[1], big_endian(address + 8, 8))];
+}
+
+/* -- Orders ---------------------------------------------------------------------------------------------------------- */
+
+static inline void
+move(uint16_t *order, size_t from, size_t to)
+{
+    uint16_t host = order[from];
+    memmove(order + to + 1, order + to, (from - to) * sizeof(*order));
+    order[to] = host;
+}
+
+/* Where the host of a slot stands; -1: nowhere. */
+static inline int
+find_slot(const uint16_t *hosts, const uint32_t *entries, const Span *span, const uint16_t *heads, uint64_t bits)
+{
+    uint16_t head = heads[bits % SLOTS];
+    if (entries[head] != 0) {
+        for (int at = span->start; at < span->stop; at++) {
+            if (hosts[at] == head) {
+                return at;
+            }
+        }
+    }
+    return -1;
+}
+
+static int
+find_head(const uint16_t *hosts, const uint32_t *entries, const Span *span, const uint16_t *heads, uint64_t seed)
+{
+    static const int tries[] = {0, 10, 20, 30, 40, 5, 15, 25, 35, 45};
+    const uint64_t rounds[] = {seed, (seed * 0x9E3779B97F4A7C15ULL) >> 9};
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t n = 0; n < sizeof(tries) / sizeof(*tries); n++) {
+            int at = find_slot(hosts, entries, span, heads, rounds[round] >> tries[n]);
+            if (at >= 0) {
+                return at;
+            }
+        }
+    }
+    return -1;
+}
+
+/* Move the hosts with the smallest keys to the span's start, in order. */
+static void
+move_by_keys(uint16_t *order, const Span *span, const Key *keys, uint64_t seed)
+{
+    int count = span->stop - span->start, kept = 0, at[MOST_DRAWN];
+    int drawn = keys->name < MOST_DRAWN ? (int)keys->name : MOST_DRAWN;
+    drawn = drawn < 1 ? 1 : drawn < count ? drawn : count;
+    double prices[MOST_DRAWN];
+    for (int n = 0; n < count; n++) {
+        Key key = keys[n + 1];
+        uint64_t mixed = key.name ^ seed;
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9ULL;
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EBULL;
+        double chance = ((double)(mixed >> 11) + 0.5) * 0x1p-53;
+        /* Never more than -log(chance): most hosts need no logarithm to be known to come too late. */
+        if (kept == drawn && (1.0 - chance) * key.scale * 0.999999 >= prices[kept - 1]) {
+            continue;
+        }
+        double price = -log(chance) * key.scale;
+        if (kept == drawn && price >= prices[kept - 1]) {
+            continue;
+        }
+        int place = kept < drawn ? kept++ : kept - 1;
+        for (; place > 0 && prices[place - 1] > price; place--) {
+            prices[place] = prices[place - 1];
+            at[place] = at[place - 1];
+        }
+        prices[place] = price;
+        at[place] = n;
+    }
+    /* From the last to the first: each is taken out of those that still stand before it, and put before all others. */
+    for (int n = kept - 1; n >= 0; n--) {
+        int before = 0;
+        for (int later = n + 1; later < kept; later++) {
+            before += at[later] > at[n];
+        }
+        move(order, (size_t)(span->start + at[n] + before), span->start);
+    }
+}
+
+int
+draw_order(const Tables *tables, const Lineup *lineup, uint64_t seed, uint16_t *order)
+{
+    const uint16_t *hosts = hosts_of(lineup);
+    const uint32_t *entries = tables->entries + lineup->sheet * tables->hosts;
+    memcpy(order, hosts, lineup->hosts * sizeof(*order));
+    for (const Span *span = spans_of(lineup), *end = span + lineup->spans; span < end; span++) {
+        if (span->heads & BY_KEYS) {
+            move_by_keys(order, span, tables->keys + (span->heads & ~BY_KEYS), seed);
+            continue;
+        }
+        const uint16_t *heads = tables->heads + (size_t)span->heads * SLOTS;
+        int at = find_head(hosts, entries, span, heads, seed);
+        if (at < 0) {
+            return 0;
+        }
+        move(order, (size_t)at, span->start);
+        if (span->start > 0) {
+            continue;
+        }
+        /* Clients that fetch from several hosts at once use the second one as much. */
+        int second = find_slot(hosts, entries, span, heads, seed >> 20);
+        if (second == at) {
+            second = find_slot(hosts, entries, span, heads, seed >> 30);
+        }
+        if (second >= 0 && second != at) {
+            move(order, (size_t)(second < at ? second + 1 : second), 1);
+        }
+    }
+    return 1;
+}
+
+/* -- Making and checking --------------------------------------------------------------------------------------------- */
+
+static int
+refuse(const char *what)
+{
+    PyErr_Format(PyExc_ValueError, "not what was packed: %s", what);
+    return -1;
+}
+
+/* Whether a text lies within the texts. */
+static inline int
+is_text(const Tables *tables, size_t from, size_t size)
+{
+    return from <= tables->sizes[TEXTS] - PAD && size <= tables->sizes[TEXTS] - PAD - from;
+}
+
+static int
+check_frames(Tables *tables)
+{
+    for (size_t n = 0; n < tables->sizes[FRAMES]; n++) {
+        const Frame *frame = &tables->frames[n];
+        if (!is_text(tables, frame->target, frame->target_size) || !is_text(tables, frame->top, frame->top_size)
+            || !is_text(tables, frame->seam, frame->seam_size) || frame->sheet >= tables->sheets) {
+            return refuse("a frame");
+        }
+        size_t at = hash_text(0, tables->texts + frame->target, frame->target_size);
+        while (tables->targets[at & tables->target_mask] != 0) {
+            at++;
+        }
+        tables->targets[at & tables->target_mask] = (uint32_t)n + 1;
+    }
+    return 0;
+}
+
+/* What a host shows: how many URLs, then of each how long it is before and behind its preference, then their texts. */
+static int
+check_entries(const Tables *tables)
+{
+    for (size_t n = 0; n < tables->sizes[ENTRIES]; n++) {
+        size_t at = tables->entries[n];
+        uint16_t urls, size;
+        if (at == 0) {
+            continue;
+        }
+        if (!is_text(tables, at, sizeof(urls))) {
+            return refuse("an entry");
+        }
+        memcpy(&urls, tables->texts + at, sizeof(urls));
+        size_t sizes = at + sizeof(urls), text = sizes + 4 * (size_t)urls;
+        if (urls == 0 || !is_text(tables, sizes, 4 * (size_t)urls)) {
+            return refuse("the sizes of an entry");
+        }
+        for (size_t each = 0; each < 2 * (size_t)urls; each++) {
+            memcpy(&size, tables->texts + sizes + 2 * each, sizeof(size));
+            text += size;
+        }
+        if (!is_text(tables, text, 0)) {
+            return refuse("the text of an entry");
+        }
+    }
+    return 0;
+}
+
+/* How much a host shows; 0: nothing. */
+static size_t
+measure(const Tables *tables, const Lineup *lineup, uint16_t host, size_t *urls)
+{
+    size_t at = host < tables->hosts ? tables->entries[lineup->sheet * tables->hosts + host] : 0, bytes = 0;
+    if (at == 0) {
+        return 0;
+    }
+    uint16_t count, size;
+    memcpy(&count, tables->texts + at, sizeof(count));
+    for (size_t each = 0; each < 2 * (size_t)count; each++) {
+        memcpy(&size, tables->texts + at + 2 + 2 * each, sizeof(size));
+        bytes += size;
+    }
+    *urls += count;
+    return bytes + 1;
+}
+
+static int
+check_spans(const Tables *tables, const Lineup *lineup)
+{
+    const uint16_t *hosts = hosts_of(lineup);
+    uint32_t before = 0;
+    for (const Span *span = spans_of(lineup), *end = span + lineup->spans; span < end; span++) {
+        if (span->start < before || span->start >= span->stop || span->stop > lineup->hosts) {
+            return refuse("a span");
+        }
+        before = span->stop;
+        size_t from = span->heads & ~BY_KEYS, size = span->heads & BY_KEYS ? span->stop - span->start + 1u : SLOTS;
+        const size_t *all = &tables->sizes[span->heads & BY_KEYS ? KEYS : HEADS];
+        from *= span->heads & BY_KEYS ? 1 : SLOTS;
+        if (from > *all || size > *all - from) {
+            return refuse("the heads of a span");
+        }
+    }
+    for (size_t n = 0; n < lineup->hosts; n++) {
+        if (hosts[n] >= tables->hosts) {
+            return refuse("a host");
+        }
+    }
+    return 0;
+}
+
+static int
+check_lineup(const Tables *tables, const Lineup *lineup, size_t left)
+{
+    if (left < sizeof(*lineup) || lineup->sheet >= tables->sheets || lineup->hosts > MOST_HOSTS
+        || left - sizeof(*lineup) < lineup->spans * sizeof(Span) + 2u * (lineup->hosts + lineup->abroad)
+                                        + lineup->comment_size) {
+        return refuse("a line-up");
+    }
+    size_t bytes = 0, urls = 0, some;
+    if (check_spans(tables, lineup) < 0) {
+        return -1;
+    }
+    for (size_t n = 0; n < lineup->hosts; n++) {
+        if ((some = measure(tables, lineup, hosts_of(lineup)[n], &urls)) == 0) {
+            return refuse("a host without an entry");
+        }
+        bytes += some - 1;
+    }
+    if (lineup->origin != NOBODY) {
+        if ((some = measure(tables, lineup, lineup->origin, &urls)) == 0) {
+            return refuse("an origin without an entry");
+        }
+        bytes += some - 1;
+    }
+    if (bytes != lineup->text_bytes || urls != lineup->urls || lineup->length == 0
+        || (lineup->hosts == 0 && lineup->origin == NOBODY)) {
+        return refuse("the size of a line-up");
+    }
+    return 0;
+}
+
+/* Behind each line-up the next one begins: *check* says whether to examine it or to enter it. */
+static int
+walk_lineups(Tables *tables, int is_checked)
+{
+    size_t all = tables->sizes[LINEUPS] * 8, at = 0;
+    tables->lineup_count = 0;
+    while (at < all) {
+        const Lineup *lineup = (const Lineup *)(tables->lineups + at);
+        if (!is_checked && check_lineup(tables, lineup, all - at) < 0) {
+            return -1;
+        }
+        if (is_checked) {
+            uint64_t hash = hash_list(lineup->audience, lineup->sheet, lineup->family);
+            size_t place = hash;
+            while (tables->lists[place & tables->list_mask].place != 0) {
+                place++;
+            }
+            tables->lists[place & tables->list_mask] = (Slot){(uint32_t)(hash >> 32), (uint32_t)(at / 8) + 1};
+        }
+        size_t size = (size_t)(comment_of(lineup) + lineup->comment_size - (const char *)lineup);
+        at += (size + 7) / 8 * 8;
+        tables->lineup_count++;
+    }
+    return at == all ? 0 : refuse("the last line-up");
+}
+
+static int
+check_steps(const Tables *tables, const Steps *steps, int column, size_t bits)
+{
+    size_t count = tables->sizes[column], slots = (size_t)1 << bits;
+    if (count == 0 || tables->sizes[column + 1] != count || tables->sizes[column + 2] != slots + 1) {
+        return refuse("the sizes of steps");
+    }
+    if (steps->slots[0] != 0 || steps->slots[slots] != count
+        || (bits == V4_BITS ? *(const uint32_t *)steps->starts : *(const uint64_t *)steps->starts) != 0) {
+        return refuse("the first or last slot");
+    }
+    for (size_t n = 1; n <= slots; n++) {
+        if (steps->slots[n] < steps->slots[n - 1] || steps->slots[n] == 0) {
+            return refuse("a slot");
+        }
+    }
+    for (size_t n = 0; n < count; n++) {
+        if (steps->values[n] >= tables->audiences && !(steps->values[n] == DEEP && column == V6_STARTS)) {
+            return refuse("an audience");
+        }
+    }
+    return 0;
+}
+
+static int
+check_deep(const Tables *tables)
+{
+    size_t count = tables->sizes[DEEP_UPPERS], rows = tables->sizes[DEEP_STARTS], row = 0;
+    if (tables->sizes[DEEP_CUTS] != count + 1 || tables->sizes[DEEP_VALUES] != rows || tables->deep_cuts[0] != 0
+        || tables->deep_cuts[count] != rows) {
+        return refuse("the sizes of deep steps");
+    }
+    for (size_t n = 0; n < count; n++) {
+        if (tables->deep_cuts[n + 1] <= tables->deep_cuts[n] || tables->deep_starts[tables->deep_cuts[n]] != 0
+            || (n > 0 && tables->deep_uppers[n] <= tables->deep_uppers[n - 1])) {
+            return refuse("deep steps");
+        }
+    }
+    for (size_t n = 0; n < rows; n++) {
+        if (tables->deep_values[n] >= tables->audiences) {
+            return refuse("an audience in deep steps");
+        }
+    }
+    const uint64_t *starts = tables->v6.starts;
+    for (size_t n = 0; n < tables->v6.count; n++) {
+        if (tables->v6.values[n] == DEEP) {
+            while (row < count && tables->deep_uppers[row] < starts[n]) {
+                row++;
+            }
+            if (row == count || tables->deep_uppers[row] != starts[n]) {
+                return refuse("a /64 without steps of its own");
+            }
+        }
+    }
+    return 0;
+}
+
+static size_t
+room_for(size_t count)
+{
+    size_t room = 8;
+    while (room < 2 * count) {
+        room *= 2;
+    }
+    return room;
+}
+
+static int
+make_indexes(Tables *tables)
+{
+    size_t targets = room_for(tables->sizes[FRAMES]), lists = room_for(tables->lineup_count);
+    tables->targets = PyMem_RawCalloc(targets, sizeof(*tables->targets));
+    tables->lists = PyMem_RawCalloc(lists, sizeof(*tables->lists));
+    if (tables->targets == NULL || tables->lists == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    tables->target_mask = targets - 1;
+    tables->list_mask = lists - 1;
+    return 0;
+}
+
+static int
+check_tables(Tables *tables)
+{
+    if (tables->sizes[TEXTS] < PAD || tables->sizes[TEXTS] > UINT32_MAX || tables->sizes[LINEUPS] > UINT32_MAX - 1
+        || tables->hosts == 0 || tables->hosts > MOST_HOSTS || tables->sizes[ENTRIES] % tables->hosts != 0
+        || tables->sizes[FRAMES] >= UINT32_MAX || tables->audiences == 0) {
+        return refuse("sizes");
+    }
+    tables->sheets = tables->sizes[ENTRIES] / tables->hosts;
+    for (size_t n = 0; n < tables->sizes[HEADS]; n++) {
+        if (tables->heads[n] >= tables->hosts) {
+            return refuse("a head");
+        }
+    }
+    if (check_steps(tables, &tables->v4, V4_STARTS, V4_BITS) < 0
+        || check_steps(tables, &tables->v6, V6_STARTS, V6_BITS) < 0 || check_deep(tables) < 0
+        || check_entries(tables) < 0 || walk_lineups(tables, 0) < 0 || make_indexes(tables) < 0
+        || check_frames(tables) < 0) {
+        return -1;
+    }
+    return walk_lineups(tables, 1);
+}
+
+static void
+name_columns(Tables *tables)
+{
+    const void *starts[COLUMNS];
+    for (int n = 0; n < COLUMNS; n++) {
+        starts[n] = tables->columns[n].buf;
+        tables->sizes[n] = (size_t)tables->columns[n].len / item_bytes[n];
+    }
+    tables->texts = starts[TEXTS];
+    tables->frames = starts[FRAMES];
+    tables->entries = starts[ENTRIES];
+    tables->lineups = starts[LINEUPS];
+    tables->heads = starts[HEADS];
+    tables->keys = starts[KEYS];
+    tables->v4 = (Steps){starts[V4_STARTS], starts[V4_VALUES], starts[V4_SLOTS], tables->sizes[V4_STARTS]};
+    tables->v6 = (Steps){starts[V6_STARTS], starts[V6_VALUES], starts[V6_SLOTS], tables->sizes[V6_STARTS]};
+    tables->deep_uppers = starts[DEEP_UPPERS];
+    tables->deep_cuts = starts[DEEP_CUTS];
+    tables->deep_starts = starts[DEEP_STARTS];
+    tables->deep_values = starts[DEEP_VALUES];
+}
+
+static PyObject *
+make_tables(PyTypeObject *type, PyObject *args, PyObject *named)
+{
+    static char *names[] = {"columns", "hosts", "audiences", NULL};
+    PyObject *columns;
+    Py_ssize_t hosts, audiences;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "O!nn", names, &PyTuple_Type, &columns, &hosts, &audiences)) {
+        return NULL;
+    }
+    if (PyTuple_GET_SIZE(columns) != COLUMNS || hosts < 0 || audiences < 0) {
+        refuse("columns");
+        return NULL;
+    }
+    Tables *tables = (Tables *)type->tp_alloc(type, 0);
+    if (tables == NULL) {
+        return NULL;
+    }
+    for (int n = 0; n < COLUMNS; n++) {
+        Py_buffer *column = &tables->columns[n];
+        if (PyObject_GetBuffer(PyTuple_GET_ITEM(columns, n), column, PyBUF_SIMPLE) < 0) {
+            Py_DECREF(tables);
+            return NULL;
+        }
+        if ((size_t)column->len % item_bytes[n] != 0 || (uintptr_t)column->buf % (item_bytes[n] > 8 ? 8 : item_bytes[n])) {
+            refuse("a column");
+            Py_DECREF(tables);
+            return NULL;
+        }
+    }
+    tables->hosts = (size_t)hosts;
+    tables->audiences = (size_t)audiences;
+    name_columns(tables);
+    if (check_tables(tables) < 0) {
+        Py_DECREF(tables);
+        return NULL;
+    }
+    return (PyObject *)tables;
+}
+
+static void
+forget_tables(Tables *tables)
+{
+    for (int n = 0; n < COLUMNS; n++) {
+        PyBuffer_Release(&tables->columns[n]); /* of one that was never had it does nothing */
+    }
+    PyMem_RawFree(tables->targets);
+    PyMem_RawFree(tables->lists);
+    Py_TYPE(tables)->tp_free((PyObject *)tables);
+}
+
+static PyObject *
+count_lineups(Tables *tables, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(tables->lineup_count);
+}
+
+static PyGetSetDef fields[] = {
+    {"lineups", (getter)count_lineups, NULL, "How many line-ups were packed.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject TablesType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "redirector.server.worker._plain.Tables",
+    .tp_doc = "Tables(columns, hosts, audiences): see redirector.answer.packed.Packed.",
+    .tp_basicsize = sizeof(Tables),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = make_tables,
+    .tp_dealloc = (destructor)forget_tables,
+    .tp_getset = fields,
+};

@@ -1,0 +1,168 @@
+"""The part in C that answers plain requests, and what it is made of; nothing here where there was no compiler."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from itertools import accumulate
+from time import gmtime, strftime
+from typing import Any, Protocol
+
+from redirector.answer.answer import Form
+from redirector.answer.packed import pack
+from redirector.answer.serve import Responder
+from redirector.answer.show.metalink import metalink_header
+from redirector.built import check_built
+from redirector.server.between.access_log import AccessLog, spell_asked
+from redirector.server.between.counters import Counters
+from redirector.server.worker.outbox import Outbox
+from redirector.snapshot.snapshot import Snapshot
+
+_module: Any = None
+try:
+    from redirector.server.worker import _plain
+except ImportError:
+    pass
+else:
+    check_built(_plain, 1)
+    _module = _plain
+
+END_OF_HEADERS = b"\r\n\r\n"
+_LAST = b"\r\nConnection: close\r\n\r\n"
+
+_MAX_COUNTRY = 4
+"""Letters of a country's code, or of what stands for none, in the access log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What plain requests are answered from.
+
+    compiled  packed frames, sheets, line-ups and addresses, checked: see `redirector.answer.packed`
+    ends      how lines of the access log end, one behind the other
+    end_cuts  where they begin, by frame, and where the last one ends
+    """
+
+    compiled: Any
+    ends: bytes
+    end_cuts: array[int]
+
+
+class PlainLane(Protocol):
+    """The plain request in one call."""
+
+    def answer(
+        self, data: bytes, transport: object, descriptor: int, peer: bytes | None, trusts: bool, now: int = ..., /
+    ) -> bool:
+        """Answer *data* as `Lane.answer` would; False: it is not plain, and nothing was done. cost: 2 µs
+
+        descriptor  of the transport's socket, to which an answer goes directly; below 0: the transport writes it
+        peer        the address of the connection's other side
+        trusts      that may say for whom it speaks
+        """
+
+    def learn(self, data: bytes, is_last: bool, /) -> None:
+        """From now on requests are ordinary that are like *data* but for target and client."""
+
+    def take_lines(self) -> bytes:
+        """Lines of the access log since it was called last."""
+
+
+def make_tables(responder: Responder) -> Tables | None:
+    """What plain requests are answered from; to be made before workers are forked, so that all share it."""
+    if _module is None or (packed := pack(responder)) is None:
+        return None
+    ends = [spell_asked(asked).encode() if asked else b"" for asked in packed.asked]
+    cuts = array("I", accumulate(map(len, ends), initial=0))
+    return Tables(_module.Tables(packed.columns, packed.hosts, packed.audiences), b"".join(ends), cuts)
+
+
+def make_outbox(loop: asyncio.AbstractEventLoop, counters: Counters) -> Outbox:
+    """An outbox in C, or where there was no compiler its twin."""
+    if _module is None:
+        return Outbox(loop, counters)
+    made: Outbox = _module.Outbox(lambda: loop.call_soon(made.send), counters.cells)
+    return made
+
+
+class Spelling:
+    """What stands behind the length of an answer, spelled once a second."""
+
+    def __init__(self) -> None:
+        self.second = -1
+        self.end = self.last_end = b""
+
+    def refresh(self, now: int) -> None:
+        """Spell the second *now*, unless it was the last one to be spelled."""
+        if now != self.second:
+            date = f"\r\nDate: {formatdate(now, usegmt=True)}".encode()
+            self.second, self.end, self.last_end = now, date + END_OF_HEADERS, date + _LAST
+
+
+def spell(now: int) -> tuple[bytes, bytes, bytes, bytes]:
+    """All that a plain answer and its line in the log say of the time: ends of headers, of the last ones, a metalink's
+    header, and the day."""
+    spelling = Spelling()
+    spelling.refresh(now)
+    return spelling.end, spelling.last_end, metalink_header(now), strftime("%Y-%m-%d", gmtime(now)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Where a lane counts, see `Layout`.
+
+    requests   of answers, by form
+    durations  the first cell of theirs, by form
+    countries  by audience
+    tiers      in their order
+    hosts      of the first host, by tier; the next host's are as many cells behind as there are tiers
+    """
+
+    requests: Mapping[Form, int]
+    durations: Mapping[Form, int]
+    countries: array[int]
+    tiers: tuple[int, ...]
+    hosts: tuple[int, ...]
+
+
+def make_plain_lane(
+    tables: Tables,
+    outbox: Outbox,
+    cells: Cells,
+    snapshot: Snapshot,
+    heads: Mapping[Form, bytes],
+    log: AccessLog | None,
+) -> PlainLane | None:
+    """The plain request in one call; None where each request has an order of its own, or its line in the log says more
+    than MirrorManager's.
+
+    heads  what stands before the length of an answer, by form
+    """
+    countries = snapshot.audiences.countries
+    if snapshot.order_window_s <= 0 or max(map(len, countries)) > _MAX_COUNTRY:
+        return None
+    if log is not None and not log.is_mirrormanager:
+        return None
+    codes = [(code or "N/A").encode().ljust(_MAX_COUNTRY, b"\0") for code in countries]
+    lane: PlainLane = _module.Lane(
+        tables.compiled,
+        outbox,
+        spell,
+        snapshot.order_window_s,
+        snapshot.families_known,
+        *((cells.requests[form], cells.durations[form], heads[form]) for form in (Form.MIRRORLIST, Form.METALINK)),
+        cells.tiers,
+        cells.hosts,
+        cells.countries,
+        b"" if log is None else tables.ends,
+        tables.end_cuts,
+        b"".join([codes[number] for number in snapshot.audiences.country_of]),
+        log is not None and log.masked,
+        (lambda lines: None) if log is None else log.keep_lines,
+    )
+    if log is not None:
+        log.take = lane.take_lines
+    return lane
