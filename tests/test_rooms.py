@@ -27,6 +27,7 @@ INNER = {
         "tables",
         "beside",
         "serve",
+        "packed",
         "explain",
         "compare",
     ),

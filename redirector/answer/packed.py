@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import nlargest
 from struct import Struct
+from typing import NamedTuple
 
 from redirector.answer.answer import Form, Tier
 from redirector.answer.choose.lineup import Lineup
@@ -73,13 +74,12 @@ class Packed:
         return (self.texts, self.frames, self.entries, self.lineups, self.heads, self.keys, *self.addresses)
 
 
-def pack(responder: Responder) -> Packed | None:
-    """The plain frames of *responder*, and the line-ups that most clients need; None where there are too many hosts.
+class More(NamedTuple):
+    """One more line-up, with the tables and keys that it needs besides those that are known."""
 
-    cost  2 s and 20 MB at Fedora's size
-    """
-    hosts = len(responder.snapshot.hosts)
-    return _Packer(responder).pack() if 0 < hosts <= _MAX_HOSTS else None
+    lineup: bytes
+    heads: bytes
+    keys: bytes
 
 
 class _Texts:
@@ -97,8 +97,11 @@ class _Texts:
         return place
 
 
-class _Packer:
+class Packer:
+    """Packs the plain frames of a responder and the line-ups that most clients need, and then one more at a time."""
+
     def __init__(self, responder: Responder) -> None:
+        """Of a responder that `can_pack`."""
         self._responder = responder
         self._hosts = len(responder.snapshot.hosts)
         self._texts = _Texts()
@@ -109,9 +112,16 @@ class _Packer:
         self._heads = bytearray()
         self._known_heads: dict[str, int] = {}
         self._keys = bytearray()
+        self._key_count = self._first_heads = self._first_keys = 0
         self._tiers = {tier: position for position, tier in enumerate(Tier)}
 
+    @staticmethod
+    def can_pack(responder: Responder) -> bool:
+        """Hosts have numbers of 15 bits."""
+        return 0 < len(responder.snapshot.hosts) <= _MAX_HOSTS
+
     def pack(self) -> Packed:
+        """All of it. cost: 1 s and 10 MB at Fedora's size"""
         frames, asked = bytearray(), []
         wanted: Counter[_Sheet] = Counter()
         for target, frame in self._responder.frames.items():
@@ -128,18 +138,39 @@ class _Packer:
         for record in self._lineups(wanted):
             lineups += record
         table = self._responder.snapshot.audiences.table
+        heads, keys = self._take()
+        self._first_heads, self._first_keys = len(self._known_heads), self._key_count
         return Packed(
             texts=bytes(self._texts.all) + _PAD,
             frames=bytes(frames),
             entries=self._entries,
             lineups=bytes(lineups),
-            heads=bytes(self._heads),
-            keys=bytes(self._keys),
+            heads=heads,
+            keys=keys,
             addresses=_columns_of(table),
             hosts=self._hosts,
             audiences=len(self._responder.snapshot.audiences.combinations),
             asked=tuple(asked),
         )
+
+    def pack_more(self, lineup: Lineup, host_set: HostSetId, form: Form, audience: int, family: int) -> More | None:
+        """One more line-up; None: it cannot be packed. cost: 15 µs"""
+        sheet = self._sheets.get((host_set, form), -1)
+        record = None if sheet < 0 else self._pack_lineup(lineup, audience, sheet, family)
+        return None if record is None else More(record, *self._take())
+
+    def forget(self) -> None:
+        """Whoever was given more has none of it left."""
+        self._take()
+        self._known_heads = {heads: number for heads, number in self._known_heads.items() if number < self._first_heads}
+        self._key_count = self._first_keys
+
+    def _take(self) -> tuple[bytes, bytes]:
+        """Tables and keys that are new."""
+        heads, keys = bytes(self._heads), bytes(self._keys)
+        self._heads.clear()
+        self._keys.clear()
+        return heads, keys
 
     def _sheet(self, host_set: HostSetId, form: Form) -> int | None:
         """The number of a sheet, packed when it is met first; None when it cannot be."""
@@ -207,7 +238,8 @@ class _Packer:
     def _find_heads(self, heads: str | bytes) -> int:
         """The number of a table, or of keys."""
         if isinstance(heads, bytes):
-            place = len(self._keys) // KEY.itemsize
+            place = self._key_count
+            self._key_count += len(heads) // KEY.itemsize
             self._keys += heads
             return place | _BY_KEYS
         number = self._known_heads.get(heads)

@@ -1,4 +1,4 @@
-"""`make sanitize`: the part in C, built with sanitizers, passes its tests and a minute of random input."""
+"""`make sanitize`: the parts in C, built with sanitizers, pass their tests and a minute of random input."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ BUILT = ROOT / "build" / "sanitize"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g -Wall -Wextra -Werror"
 
 
-def build() -> Path:
-    """The module, built with sanitizers."""
+def build() -> list[Path]:
+    """The modules, built with sanitizers."""
     shutil.rmtree(BUILT, ignore_errors=True)
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--force"]
     folders = ["--build-lib", str(BUILT), "--build-temp", str(BUILT)]
     subprocess.run([*command, *folders], cwd=ROOT, env={**os.environ, "REDIRECTOR_STRICT_C": FLAGS}, check=True)
-    (module,) = BUILT.rglob("_fast*.so")
-    return module
+    return [next(BUILT.rglob(f"{name}.*.so")) for name in ("_fast", "_plain")]
 
 
 def library(name: str) -> str:
@@ -32,7 +31,7 @@ def library(name: str) -> str:
 
 def main() -> None:
     """Build, then run the child with the sanitizers in front of everything else."""
-    module = build()
+    modules = [*map(str, build())]
     environment = {
         **os.environ,
         "LD_PRELOAD": f"{library('libasan.so')} {library('libubsan.so')}",
@@ -43,7 +42,7 @@ def main() -> None:
     seconds = sys.argv[1] if len(sys.argv) > 1 else "60"
     for work in ("tests", seconds):
         subprocess.run(
-            [sys.executable, "-m", "tests.sanitize.child", str(module), work], cwd=ROOT, env=environment, check=True
+            [sys.executable, "-m", "tests.sanitize.child", work, *modules], cwd=ROOT, env=environment, check=True
         )
 
 

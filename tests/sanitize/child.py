@@ -1,7 +1,8 @@
-"""What runs under the sanitizers: the tests of the part in C, or random input for some seconds."""
+"""What runs under the sanitizers: the tests of the parts in C, or random input for some seconds."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import random
 import sys
@@ -14,16 +15,18 @@ import pytest
 
 WRONG: tuple[Any, ...] = (None, (), [], b"", "", 7, -1, 2**70, (1, 2, "x", None), ((),))
 
-NAME = "redirector.answer._fast"
+NAMES = ("redirector.answer._fast", "redirector.server.worker._plain")
 
 
-def load(path: str) -> None:
-    """Have everybody who imports the part in C get the one at *path*."""
-    spec = importlib.util.spec_from_file_location(NAME, path)
+def load(name: str, path: str) -> None:
+    """Have everybody who imports the part *name* get the one at *path*."""
+    parent, _, short = name.rpartition(".")
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    sys.modules[NAME] = module
+    sys.modules[name] = module
+    setattr(importlib.import_module(parent), short, module)
 
 
 def fuzz(seconds: float, chance: random.Random) -> int:
@@ -94,11 +97,24 @@ def spoil(function: Callable[..., Any], asked: tuple[Any, ...], chance: random.R
 
 def main() -> int:
     """Exit code."""
-    path, work = sys.argv[1:]
-    load(path)
+    work, *paths = sys.argv[1:]
+    for name, path in zip(NAMES, paths, strict=True):
+        load(name, path)
     if work == "tests":
         skipped = "not test_a_checkout_that_was_not_built and not test_nothing_is_kept"
-        return int(pytest.main(["-q", "-p", "no:cacheprovider", "-k", skipped, "tests/answer/test_fast.py"]))
+        return int(
+            pytest.main(
+                [
+                    "-q",
+                    "-p",
+                    "no:cacheprovider",
+                    "-k",
+                    skipped,
+                    "tests/answer/test_fast.py",
+                    "tests/server/test_plain.py",
+                ]
+            )
+        )
     seed = random.randrange(2**32)
     print(f"seed {seed}: {fuzz(float(work), random.Random(seed)):,} rounds without a finding")
     return 0

@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from aiohttp import web
 
 from redirector.answer.answer import Kind
 from redirector.server.between.counters import BOUNDS_S, DURATION_SUM
 from redirector.server.worker.app import Service
 from redirector.server.worker.lane import Lane, LaneConnection
-from redirector.server.worker.outbox import MAX_HELD_BYTES
-from tests.server.test_connection import LIST, Wire, service
+from redirector.server.worker.outbox import MAX_HELD_BYTES, Outbox
+from tests.server.test_connection import LIST, Wire
+from tests.server.test_connection import service as made
 
-__all__ = ["service"]
+__all__ = ["made"]
 
 CELLS = 0
 """Where durations are counted that nobody looks at."""
+
+
+@pytest.fixture(params=[False, True], ids=["in Python", "as built"])
+def service(made: Service, request: pytest.FixtureRequest) -> Service:
+    """One with an outbox of each kind."""
+    if not request.param:
+        made.outbox = Outbox(made.loop, made.counters)
+    return made
 
 
 async def test_answers_are_sent_when_the_turn_ends(service: Service) -> None:
@@ -39,12 +49,12 @@ async def test_each_turn_has_its_own_end(service: Service) -> None:
 
 async def test_much_is_sent_at_once(service: Service) -> None:
     outbox, wire = service.outbox, Wire()
-    outbox.put(wire, (b"x", bytes(MAX_HELD_BYTES)), False, 0, CELLS)
+    outbox.put(wire, (b"x", bytes(MAX_HELD_BYTES - 1)), False, 0, CELLS)
     assert wire.written == b""
-    outbox.put(wire, (b"x",), False, 0, CELLS)
-    assert len(wire.written) == MAX_HELD_BYTES + 2
+    outbox.put(wire, (b"xyz",), False, 0, CELLS)
+    assert len(wire.written) == MAX_HELD_BYTES + 3
     await asyncio.sleep(0)
-    assert len(wire.written) == MAX_HELD_BYTES + 2
+    assert len(wire.written) == MAX_HELD_BYTES + 3
 
 
 async def test_who_has_gone_gets_nothing(service: Service) -> None:

@@ -105,8 +105,9 @@ def main() -> None:
             return
         if draw is draw_plainly:
             _log.warning("%s", NOT_COMPILED)
-        responder.warm()
-        tables = make_tables(responder)
+        tables = make_tables(config, responder)
+        if tables is None:
+            responder.warm()
         _freeze()
         outline = outline_of(responder.snapshot)
         changes = compare(unpack_outline(before.outline), outline) if before.outline else None

@@ -20,14 +20,15 @@ from typing import cast
 from aiohttp import web
 
 from redirector.answer.answer import Answer, Form, Kind, Request, Tier
-from redirector.answer.show.frames import compose
+from redirector.answer.choose.lineup import Lineup
+from redirector.answer.show.frames import Frame, compose
 from redirector.answer.show.metalink import METALINK_TYPE
 from redirector.locate.addresses import parse_address
 from redirector.locate.proxies import find_client, find_forwarded, find_peer, is_proxy, scheme_of
 from redirector.server.between.access_log import LogEntry
 from redirector.server.worker.app import Service, header_fields
 from redirector.server.worker.connection import Connection
-from redirector.server.worker.plain import Cells, PlainLane, Spelling, Tables, make_plain_lane
+from redirector.server.worker.plain import Cells, Learner, PlainLane, Spelling, Tables, make_plain_lane
 from redirector.settings.serving import X_FORWARDED_FOR
 
 LONG_BYTES = 12_000
@@ -132,7 +133,7 @@ class Lane:
         self._service = service
         self._frames = service.responder.frames
         self._sit = service.responder.reader.sit
-        self._line_up = service.responder.orders.line_up
+        self._orders = service.responder.orders
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
         self._window_s = snapshot.order_window_s
@@ -156,11 +157,14 @@ class Lane:
         self._is_other_header = service.config.client_header != X_FORWARDED_FOR
         self._spelling = Spelling()
         self._plain: PlainLane | None = None
-        if service.tables is not None and not self._is_other_header:
+        self._learner: Learner | None = None
+        self.answer_plainly = _leave
+        if service.tables is not None:
             self._plain = self._make_plain(service.tables)
-        self.answer_plainly = _leave if self._plain is None else self._plain.answer
+            self._learner = Learner(self._plain, service.tables.packer, snapshot.pool_bytes // 2)
+            self.answer_plainly = self._plain.answer
 
-    def _make_plain(self, tables: Tables) -> PlainLane | None:
+    def _make_plain(self, tables: Tables) -> PlainLane:
         cells = Cells(
             {form: kind[0] for form, kind in self._kinds.items()},
             {form: kind[1] for form, kind in self._kinds.items()},
@@ -215,7 +219,7 @@ class Lane:
         now = int(clock())
         audience, family, seed = self._sit(address, now, 0 if self._window_s else getrandbits(64))
         form = frame.form
-        lineup = self._line_up(frame.listing.host_set, form, audience, family)
+        lineup = self._find_lineup(frame, audience, family)
         entries, first = lineup.read(seed)
         if not entries:
             return self._answer_any(connection, target, forwarded, shape, began)
@@ -240,6 +244,14 @@ class Lane:
             answer = Answer(200, kind, body, tier=tier, first=first, country=country, asked=frame.listing.asked)
             self._log(answer, address, target, shape, began)
         return True
+
+    def _find_lineup(self, frame: Frame, audience: int, family: int) -> Lineup:
+        """The line-up of an audience; kept packed, where that can be, and otherwise by the orders."""
+        asked, orders = (frame.listing.host_set, frame.form, audience, family), self._orders
+        if self._learner is None or not orders.is_kept(audience):
+            return orders.line_up(*asked)
+        lineup = orders.line_up_once(*asked)
+        return lineup if self._learner.learn(lineup, *asked) else orders.line_up(*asked)
 
     def _answer_any(
         self, connection: LaneConnection, target: bytes, forwarded: bytes | None, shape: Shape, began: int

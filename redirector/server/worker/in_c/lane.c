@@ -60,6 +60,7 @@ typedef struct {
     Kind kinds[2]; /* mirrorlist, metalink */
     uint32_t tier_cells[TIERS], host_cells[TIERS];
     Py_buffer country_cells; /* by audience, 16 bits each */
+    Shelf shelf;
     Shape shapes[SHAPE_ROOM];
     size_t shape_count;
     /* The access log in MirrorManager's format; none when `ends` is empty. */
@@ -439,10 +440,10 @@ answer_plainly(Lane *lane, Text data, PyObject *transport, int descriptor, PyObj
     }
     uint32_t audience = find_audience(lane->tables, address, size);
     uint8_t family = !lane->knows_families ? 0 : size == 4 ? 4 : 6;
-    const Lineup *lineup = find_lineup(lane->tables, audience, frame->sheet, family);
+    const Lineup *lineup = find_lineup(lane->tables, &lane->shelf, audience, frame->sheet, family);
     uint16_t order[MOST_HOSTS];
     if (lineup == NULL
-        || !draw_order(lane->tables, lineup, seed_of(address, size, now, lane->window_s), order)) {
+        || !draw_order(lane->tables, &lane->shelf, lineup, seed_of(address, size, now, lane->window_s), order)) {
         return 0;
     }
     if (now != lane->second && tick(lane, now) < 0) {
@@ -528,6 +529,28 @@ learn(Lane *lane, PyObject *args)
     }
     lane->shapes[at % SHAPE_ROOM] = (Shape){hash, rest, request.before.size, is_last};
     lane->shape_count++;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+learn_lineup(Lane *lane, PyObject *args)
+{
+    Py_buffer lineup, heads, keys;
+    Py_ssize_t limit_bytes;
+    if (!PyArg_ParseTuple(args, "y*y*y*n", &lineup, &heads, &keys, &limit_bytes)) {
+        return NULL;
+    }
+    int done = shelve(lane->tables, &lane->shelf, &lineup, &heads, &keys, limit_bytes < 0 ? 0 : (size_t)limit_bytes);
+    PyBuffer_Release(&lineup);
+    PyBuffer_Release(&heads);
+    PyBuffer_Release(&keys);
+    return done < 0 ? NULL : PyBool_FromLong(done);
+}
+
+static PyObject *
+forget_lineups(Lane *lane, PyObject *Py_UNUSED(nothing))
+{
+    clear_shelf(&lane->shelf);
     Py_RETURN_NONE;
 }
 
@@ -652,6 +675,7 @@ forget_lane(Lane *lane)
     PyObject_GC_UnTrack(lane);
     clear_lane(lane);
     forget_shapes(lane);
+    clear_shelf(&lane->shelf);
     Py_XDECREF(lane->tables);
     Py_XDECREF(lane->outbox);
     Py_XDECREF(lane->spelled);
@@ -669,6 +693,9 @@ static PyMethodDef methods[] = {
      "answer(data, transport, descriptor, peer, trusts[, now]): whether *data* was plain, and is answered."},
     {"learn", (PyCFunction)learn, METH_VARARGS,
      "learn(data, is_last): take what stands around target and address of *data*, which was examined, for ordinary."},
+    {"learn_lineup", (PyCFunction)learn_lineup, METH_VARARGS,
+     "learn_lineup(lineup, heads, keys, limit_bytes): pack one more, for this worker; False: there is no room."},
+    {"forget_lineups", (PyCFunction)forget_lineups, METH_NOARGS, "Forget all that `learn_lineup` was told."},
     {"take_lines", (PyCFunction)take_lines, METH_NOARGS, "Lines of the access log since it was called last."},
     {NULL, NULL, 0, NULL},
 };

@@ -54,22 +54,61 @@ find_frame(const Tables *tables, const char *target, size_t size)
     }
 }
 
-const Lineup *
-find_lineup(const Tables *tables, uint32_t audience, uint16_t sheet, uint8_t family)
+static const Lineup *
+find_among(const Slot *slots, size_t mask, const char *lineups, uint32_t audience, uint16_t sheet, uint8_t family)
 {
     uint64_t hash = hash_list(audience, sheet, family);
     for (size_t at = hash;; at++) {
-        Slot slot = tables->lists[at & tables->list_mask];
+        Slot slot = slots[at & mask];
         if (slot.place == 0) {
             return NULL;
         }
         if (slot.mark == hash >> 32) {
-            const Lineup *lineup = (const Lineup *)(tables->lineups + (size_t)(slot.place - 1) * 8);
+            const Lineup *lineup = (const Lineup *)(lineups + (size_t)(slot.place - 1) * 8);
             if (lineup->audience == audience && lineup->sheet == sheet && lineup->family == family) {
                 return lineup;
             }
         }
     }
+}
+
+const Lineup *
+find_lineup(const Tables *tables, const Shelf *shelf, uint32_t audience, uint16_t sheet, uint8_t family)
+{
+    const Lineup *found =
+        find_among(tables->lists, tables->list_mask, tables->lineups, audience, sheet, family);
+    if (found == NULL && shelf->lineup_count > 0) {
+        found = find_among(shelf->lists, SHELF_SLOTS - 1, shelf->lineups, audience, sheet, family);
+    }
+    return found;
+}
+
+/* Enter the line-up that begins at *at*. */
+static void
+enter(Slot *slots, size_t mask, const char *lineups, size_t at)
+{
+    const Lineup *lineup = (const Lineup *)(lineups + at);
+    uint64_t hash = hash_list(lineup->audience, lineup->sheet, lineup->family);
+    size_t place = hash;
+    while (slots[place & mask].place != 0) {
+        place++;
+    }
+    slots[place & mask] = (Slot){(uint32_t)(hash >> 32), (uint32_t)(at / 8) + 1};
+}
+
+/* Where a table of heads, or of keys, begins: those of the shelf have the numbers behind those of all workers. */
+static inline const uint16_t *
+heads_at(const Tables *tables, const Shelf *shelf, size_t number)
+{
+    size_t shared = tables->sizes[HEADS] / SLOTS;
+    return number < shared ? tables->heads + number * SLOTS : shelf->heads + (number - shared) * SLOTS;
+}
+
+static inline const Key *
+keys_at(const Tables *tables, const Shelf *shelf, size_t number)
+{
+    size_t shared = tables->sizes[KEYS];
+    return number < shared ? tables->keys + number : shelf->keys + (number - shared);
 }
 
 /* -- Addresses ------------------------------------------------------------------------------------------------------- */
@@ -214,17 +253,17 @@ move_by_keys(uint16_t *order, const Span *span, const Key *keys, uint64_t seed)
 }
 
 int
-draw_order(const Tables *tables, const Lineup *lineup, uint64_t seed, uint16_t *order)
+draw_order(const Tables *tables, const Shelf *shelf, const Lineup *lineup, uint64_t seed, uint16_t *order)
 {
     const uint16_t *hosts = hosts_of(lineup);
     const uint32_t *entries = tables->entries + lineup->sheet * tables->hosts;
     memcpy(order, hosts, lineup->hosts * sizeof(*order));
     for (const Span *span = spans_of(lineup), *end = span + lineup->spans; span < end; span++) {
         if (span->heads & BY_KEYS) {
-            move_by_keys(order, span, tables->keys + (span->heads & ~BY_KEYS), seed);
+            move_by_keys(order, span, keys_at(tables, shelf, span->heads & ~BY_KEYS), seed);
             continue;
         }
-        const uint16_t *heads = tables->heads + (size_t)span->heads * SLOTS;
+        const uint16_t *heads = heads_at(tables, shelf, span->heads);
         int at = find_head(hosts, entries, span, heads, seed);
         if (at < 0) {
             return 0;
@@ -326,8 +365,21 @@ measure(const Tables *tables, const Lineup *lineup, uint16_t host, size_t *urls)
     return bytes + 1;
 }
 
+/* Whether so many keys from that one on, or that table of heads, are there as a whole. */
 static int
-check_spans(const Tables *tables, const Lineup *lineup)
+are_heads(const Tables *tables, const Shelf *shelf, const Span *span)
+{
+    size_t number = span->heads & ~BY_KEYS, size = span->stop - span->start + 1u;
+    if (!(span->heads & BY_KEYS)) {
+        return number < tables->sizes[HEADS] / SLOTS + shelf->head_tables;
+    }
+    size_t shared = tables->sizes[KEYS];
+    return number < shared ? size <= shared - number
+                           : number - shared <= shelf->key_count && size <= shelf->key_count - (number - shared);
+}
+
+static int
+check_spans(const Tables *tables, const Shelf *shelf, const Lineup *lineup)
 {
     const uint16_t *hosts = hosts_of(lineup);
     uint32_t before = 0;
@@ -336,10 +388,7 @@ check_spans(const Tables *tables, const Lineup *lineup)
             return refuse("a span");
         }
         before = span->stop;
-        size_t from = span->heads & ~BY_KEYS, size = span->heads & BY_KEYS ? span->stop - span->start + 1u : SLOTS;
-        const size_t *all = &tables->sizes[span->heads & BY_KEYS ? KEYS : HEADS];
-        from *= span->heads & BY_KEYS ? 1 : SLOTS;
-        if (from > *all || size > *all - from) {
+        if (!are_heads(tables, shelf, span)) {
             return refuse("the heads of a span");
         }
     }
@@ -352,7 +401,7 @@ check_spans(const Tables *tables, const Lineup *lineup)
 }
 
 static int
-check_lineup(const Tables *tables, const Lineup *lineup, size_t left)
+check_lineup(const Tables *tables, const Shelf *shelf, const Lineup *lineup, size_t left)
 {
     if (left < sizeof(*lineup) || lineup->sheet >= tables->sheets || lineup->hosts > MOST_HOSTS
         || left - sizeof(*lineup) < lineup->spans * sizeof(Span) + 2u * (lineup->hosts + lineup->abroad)
@@ -360,7 +409,7 @@ check_lineup(const Tables *tables, const Lineup *lineup, size_t left)
         return refuse("a line-up");
     }
     size_t bytes = 0, urls = 0, some;
-    if (check_spans(tables, lineup) < 0) {
+    if (check_spans(tables, shelf, lineup) < 0) {
         return -1;
     }
     for (size_t n = 0; n < lineup->hosts; n++) {
@@ -382,30 +431,35 @@ check_lineup(const Tables *tables, const Lineup *lineup, size_t left)
     return 0;
 }
 
-/* Behind each line-up the next one begins: *check* says whether to examine it or to enter it. */
-static int
-walk_lineups(Tables *tables, int is_checked)
+/* With what is behind it, up to where the next one may begin. */
+static size_t
+size_of(const Lineup *lineup)
 {
+    return (size_t)(comment_of(lineup) + lineup->comment_size - (const char *)lineup + 7) / 8 * 8;
+}
+
+static int
+check_lineups(Tables *tables)
+{
+    static const Shelf none;
     size_t all = tables->sizes[LINEUPS] * 8, at = 0;
-    tables->lineup_count = 0;
-    while (at < all) {
+    for (; at < all; tables->lineup_count++) {
         const Lineup *lineup = (const Lineup *)(tables->lineups + at);
-        if (!is_checked && check_lineup(tables, lineup, all - at) < 0) {
+        if (check_lineup(tables, &none, lineup, all - at) < 0) {
             return -1;
         }
-        if (is_checked) {
-            uint64_t hash = hash_list(lineup->audience, lineup->sheet, lineup->family);
-            size_t place = hash;
-            while (tables->lists[place & tables->list_mask].place != 0) {
-                place++;
-            }
-            tables->lists[place & tables->list_mask] = (Slot){(uint32_t)(hash >> 32), (uint32_t)(at / 8) + 1};
-        }
-        size_t size = (size_t)(comment_of(lineup) + lineup->comment_size - (const char *)lineup);
-        at += (size + 7) / 8 * 8;
-        tables->lineup_count++;
+        at += size_of(lineup);
     }
     return at == all ? 0 : refuse("the last line-up");
+}
+
+static void
+enter_lineups(Tables *tables)
+{
+    size_t all = tables->sizes[LINEUPS] * 8;
+    for (size_t at = 0; at < all; at += size_of((const Lineup *)(tables->lineups + at))) {
+        enter(tables->lists, tables->list_mask, tables->lineups, at);
+    }
 }
 
 static int
@@ -506,11 +560,12 @@ check_tables(Tables *tables)
     }
     if (check_steps(tables, &tables->v4, V4_STARTS, V4_BITS) < 0
         || check_steps(tables, &tables->v6, V6_STARTS, V6_BITS) < 0 || check_deep(tables) < 0
-        || check_entries(tables) < 0 || walk_lineups(tables, 0) < 0 || make_indexes(tables) < 0
+        || check_entries(tables) < 0 || check_lineups(tables) < 0 || make_indexes(tables) < 0
         || check_frames(tables) < 0) {
         return -1;
     }
-    return walk_lineups(tables, 1);
+    enter_lineups(tables);
+    return 0;
 }
 
 static void
@@ -533,6 +588,99 @@ name_columns(Tables *tables)
     tables->deep_cuts = starts[DEEP_CUTS];
     tables->deep_starts = starts[DEEP_STARTS];
     tables->deep_values = starts[DEEP_VALUES];
+}
+
+/* Make room for *more* bytes behind *filled*. */
+static void *
+grow(void *bytes, size_t *room, size_t filled, size_t more)
+{
+    if (bytes != NULL && more <= *room - filled) {
+        return bytes;
+    }
+    size_t wanted = 2 * (filled + more) + 4096;
+    void *grown = PyMem_RawRealloc(bytes, wanted);
+    if (grown == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *room = wanted;
+    return grown;
+}
+
+static int
+make_room(Shelf *shelf, size_t lineup, size_t heads, size_t keys)
+{
+    void *grown = grow(shelf->lineups, &shelf->room, shelf->filled, lineup);
+    if (grown == NULL) {
+        return -1;
+    }
+    shelf->lineups = grown;
+    grown = grow(shelf->heads, &shelf->head_room, shelf->head_tables * SLOTS * sizeof(uint16_t), heads);
+    if (grown == NULL) {
+        return -1;
+    }
+    shelf->heads = grown;
+    grown = grow(shelf->keys, &shelf->key_room, shelf->key_count * sizeof(Key), keys);
+    if (grown == NULL) {
+        return -1;
+    }
+    shelf->keys = grown;
+    if (shelf->lists == NULL && (shelf->lists = PyMem_RawCalloc(SHELF_SLOTS, sizeof(Slot))) == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+int
+shelve(const Tables *tables, Shelf *shelf, Py_buffer *lineup, Py_buffer *heads, Py_buffer *keys, size_t limit_bytes)
+{
+    size_t head_bytes = SLOTS * sizeof(uint16_t), size = (size_t)lineup->len;
+    size_t used = shelf->filled + shelf->head_tables * head_bytes + shelf->key_count * sizeof(Key);
+    if (used + size + (size_t)heads->len + (size_t)keys->len > limit_bytes || shelf->lineup_count >= MOST_SHELVED) {
+        return 0;
+    }
+    if (size % 8 != 0 || (size_t)heads->len % head_bytes != 0 || (size_t)keys->len % sizeof(Key) != 0) {
+        return refuse("a line-up of a worker");
+    }
+    for (size_t n = 0; n < (size_t)heads->len / 2; n++) {
+        uint16_t host;
+        memcpy(&host, (const char *)heads->buf + 2 * n, 2);
+        if (host >= tables->hosts) {
+            return refuse("a head of a worker");
+        }
+    }
+    if (make_room(shelf, size, (size_t)heads->len, (size_t)keys->len) < 0) {
+        return -1;
+    }
+    memcpy(shelf->lineups + shelf->filled, lineup->buf, size);
+    memcpy(shelf->heads + shelf->head_tables * SLOTS, heads->buf, (size_t)heads->len);
+    memcpy(shelf->keys + shelf->key_count, keys->buf, (size_t)keys->len);
+    shelf->head_tables += (size_t)heads->len / head_bytes; /* what others need stays, even if this one is refused */
+    shelf->key_count += (size_t)keys->len / sizeof(Key);
+    const Lineup *put = (const Lineup *)(shelf->lineups + shelf->filled);
+    if (check_lineup(tables, shelf, put, size) < 0) {
+        return -1;
+    }
+    if (size_of(put) != size) {
+        return refuse("the size of a line-up of a worker");
+    }
+    if (find_lineup(tables, shelf, put->audience, put->sheet, put->family) == NULL) {
+        enter(shelf->lists, SHELF_SLOTS - 1, shelf->lineups, shelf->filled);
+        shelf->filled += size;
+        shelf->lineup_count++;
+    }
+    return 1;
+}
+
+void
+clear_shelf(Shelf *shelf)
+{
+    PyMem_RawFree(shelf->lineups);
+    PyMem_RawFree(shelf->heads);
+    PyMem_RawFree(shelf->keys);
+    PyMem_RawFree(shelf->lists);
+    *shelf = (Shelf){0};
 }
 
 static PyObject *
@@ -558,7 +706,8 @@ make_tables(PyTypeObject *type, PyObject *args, PyObject *named)
             Py_DECREF(tables);
             return NULL;
         }
-        if ((size_t)column->len % item_bytes[n] != 0 || (uintptr_t)column->buf % (item_bytes[n] > 8 ? 8 : item_bytes[n])) {
+        size_t alignment = item_bytes[n] > 8 ? 8 : item_bytes[n];
+        if ((size_t)column->len % item_bytes[n] != 0 || (column->len > 0 && (uintptr_t)column->buf % alignment != 0)) {
             refuse("a column");
             Py_DECREF(tables);
             return NULL;

@@ -108,6 +108,19 @@ typedef struct {
     size_t target_mask, list_mask, lineup_count;
 } Tables;
 
+/* What one worker packs besides, for whom it meets: bounded, and its own. */
+typedef struct {
+    char *lineups;
+    uint16_t *heads;
+    Key *keys;
+    size_t filled, head_tables, key_count, lineup_count; /* filled: in bytes */
+    size_t room, head_room, key_room;
+    Slot *lists; /* `SHELF_SLOTS`, once there is something to find */
+} Shelf;
+
+#define SHELF_SLOTS 131072
+#define MOST_SHELVED (SHELF_SLOTS / 2)
+
 extern PyTypeObject TablesType;
 
 /* 64 bits of some text. Who sends what has no say in what the tables hold, so they need no secret. */
@@ -120,9 +133,14 @@ const Frame *find_frame(const Tables *tables, const char *target, size_t size);
 uint32_t find_audience(const Tables *tables, const unsigned char *address, size_t size);
 
 /* NULL: it was not packed. */
-const Lineup *find_lineup(const Tables *tables, uint32_t audience, uint16_t sheet, uint8_t family);
+const Lineup *find_lineup(const Tables *tables, const Shelf *shelf, uint32_t audience, uint16_t sheet, uint8_t family);
 
 /* The hosts in a client's order, as `draw_plainly` in `draw.py` has them. 0: no table has a host that is there. */
-int draw_order(const Tables *tables, const Lineup *lineup, uint64_t seed, uint16_t *order);
+int draw_order(const Tables *tables, const Shelf *shelf, const Lineup *lineup, uint64_t seed, uint16_t *order);
+
+/* Put a line-up there, with tables of heads and keys that it needs besides. 1: done; 0: it is full; -1: an error is set. */
+int shelve(const Tables *tables, Shelf *shelf, Py_buffer *lineup, Py_buffer *heads, Py_buffer *keys, size_t limit_bytes);
+
+void clear_shelf(Shelf *shelf);
 
 #endif
