@@ -239,7 +239,7 @@ class Packer:
         """The number of a table, or of keys."""
         if isinstance(heads, bytes):
             place = self._key_count
-            self._key_count += len(heads) // KEY.itemsize
+            self._key_count += len(heads) // KEY.size
             self._keys += heads
             return place | _BY_KEYS
         number = self._known_heads.get(heads)
