@@ -138,7 +138,8 @@ def _lines_of_content(visited: Visited, masters: Mapping[str, Master]) -> list[s
     name = f"{visited.category}: " if visited.category else ""
     lines = []
     if held.marker_age_s is not None:
-        age = f"{span(held.marker_age_s)} older than the master's" if held.marker_age_s else "the master's"
+        than = " older than the master's" if master.stamp is not None else " old"
+        age = f"{span(held.marker_age_s)}{than}" if held.marker_age_s else "the master's"
         lines.append(f"{name}{master.marker}: {age}")
     if counted := note_of(held.states, all_of_them=True):
         lines.append(f"{name}directories: {counted}")
