@@ -17,11 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redirector.registry import contacts, letters
 from redirector.registry.edit.new_releases import SCAN
 from redirector.registry.edit.sites import LEAVE_S
+from redirector.registry.hints import embargoed_of, is_below
 from redirector.registry.letters import Letter
 from redirector.registry.publish.scanned import contents_of, read_scans
 from redirector.registry.rules import name_key
 from redirector.registry.secrets import Cipher
 from redirector.registry.signing import Signer
+from redirector.settings.joining import Join
 from redirector.settings.mail import Hook, is_mail_address
 from redirector.store import outbox
 from redirector.store.outbox import Parcel
@@ -50,6 +52,9 @@ GAP_S = 60
 """Numbers of events that are missing may belong to transactions that are not over yet, for so long."""
 
 
+NOTHING_ASKED = Join()
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """How the registry tells people and programs.
@@ -59,6 +64,7 @@ class Post:
     pages   where people reach the pages; "" when the operator did not say
     cipher  makes the links by which contacts say that they are right
     signer  of release notices; None: they are not signed
+    join    what the operator asks of mirrors
     """
 
     mails: bool = False
@@ -67,6 +73,7 @@ class Post:
     pages: str = ""
     cipher: Cipher | None = None
     signer: Signer | None = None
+    join: Join = NOTHING_ASKED
 
     def letter(self, unique: str, kind: str, address: str, letter: Letter, host: str = "") -> Parcel:
         """A mail to *address*."""
@@ -115,13 +122,15 @@ async def _announce(connection: AsyncConnection, post: Post, event: EventRow, no
         await _write_letters(connection, post, event, site, host, now)
 
 
-async def _introduce(connection: AsyncConnection, site: SiteRow) -> list[str]:
-    """A line a host of *site*, as far as was typed."""
+async def _introduce(connection: AsyncConnection, site: SiteRow, join: Join) -> list[str]:
+    """A line a host of *site*, as far as was typed, and what the operator wants to know of."""
     lines = []
     for host in await queries.list_rows(connection, HostRow, site=site.id):
         addresses = [row.address for row in await queries.list_rows(connection, AclRow, host=host.id)]
         facts = [host.country, f"{host.bandwidth_mbit:,} Mbit/s" if host.bandwidth_mbit else ""]
         facts += ["private" if host.private else "", f"pulls with {', '.join(addresses)}" if addresses else ""]
+        facts.append(f"less than {join.minimum_mbit:,} Mbit/s" if is_below(host, join) else "")
+        facts.append("a country under embargo" if embargoed_of(host, (), join) else "")
         lines.append(f"{host.name}: {', '.join(filter(None, facts))}")
     return lines
 
@@ -157,16 +166,16 @@ async def _write_letters(
     match event.what:
         case "site.approve" | "site.refuse" | "site.suspend":
             action = event.what.partition(".")[2]
-            letter = letters.decision_letter(action, site.name, str(event.new.get("text", "")), post.pages)
+            letter = letters.decision_letter(action, site.name, site.id, str(event.new.get("text", "")), post.pages)
         case "network.approve" | "network.refuse" | "asn.approve" | "asn.refuse" if host is not None:
             what = "network" if event.what.startswith("network") else "AS number"
             approved = event.what.endswith("approve")
-            letter = letters.waiting_letter(what, event.name, host.name, approved)
+            letter = letters.waiting_letter(what, event.name, host.name, approved, str(event.new.get("text", "")))
         case "admin.add" | "admin.remove":
             added = event.what == "admin.add"
             letter = letters.admins_letter(site.name, event.name, added, event.actor)
         case "site.ask":
-            said, hosts = str(event.new.get("text") or ""), await _introduce(connection, site)
+            said, hosts = str(event.new.get("text") or ""), await _introduce(connection, site, post.join)
             request = letters.request_letter(site.name, post.pages, site.id, said, hosts)
             await _send(connection, post, event, request, await distribution_admins(connection), now)
         case "host.leave" if host is not None and host.leaving is not None:
@@ -179,6 +188,7 @@ async def _write_letters(
         case _:
             pass
     if letter is not None:
+        letter = letters.to_site(letter, site.name, site.id, post.pages)
         await _send(connection, post, event, letter, await recipients(connection, site.id), now)
 
 
@@ -250,6 +260,7 @@ async def _tell_downstream(
         sites.setdefault(row.site, []).append(row.name)
     for number, names in sites.items():
         letter = letters.leaving_letter(name, sorted(names), end, post.pages)
+        letter = await _to_site(connection, post, number, letter)
         for address in await recipients(connection, number):
             if await outbox.find_latest(connection, "leaving", name, address) > now - DAY_S:
                 continue
@@ -348,6 +359,7 @@ async def _tell_release(connection: AsyncConnection, post: Post, release: Releas
         letter = letters.release_letter(
             release.product, release.version_name, hosts, staged, post.signer is not None, post.pages
         )
+        letter = await _to_site(connection, post, site, letter)
         if post.signer is not None:
             letter = Letter(letter.subject, letter.text + post.signer.sign(letter.text.encode()))
         await _send_release(connection, post, f"{unique} {site}", kind, site, letter, now)
@@ -355,7 +367,13 @@ async def _tell_release(connection: AsyncConnection, post: Post, release: Releas
         trusted = [row.name for row in rows if await _leaves_out(connection, row)]
         names = [(row.name, row.id) for row in rows]
         letter = letters.question_letter(release.product, release.version_name, names, trusted, post.pages)
+        letter = await _to_site(connection, post, site, letter)
         await _send_release(connection, post, f"{unique} {site} ask", ASKED, site, letter, now)
+
+
+async def _to_site(connection: AsyncConnection, post: Post, number: int, letter: Letter) -> Letter:
+    site = await queries.find(connection, SiteRow, id=number)
+    return letter if site is None else letters.to_site(letter, site.name, site.id, post.pages)
 
 
 async def _send_release(

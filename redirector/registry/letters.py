@@ -5,6 +5,7 @@ Bodies are plain ASCII where the facts are, and of short lines: no relay re-code
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,69 +47,87 @@ def _quoted(text: str) -> str:
     return f"  {text}" if text else ""
 
 
-def decision_letter(action: str, site: str, text: str, pages: str) -> Letter:
+def to_site(letter: Letter, site: str, number: int, pages: str) -> Letter:
+    """The letter with a foot that says why its reader gets it, and where everything about the site is."""
+    where = f", whose page is\n\n  {pages}/sites/{number}" if pages else "."
+    why = f"You get this as an admin or a contact of the mirror site {site}"
+    return Letter(letter.subject, f"{letter.text}\n-- \n{_wrap(why)}{where}\n")
+
+
+def decision_letter(action: str, site: str, number: int, text: str, pages: str) -> Letter:
     """What the distribution decided about a site: `approve`, `refuse`, `suspend`."""
     said = _quoted(text)
     why = "The distribution says:" if text else ""
+    page = _at(pages, f"/sites/{number}")
     if action == "approve":
         return _letter(
             f"{site}: approved",
             f"The site {site} is approved as a mirror.",
             why,
             said,
-            "Each of its hosts is listed after the first visit that finds it current; nothing else has to be done for"
-            " that. What a host still lacks stands on its page:",
-            _at(pages, "/mirrors"),
+            "What happens now: its public hosts are visited within the hour, and each is listed after the first visit"
+            " that finds it current. A private host is listed for its own networks once it has reported what it has.",
+            "What a host still lacks for that, and what to do about it, stands beside it on the site's page:",
+            page,
         )
     if action == "refuse":
         return _letter(
             f"{site}: not approved",
-            f"The site {site} was not approved as a mirror.",
+            f"The site {site} was not approved as a mirror. None of its hosts is in any list.",
             why,
             said,
-            "You may change what is named there, and ask for approval again. To talk about it, answer this mail.",
+            "What to do: change on the site's page what is named above, and ask for approval again there. To talk about"
+            " it, answer this mail.",
+            page,
         )
     return _letter(
         f"{site}: suspended",
-        f"The site {site} is suspended: none of its hosts is in any list until the distribution approves it again.",
+        f"The site {site} is suspended: from the next publication on none of its hosts is in any list, until the"
+        " distribution approves it again.",
         why,
         said,
-        "To have it approved again, answer this mail.",
+        "What to do: mend what is named above, and answer this mail when it is done. Nobody but the distribution can"
+        " lift a suspension.",
+        page,
     )
 
 
-def request_letter(site: str, pages: str, number: int, said: str = "", hosts: Sequence[str] = ()) -> Letter:
-    """For distribution admins: a site asks for approval.
-
-    said   what it says to that
-    hosts  a line a host: where it is, how fast, the addresses that it pulls with
-    """
+def request_letter(site: str, pages: str, number: int, text: str = "", facts: Sequence[str] = ()) -> Letter:
+    """For distribution admins: a site asks for approval. *facts*: a line a host, as it was typed."""
     return _letter(
         f"{site} asks for approval",
-        "It says:" if said else "",
-        _quoted(said),
-        "Its hosts:" if hosts else "",
-        "\n".join(f"  {host}" for host in hosts),
-        f"The site {site} asks to be approved as a mirror. What was typed, what was found out about its hosts, and the"
-        " two buttons are on its page:",
+        f"The site {site} asks to be approved as a mirror.",
+        "It says:" if text else "",
+        _quoted(text),
+        "Its hosts, as they were entered:" if facts else "It has entered no host yet.",
+        "\n".join(f"  {fact}" for fact in facts),
+        "What was found out about them, and the buttons to approve or refuse, are on its page. What you write there is"
+        " mailed to the site.",
         _at(pages, f"/sites/{number}"),
-        "On the machine of the registry this does the same:",
-        f"  redirector registry site approve '{site}'",
+        "On the machine of the registry this approves it, too:",
+        f"  redirector registry site approve {shlex.quote(site)}",
     )
 
 
-def waiting_letter(what: str, name: str, host: str, approved: bool) -> Letter:
+def waiting_letter(what: str, name: str, host: str, approved: bool, text: str = "") -> Letter:
     """What became of a network or an AS number that waited for the distribution."""
+    said = _quoted(text)
+    why = "The distribution says:" if text else ""
     if approved:
         return _letter(
             f"{host}: {name} is approved",
             f"The {what} {name} of {host} is approved. Clients in it are sent to {host} from the next publication on;"
             " nothing has to be done for that.",
+            why,
+            said,
         )
     return _letter(
         f"{host}: {name} is refused",
-        f"The {what} {name} of {host} was refused: clients in it are not sent to {host} on its account. Remove it, or"
-        " answer this mail to say why it is yours.",
+        f"The {what} {name} of {host} was refused: clients in it are not sent to {host} on its account. The host stays"
+        " listed for everybody else as before.",
+        why,
+        said,
+        f"What to do: remove it on the page of {host}, or answer this mail and say why it is yours.",
     )
 
 
@@ -116,11 +135,11 @@ def invitation_letter(site: str, inviter: str, link: str, days: int) -> Letter:
     """Somebody is asked to be an admin."""
     return _letter(
         f"Invitation to be an admin of {site}",
-        f"{inviter} asks you to be an admin of the mirror site {site}: to change what is written about it, and to be"
-        " told when something is wrong with it.",
+        f"{inviter} asks you to be an admin of the mirror site {site}: to change what is written about it in the"
+        " registry of mirrors, and to be told when something is wrong with it.",
         f"To accept, open this address within {days} days and log in, or make an account there:",
         f"  {link}",
-        "Whoever does not want to does nothing: the invitation ends by itself.",
+        "If you do not want to, do nothing: the invitation ends by itself.",
     )
 
 
@@ -130,7 +149,7 @@ def admins_letter(site: str, login: str, added: bool, actor: str) -> Letter:
     return _letter(
         f"{site}: {login} {what.removesuffix(' of')}",
         f"{login} {what} the mirror site {site}. This was done by {actor}.",
-        "If that is not what you want, change the admins on the site's page, or answer this mail.",
+        "If that is right, nothing has to be done. If not, change the admins on the site's page, or answer this mail.",
     )
 
 
@@ -138,8 +157,9 @@ def contact_letter(site: str, link: str) -> Letter:
     """Somebody wrote this address down for a site."""
     return _letter(
         f"Is this address for the mirror site {site}?",
-        f"This address was named as a contact of the mirror site {site}. Notices about its mirrors are sent here once"
-        " you say that this is right:",
+        f"Somebody entered this address as a contact of the mirror site {site} in the registry of mirrors.",
+        "If that is right, open this address and press the button there. From then on notices are sent here: when a"
+        " mirror of the site is in trouble, and when the distribution decides about it.",
         f"  {link}",
         "If you know nothing of it, do nothing: nothing more will be sent.",
     )
@@ -185,16 +205,18 @@ def release_letter(
             " readable for mirrors alone (mode 0750), as it comes from the master.",
             "These hosts of yours pick up new releases:",
             listed,
-            "Synchronize them before that moment. They may check in what they have: nothing of it is listed before.",
+            "What to do: synchronize them before that moment, from a master or a mirror that lets their addresses in."
+            " They may check in what they have: nothing of it is listed before.",
             proof,
             where,
         )
     return _letter(
         f"{name} is public",
-        f"{name} is public since now. Mirrors that have it are listed for it by themselves, after their next visit.",
+        f"{name} is public from now on. Mirrors that have it are listed for it by themselves, after their next visit.",
         "These hosts of yours pick up new releases:",
         listed,
-        "If one of them staged it, see that its directories are readable by everybody now (mode 0755).",
+        "What to do: let them synchronize now. If one of them staged it before, see that its directories are readable"
+        " by everybody (mode 0755): a synchronization does that, too.",
         proof,
         where,
     )
@@ -221,9 +243,9 @@ def question_letter(
         f"{name} is new on the masters, and public. These hosts of yours carry {product}, but are not marked to take"
         " new releases by themselves:",
         listed,
-        "If they shall carry it: synchronize it. A host is listed for it after the next visit that finds it there.",
+        "If they are to carry it: synchronize it. A host is listed for it after the next visit that finds it there.",
         left,
-        "If they shall not: nothing has to be done. They stay listed for everything else that they have.",
-        'If they always will: tick "Takes new releases" on the host\'s page. Then you are told when a release is'
+        "If they are not: nothing has to be done. They stay listed for everything else that they have.",
+        'If they are to carry every new one: tick "Takes new releases" on the host\'s page. Then you are told when one is'
         " staged, before it is public, and are asked no more.",
     )

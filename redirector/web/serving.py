@@ -92,6 +92,7 @@ async def serve(database: str, wanted: Wanted) -> int:
             pages=site.url,
             cipher=wanted.house.cipher,
             signer=wanted.signer,
+            join=wanted.join,
         )
         postman = Postman(store, post, telling, site.now)
         name_geodata(settings.geoip)

@@ -344,7 +344,7 @@ async def test_ssh_keygen_accepts_a_release_notice(registry: Registry, tmp_path:
 @given(st.text(min_size=1, max_size=60).filter(str.isprintable))
 def test_letters_are_short_lines_whatever_the_names(name: str) -> None:
     for letter in (
-        letters.decision_letter("refuse", "site", "short", "https://mirrors.example.org"),
+        letters.decision_letter("refuse", "site", 1, "short", "https://mirrors.example.org"),
         letters.leaving_letter("mirror.example.org", ["second.example.org"], 1_800_000_000),
         letters.release_letter("Example Linux", "2", ["a.example.org"], 1_800_000_000, True, "https://example.org"),
         letters.contact_letter(name, "https://example.org/contacts/1/2"),

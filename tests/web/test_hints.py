@@ -16,6 +16,7 @@ from redirector.locate.ranges import table_of_networks
 from redirector.registry.edit import sites
 from redirector.registry.hints import Tables, own_asns_of
 from redirector.settings.joining import Join
+from redirector.store.checks import put_check
 from redirector.store.registry.rows import SiteRow
 from redirector.web.whereabouts import LOOK_UP_S, Whereabouts
 from tests.registry.conftest import registry
@@ -122,12 +123,16 @@ async def test_reviewers_see_what_tables_say_beside_what_was_typed(located: Fixt
     for number in range(2):
         listed = await registry.host(rival, name=f"listed{number}.example.org")
         await registry.carry(listed, "https://far.example.org/linux/" if not number else "https://x.example.org/")
+    finding = ("https://far.example.org/linux/", "missing", "error", "what is missing is answered by 200")
+    async with registry.store.write() as connection:
+        await put_check(connection, host, registry.now, 3, "keeper", [finding])
     path = f"/sites/{located.site.id}/approval"
     told = await (await located.api.ask("GET", path, located.chief)).json()
     (found,) = told["hosts"]
     where = [{"name": "far.example.org", "address": "5.5.5.1", "country": "KP", "town": None, "asn": 680}]
     assert (found["addresses"], found["asns"], found["embargoed"]) == (where, [680], ["KP"])
     assert found["below_minimum"] is True
+    assert [each["level"] for each in found["check"]["findings"]] == ["error"]
     assert found["coverage"] == {"country": "DE", "mirrors": 2, "listed": 2, "mbit": 2000}
     words = " ".join(found["warnings"])
     assert "KP" in words and "embargo" in words and "50 Mbit/s is less than the 100" in words and "5.5.5.1" in words

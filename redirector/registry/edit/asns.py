@@ -90,21 +90,20 @@ async def keep_monopoly(change: Change, host: HostRow) -> None:
 async def decide_asn(change: Change, host_number: int, number: int, body: object) -> AsnRow:
     """Approve or refuse what waits."""
     row, host, _ = await find_child(change, Act.DECIDE, AsnRow, host_number, number)
-    refused = read_decision(change, body)
+    refused, text = read_decision(change, body)
     changed = await queries.change(
         change.connection, AsnRow, row.id, row.version, waits=False, refused=refused, found=False, edited=change.now
     )
     assert changed is not None
     what = "asn.refuse" if refused else "asn.approve"
-    await change.log(
-        what, f"AS {row.asn}", row.id, {"waits": row.waits}, {"waits": False}, site=host.site, host=host.id
-    )
+    new = {"waits": False, **({"text": text} if text else {})}
+    await change.log(what, f"AS {row.asn}", row.id, {"waits": row.waits}, new, site=host.site, host=host.id)
     return changed
 
 
-def read_decision(change: Change, body: object) -> bool:
-    """True when the *body*, an approval, refuses; networks and AS numbers know no other decisions."""
+def read_decision(change: Change, body: object) -> tuple[bool, str]:
+    """(whether the *body*, an approval, refuses, its text); networks and AS numbers know no other decisions."""
     noun = nouns.read_new(nouns.Approval, body, change.lax)
     if noun.action not in ("approve", "refuse"):
         raise Conflict(f"{noun.action} is for sites: approve or refuse it")
-    return noun.action == "refuse"
+    return noun.action == "refuse", noun.text

@@ -79,13 +79,14 @@ async def delete_network(change: Change, host_number: int, number: int, version:
 async def decide_network(change: Change, host_number: int, number: int, body: object) -> NetworkRow:
     """Approve or refuse what waits."""
     row, host, _ = await find_child(change, Act.DECIDE, NetworkRow, host_number, number)
-    refused = read_decision(change, body)
+    refused, text = read_decision(change, body)
     changed = await queries.change(
         change.connection, NetworkRow, row.id, row.version, waits=False, refused=refused, edited=change.now
     )
     assert changed is not None
     what = "network.refuse" if refused else "network.approve"
     old, new = differences(show_network(row), show_network(changed))
+    new |= {"text": text} if text else {}
     await change.log(what, row.network, row.id, old, new, site=host.site, host=host.id)
     return changed
 

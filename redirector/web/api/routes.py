@@ -10,6 +10,7 @@ from redirector.registry.edit import accounts, asns, carried, catalogue, hosts, 
 from redirector.registry.edit.change import find_child, find_host, find_site
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Missing
+from redirector.store.checks import CheckRow, find_checks
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AclRow, AsnRow, CarriedRow, CountryRow, HostRow, NetworkRow, RepositoryRow
 from redirector.web.api import public
@@ -88,8 +89,20 @@ async def show_approval(call: Call) -> Reply:
     value["duplicates"] = [{"host": host, "url": url, "other": other} for host, url, other in duplicates]
     if call.hinting is not None:
         rows = await queries.list_rows(call.change.connection, HostRow, site=row.id)
-        value["hosts"] = [each.view() for each in await call.hinting.hints(call.change, rows, call.seen)]
+        checks = await find_checks(call.change.connection, [row.id for row in rows])
+        value["hosts"] = [
+            {**each.view(), "check": _check_view(checks.get(each.host.id))}
+            for each in await call.hinting.hints(call.change, rows, call.seen)
+        ]
     return Reply(value, version=row.version)
+
+
+def _check_view(check: CheckRow | None) -> views.View | None:
+    """The last look that somebody asked for; None when nobody did."""
+    if check is None:
+        return None
+    findings = [dict(zip(("url", "check", "level", "text"), each, strict=True)) for each in check.findings]
+    return {"at": views.show_time(check.at), "findings": findings}
 
 
 async def list_admins(call: Call) -> Reply:
