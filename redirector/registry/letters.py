@@ -246,6 +246,6 @@ def question_letter(
         "If they are to carry it: synchronize it. A host is listed for it after the next visit that finds it there.",
         left,
         "If they are not: nothing has to be done. They stay listed for everything else that they have.",
-        'If they are to carry every new one: tick "Takes new releases" on the host\'s page. Then you are told when one is'
-        " staged, before it is public, and are asked no more.",
+        'If they are to carry every new one: tick "Takes new releases" on the host\'s page. Then you are told when'
+        " one is staged, before it is public, and are asked no more.",
     )
