@@ -6,7 +6,7 @@ PORT ?= 8080
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install demo run test check coverage sanitize clients kit loop soak soak-network countme bench bench-short dist
+.PHONY: install demo run test check coverage sanitize clients kit browser loop soak soak-network countme bench bench-short dist
 
 install: $(INSTALLED)
 
@@ -73,6 +73,12 @@ kit:
 	.ci/install install kit
 	$(MAKE) install
 	$(BIN)/python -m pytest tests/kit_servers
+
+# Every page in Chromium: three widths, light and dark, without script, by keyboard alone; axe-core and html-validate.
+browser: install
+	.ci/install install browser
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	$(BIN)/python -m pytest tests/browser
 
 # All programs together: the demo, the pages that begin with an empty folder, two of each on one PostgreSQL, a roll-out.
 loop:

@@ -82,9 +82,9 @@ async def take(database: Path, out: Path) -> None:
             base = str(client.make_url("")).rstrip("/")
             pages = [
                 ("mirrors", "/mirrors", None, 900),
-                ("mirror", f"/mirrors/{worst}", None, 1330),
+                ("mirror", f"/mirrors/{worst}", None, 1165),
                 ("map", "/map", None, 1130),
-                ("approval", f"/sites/{waiting}", chief.cookies, 1130),
+                ("approval", f"/sites/{waiting}", chief.cookies, 1480),
             ]
             found = await look(
                 [

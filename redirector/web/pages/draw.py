@@ -16,9 +16,6 @@ from redirector.web.words import STATES, kind_of
 
 WIDTH, HEIGHT = 960, 440
 _SCALE = WIDTH / (2 * 2.7066)
-_LEFT = 62
-"""Of the ocean at either side, which holds no town: New Zealand and Alaska are inside."""
-
 _MIDDLE = 262
 """Where the equator is: without Antarctica the north has more."""
 
@@ -127,7 +124,7 @@ def draw_map(title: str, towns: Sequence[Town], window: Window | None = None) ->
             f'<rect class="frame" x="{window.x:.0f}" y="{window.y:.0f}" '
             f'width="{window.width:.0f}" height="{window.height:.0f}" rx="4"/>'
         )
-    return _svg("map", title, f"{_LEFT} 0 {WIDTH - 2 * _LEFT} {HEIGHT}", f"{_world()}{frame}{marks}")
+    return _svg("map", title, f"0 0 {WIDTH} {HEIGHT}", f"{_world()}{frame}{marks}")
 
 
 def draw_closer(window: Window, towns: Sequence[Town]) -> str:
