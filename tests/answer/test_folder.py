@@ -9,7 +9,8 @@ import pytest
 from redirector.answer.answer import Kind, Request
 from redirector.answer.serve import Responder
 from redirector.answer.show import folder
-from redirector.answer.show.folder import read_folder
+from redirector.answer.show.face import Face
+from redirector.answer.show.folder import EMPTY, read_folder
 from redirector.errors import ConfigError
 from redirector.locate.proxies import Client
 from tests.rig import mirror, rig
@@ -66,3 +67,11 @@ def test_pages_are_served_and_lists_are_as_before(pages: Path) -> None:
     assert ask("/mirrors") == (200, Kind.PAGE, b"<h1>Mirrors</h1>")
     assert ask("/")[0] == 200 and b"not ours" not in ask("/")[2]
     assert ask("/mirrors/nobody.example.org")[0] == 404
+
+
+def test_the_server_s_own_page_leads_to_the_pages_that_are_there(pages: Path) -> None:
+    found = read_folder(str(pages))
+    assert ("Mirrors and how they are", "/mirrors") in found.links and not EMPTY.links
+    responder = Responder(rig(mirror("a")).responder.snapshot, Face(links=found.links), found)
+    body = responder.answer(Request(b"/", Client(None), 0.0, 0)).body
+    assert b'<a href="/mirrors">Mirrors and how they are</a>' in body and b'href="/statistics"' not in body

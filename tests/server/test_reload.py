@@ -197,6 +197,18 @@ def test_files_are_watched(tmp_path: Path) -> None:
         assert server.ask_admin("/readyz").status == 200
 
 
+def test_pages_beside_the_server_s_own_are_watched_too(tmp_path: Path) -> None:
+    source, pages = tmp_path / "tree", tmp_path / "pages"
+    write_tree(source, mirror_files("a.example"))
+    (pages / "mirrors").mkdir(parents=True)
+    (pages / "mirrors" / "index.html").write_text("<h1>first</h1>")
+    with serving(source, "--watch", "0.2", "--pages", str(pages)) as server:
+        assert server.ask("/mirrors").body == b"<h1>first</h1>" and b'href="/mirrors"' in server.ask("/").body
+        (pages / "mirrors" / "index.html").write_text("<h1>second one</h1>")
+        server.wait_for("reloaded in .*: 1 mirrors")
+        assert server.ask("/mirrors").body == b"<h1>second one</h1>"
+
+
 def test_a_metalink_stays_when_its_metadata_is_broken_at_a_reload(tmp_path: Path) -> None:
     place = "9.8/BaseOS/x86_64/os/repodata/repomd.xml"
     tree = write_tree(

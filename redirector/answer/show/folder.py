@@ -28,12 +28,22 @@ _TYPES = {
 
 _INDEX = "index.html"
 
+_LED_TO = (
+    ("Mirrors and how they are", "/mirrors"), ("Map", "/map"), ("Propagation", "/propagation"),
+    ("Statistics", "/statistics"), ("Become a mirror", "/join"),
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
     """Path of a target -> the answer. `/` is never among them: it is the server's own page."""
 
     answers: Mapping[bytes, Answer]
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """Text and path of those pages that the server's own page leads to."""
+        return tuple((text, path) for text, path in _LED_TO if path.encode() in self.answers)
 
     def find(self, target: bytes) -> Answer | None:
         """The page at *target*, whatever stands behind its `?`; None when there is none."""

@@ -161,7 +161,7 @@ def credit_line(snapshot: Snapshot) -> str:
 def _links(face: Face) -> Iterator[str]:
     if face.links:
         yield '<p class="links">'
-        yield from (f"{link_to(text, url)} " for text, url in face.links)
+        yield from (f"{_link_of_ours(text, url)} " for text, url in face.links)
         yield "</p>\n"
 
 
@@ -180,6 +180,13 @@ def _isos(snapshot: Snapshot) -> Iterator[str]:
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"<strong>{number:,}</strong> {one if number == 1 else many or one + 's'}"
+
+
+def _link_of_ours(text: str, url: str) -> str:
+    """A link that the operator set, or to a page beside this one."""
+    if url.startswith("/") and not url.startswith("//"):
+        return f'<a href="{escape(url)}">{escape(text)}</a>'
+    return link_to(text, url)
 
 
 def _usage(sample: Sample, face: Face) -> Iterator[str]:

@@ -91,10 +91,10 @@ def main() -> None:
         try:
             before = received.message.before
             earlier = EarlierFiles(before.good, before.kept)
-            face = Face(config.page, config.page_title, config.page_logo, config.page_links, config.gpgkey or "")
-            responder = Responder(
-                load_snapshot(config, time.time(), earlier, off=received.message.off), face, _read_folder(config.pages)
-            )
+            folder = _read_folder(config.pages)
+            links = (*config.page_links, *folder.links)
+            face = Face(config.page, config.page_title, config.page_logo, links, config.gpgkey or "")
+            responder = Responder(load_snapshot(config, time.time(), earlier, off=received.message.off), face, folder)
             if problems := check_canaries(responder, config.canaries, time.time()):
                 raise SnapshotError(problems)
         except SnapshotError as error:

@@ -12,6 +12,8 @@ from redirector.sources.inputs import copy_path
 KEYS = ("source", "health", "geoip", "asn", "continents", "clients")
 """Keys of the configuration that name input files."""
 
+PAGES = "pages"
+
 MAY_BE_MISSING = "health"
 """Of these, the one without which everything can be served."""
 
@@ -31,8 +33,11 @@ class Identity:
 
 
 def find_inputs(config: Config, read: Iterable[str] = ()) -> tuple[str, ...]:
-    """Absolute paths of the files that *config* names, those below a directory among them, and of those *read*."""
-    named = [path for key in KEYS if (path := getattr(config, key)) is not None and key != MAY_BE_MISSING]
+    """Absolute paths of the files that *config* names, those below a directory among them, and of those *read*.
+
+    The pages that are served beside the server's own are among them: whoever writes them anew need not say so.
+    """
+    named = [path for key in (*KEYS, PAGES) if (path := getattr(config, key)) is not None and key != MAY_BE_MISSING]
     found = {os.path.abspath(each) for path in (*named, *read) for each in _files_below(path)}
     return tuple(sorted(found))
 
