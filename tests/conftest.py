@@ -13,8 +13,9 @@ from tests.real import unpack_tree
 pytest_plugins = ("tests.store.postgresql",)
 
 # An example that takes long on a busy machine is no failure. Examples are new on every run but in CI, where a landing
-# must not hang on what another landing left unfound.
-settings.register_profile("unhurried", deadline=None, derandomize=bool(os.environ.get("CI")))
+# must not hang on what another landing left unfound; `--hypothesis-profile thorough` tries many more.
+settings.register_profile("unhurried", deadline=None, max_examples=30, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("unhurried")
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.errors import ConfigError
@@ -246,7 +246,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     assert error.key == "--config" and "cannot be read" in error.way_out
 
 
-@settings(deadline=None, max_examples=200)
 @given(content=st.binary(max_size=60) | st.text(alphabet="a:-[]{}&*?!|>'\"# \n\tsource", max_size=60).map(str.encode))
 def test_any_bytes_are_a_configuration_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes

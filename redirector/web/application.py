@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import cache
 
 from aiohttp import web
 from sqlalchemy.exc import IntegrityError
@@ -36,6 +37,11 @@ PROGRAMS = ("/api/", "/mirrormanager/")
 """Where programs ask: they are refused by problem documents, people by pages."""
 
 
+@cache
+def _describe(routes: tuple[Route, ...]) -> bytes:
+    return json.dumps(document((*routes, CHECK_IN), API)).encode()
+
+
 def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Application:
     """The application; nothing listens yet."""
     application = web.Application(middlewares=[_guard, keep_cookies], client_max_size=BODY_LIMIT_BYTES)
@@ -44,7 +50,7 @@ def make_application(site: Site, routes: tuple[Route, ...] = ROUTES) -> web.Appl
         application.router.add_route(route.method, API + route.path, _handler(route), name=None)
         if route.public and route.method == "GET":
             application.router.add_route("OPTIONS", API + route.path, _preflight)
-    described = json.dumps(document((*routes, CHECK_IN), API)).encode()
+    described = _describe(routes)
 
     async def openapi(_: web.Request) -> web.Response:
         return web.Response(body=described, content_type="application/json", headers=OPEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.answer.forms import check_form
@@ -123,7 +123,6 @@ TARGETS = st.builds(
 )
 
 
-@settings(max_examples=300)
 @given(st.one_of(TARGETS, st.binary(max_size=100), st.binary(max_size=60).map(b"/mirrorlist?".__add__)))
 def test_any_bytes_as_target_get_a_well_formed_answer(target: bytes) -> None:
     for name, served in RIGS.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.model import Catalog, HostId
@@ -54,7 +54,6 @@ def owners(catalog: Catalog, urls: list[str]) -> list[HostId]:
 ASKED = st.lists(st.tuples(queries(), st.sampled_from(CLIENTS)), min_size=1, max_size=6)
 
 
-@settings(max_examples=80)
 @given(catalogs(today=True), ASKED, st.sampled_from((0, 1, 2, 5)))
 def test_mirrorlist_is_today_s(catalog: Catalog, asked: list[tuple[str, str]], minimum: int) -> None:
     served = rig_of(catalog, compatibility="mirrormanager", minimum=minimum)
@@ -71,7 +70,6 @@ def test_mirrorlist_is_today_s(catalog: Catalog, asked: list[tuple[str, str]], m
         assert urls == [url for host in hosts for url in expected.urls[host]]
 
 
-@settings(max_examples=50)
 @given(catalogs(today=True), ASKED)
 def test_redirect_is_today_s(catalog: Catalog, asked: list[tuple[str, str]]) -> None:
     served = rig_of(catalog, compatibility="mirrormanager")
@@ -91,7 +89,6 @@ def test_redirect_is_today_s(catalog: Catalog, asked: list[tuple[str, str]]) -> 
             assert dict(answer.headers)["Location"] in possible
 
 
-@settings(max_examples=50)
 @given(catalogs(today=True), ASKED)
 def test_metalink_is_today_s(catalog: Catalog, asked: list[tuple[str, str]]) -> None:
     served = rig_of(catalog, compatibility="mirrormanager")

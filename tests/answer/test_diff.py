@@ -17,7 +17,7 @@ from redirector.locate.places import countries, place_of_country
 from redirector.model import Catalog, Choice, Place
 from tests.answer.test_nearness import BERLIN, EDINBURGH, LONDON, MANCHESTER, PARIS, at
 from tests.answer.trees import tree_of
-from tests.real import COUNTRIES
+from tests.real import COUNTRIES, GEOIP
 from tests.rig import Mirror, catalog_of, mirror, snapshot_of
 
 GEO = {
@@ -150,7 +150,7 @@ def test_the_command_prints_it_and_its_exit_code_heeds_what_may_move(
 ) -> None:
     old = write_tree(tmp_path / "old", PLACES)
     new = write_tree(tmp_path / "new", {**PLACES, "c.example.org": "{country: US, city: Chicago}"})
-    common = ["--geoip", str(COUNTRIES), "--sample", "2000"]
+    common = ["--geoip", str(GEOIP / "GeoLite2-Country-Test.mmdb"), "--sample", "2000"]
     assert main(["diff", old, new, *common, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["clients"] == 2000 and told["hosts"]["added"] == ["c.example.org"] and told["moved"] > 0.3
@@ -158,9 +158,10 @@ def test_the_command_prints_it_and_its_exit_code_heeds_what_may_move(
     assert "1 new: c.example.org" in capsys.readouterr().out
     assert main(["diff", old, new, *common, "--max-moved", "1", "--markdown"]) == 0
     assert "### What this does to clients" in capsys.readouterr().out
+    real = ["--geoip", str(COUNTRIES), "--sample", "2000"]
     clients = tmp_path / "clients.csv"
     clients.write_text("country,requests\nUS,9\nDE,1\n")
-    assert main(["diff", old, "--new-choice", "distance", *common, "--clients", str(clients), "--json"]) == 0
+    assert main(["diff", old, "--new-choice", "distance", *real, "--clients", str(clients), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {row["country"]: row["clients"] for row in told["countries"]} == {"US": 1800, "DE": 200}
     health = tmp_path / "health.json"

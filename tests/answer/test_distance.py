@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Tier
@@ -372,7 +372,6 @@ PLACES = st.builds(
 )
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from(("GB", "FR", "US", None)), st.one_of(st.none(), PLACES)), max_size=16),
     PLACES,

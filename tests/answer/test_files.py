@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Answer, Kind, Tier
@@ -378,7 +378,6 @@ def test_what_no_mirror_carries_is_fetched_from_the_primary() -> None:
 # ---- Whatever there is, and whoever asks -----------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
 @given(catalogs(), st.sampled_from(CLIENTS), st.sampled_from(("", "?country=fr", "?netblock=0", "?limit=1&ipv6=1")))
 def test_a_redirect_goes_where_the_list_begins(catalog: Catalog, client: str, wishes: str) -> None:
     served = rig_of(catalog)
@@ -405,7 +404,6 @@ def test_a_location_names_the_file_that_was_asked_for(name: str) -> None:
         assert unquote(location(answer).partition("/os/")[2]).strip("/") == name.strip("/")
 
 
-@settings(max_examples=200)
 @given(st.binary(max_size=60))
 def test_any_path_gets_a_well_formed_answer(path: bytes) -> None:
     for served in (rig(*EUROPE), tree_rig(*EUROPE)):

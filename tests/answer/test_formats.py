@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree  # type: ignore[import-untyped]  # it has neither annotations nor stubs
 
@@ -319,7 +319,6 @@ def test_today_s_server_knows_no_formats(form: str) -> None:
 # ---- Whatever there is, and whoever asks -----------------------------------------------------------------------------
 
 
-@settings(max_examples=120)
 @given(st.data(), st.sampled_from(Dialect), WISHES, st.sampled_from((None, *CLIENTS)))
 def test_every_format_lists_the_mirrorlist_s_hosts_in_its_order(
     data: st.DataObject, dialect: Dialect, wishes: str, client: str | None

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from ipaddress import ip_address
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Answer, Form, Tier
@@ -89,7 +89,6 @@ def assert_is_ranking(catalog: Catalog, answer: Answer, ranking: Ranking, hosts:
     assert {HostId(n) for n, host in enumerate(catalog.hosts) if host.origin} >= {ranking.origin} - {None}
 
 
-@settings(max_examples=200)
 @given(
     catalogs(), NAMES, WISHES, st.lists(st.sampled_from(CLIENTS), min_size=1, max_size=4), st.sampled_from((0, 2, 5))
 )
@@ -113,7 +112,6 @@ def test_a_mirrorlist_is_the_ranking(
                 assert answer.relaxed == ranking.relaxed
 
 
-@settings(max_examples=40)
 @given(catalogs(), NAMES, WISHES, st.sampled_from(CLIENTS))
 def test_a_metalink_is_the_ranking(catalog: Catalog, name: str, wishes: list[str], client: str) -> None:
     target = "&".join((f"/metalink?repo={name}&arch=x86_64", *wishes))
@@ -128,7 +126,6 @@ def test_a_metalink_is_the_ranking(catalog: Catalog, name: str, wishes: list[str
         assert found == expected
 
 
-@settings(max_examples=60)
 @given(catalogs(), NAMES, WISHES, st.sampled_from(CLIENTS))
 def test_a_redirect_goes_to_the_first_of_the_list(catalog: Catalog, name: str, wishes: list[str], client: str) -> None:
     target = "&".join((f"/mirrorlist?repo={name}&arch=x86_64&redirect", *wishes))
@@ -143,7 +140,6 @@ def test_a_redirect_goes_to_the_first_of_the_list(catalog: Catalog, name: str, w
         assert dict(answer.headers)["Location"] == shown[answer.first][0] + ending
 
 
-@settings(max_examples=60)
 @given(catalogs(Dialect.ALMALINUX, max_size=14), WISHES, st.sampled_from(CLIENTS), st.sampled_from((1, 3, 10)))
 def test_a_list_by_distance_is_the_ranking(catalog: Catalog, wishes: list[str], client: str, length: int) -> None:
     tree = tree_of(hosts=catalog.hosts, host_sets=catalog.host_sets[:1], list_length=length)
@@ -157,7 +153,6 @@ def test_a_list_by_distance_is_the_ranking(catalog: Catalog, wishes: list[str], 
     assert answer.body.decode().splitlines() == [url + ending for host in hosts for url in shown[host]]
 
 
-@settings(max_examples=60)
 @given(catalogs(), st.sampled_from(CLIENTS))
 def test_a_client_gets_one_order_in_every_form(catalog: Catalog, client: str) -> None:
     """With a window, and as far as every host can be shown."""
@@ -174,7 +169,6 @@ def with_https(carriers: HostSet) -> HostSet:
     return replace(carriers, urls={host: (f"https://h{host}/pub",) for host in carriers.urls})
 
 
-@settings(max_examples=60)
 @given(catalogs(), NAMES, WISHES, st.sampled_from((None, *CLIENTS)), st.booleans())
 def test_a_list_is_never_empty_where_a_host_may_be_given(
     catalog: Catalog, name: str, wishes: list[str], client: str | None, is_tree: bool
@@ -190,7 +184,6 @@ def test_a_list_is_never_empty_where_a_host_may_be_given(
     assert (b"://" in served.get(asked, client).body) == has_urls
 
 
-@settings(max_examples=60)
 @given(catalogs(), WISHES, st.sampled_from(CLIENTS))
 def test_what_is_required_and_not_met_is_an_error(catalog: Catalog, wishes: list[str], client: str) -> None:
     served = rig_of(catalog)

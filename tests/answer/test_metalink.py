@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree  # type: ignore[import-untyped]  # it has neither annotations nor stubs
 
@@ -39,7 +39,6 @@ def check(grammar: etree.RelaxNG, root: etree._Element) -> None:
     assert grammar.validate(root), grammar.error_log
 
 
-@settings(max_examples=40)
 @given(catalogs(), st.sampled_from(CLIENTS))
 def test_every_metalink_with_urls_is_valid(grammar: etree.RelaxNG, catalog: Catalog, client: str) -> None:
     served = rig_of(catalog)
@@ -147,7 +146,6 @@ def test_the_namespace_never_changes() -> None:
 ANY_TEXT = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=50)
 @given(ANY_TEXT, ANY_TEXT)
 def test_a_metalink_is_well_formed_for_any_url_and_name(path: str, name: str) -> None:
     """Even where the source would have refused the URL."""

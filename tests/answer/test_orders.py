@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from redirector.answer.answer import Form, Tier
 from redirector.answer.choose.lineup import Lineup
@@ -42,14 +42,12 @@ def lists(responder: Responder, form: Form) -> Iterator[tuple[list[object], list
                 yield [kept.tier, kept.comment], [anew.tier, ranking.comment.encode()]
 
 
-@settings(max_examples=40)
 @given(catalogs())
 def test_a_snapshot_s_orders_are_those_of_its_rankings(catalog: Catalog) -> None:
     for kept, anew in lists(rig_of(catalog).responder, Form.METALINK):
         assert kept == anew
 
 
-@settings(max_examples=40)
 @given(catalogs(Dialect.ALMALINUX))
 def test_a_tree_s_orders_are_those_of_its_rankings(catalog: Catalog) -> None:
     for geo in (GEO, PLACES):

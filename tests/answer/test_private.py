@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.answer import Answer
@@ -96,7 +96,6 @@ CLIENT = st.sampled_from((None, *CLIENTS))
 ADDRESS = st.sampled_from((None, None, *CLIENTS))
 
 
-@settings(max_examples=100)
 @given(
     catalogs(),
     st.sampled_from([form.format(directory) for form in FORMS for directory in DIRECTORIES]),
@@ -120,7 +119,6 @@ def test_a_private_host_is_never_given_outside_its_networks(
         assert_kept(catalog, served, f"{target}&{wish}", client, ip, trusted)
 
 
-@settings(max_examples=80)
 @given(
     catalogs(Dialect.ALMALINUX),
     st.sampled_from(OF_TREES),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.answer.ask.listing import Listing
@@ -201,7 +201,6 @@ def test_there_may_be_no_names_at_all() -> None:
     assert list(find_nearest("fedora", ())) == []
 
 
-@settings(max_examples=50)
 @given(st.text(max_size=40), st.lists(st.text(max_size=12), max_size=8, unique=True))
 def test_near_names_are_names_and_a_name_is_nearest_to_itself(wrong: str, names: list[str]) -> None:
     known = tuple(names)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.health.evidence import Ask, Evidence, Family, Outcome, Scheme
@@ -180,7 +180,6 @@ def test_a_certificate_is_not_told_of_at_the_first_judgement_or_in_maintenance()
     assert story.lasts(DAY_S).told == []
 
 
-@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.sampled_from(list(State)), st.integers(1, 2000), st.booleans()), max_size=20),
 )

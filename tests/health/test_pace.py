@@ -6,7 +6,7 @@ from bisect import bisect_right
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.health.evidence import Scheme
@@ -56,7 +56,6 @@ def test_a_clock_that_is_set_back_fills_nothing() -> None:
     assert waits == [0, 0, 0, 0.25, 0.5]
 
 
-@settings(max_examples=25)
 @given(st.lists(st.integers(min_value=0, max_value=7200), min_size=1, max_size=100))
 def test_a_day_has_its_number_of_requests_and_no_more(pauses: list[int]) -> None:
     clock = 1_795_000_000.0

@@ -140,7 +140,7 @@ def test_the_watch_sees_connections(connected: list[tuple[Any, ...]]) -> None:
     asyncio.run(connect())
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     dns=st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3)),
     ways=st.lists(st.sampled_from([*NAMES, *NUMBERS]), min_size=1, max_size=5),

@@ -291,7 +291,7 @@ def test_tree_that_is_too_deep_is_damage(tmp_path: Path) -> None:
 SMALL = (GEOIP / "GeoLite2-Country-Test.mmdb").read_bytes()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=8),
     st.randoms(use_true_random=False),

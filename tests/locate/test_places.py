@@ -5,7 +5,7 @@ import unicodedata
 from math import inf, pi
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.locate.places import (
@@ -62,7 +62,6 @@ def test_a_country_is_known_by_its_codes_its_name_and_common_aliases(text: str, 
     assert find_country(text) == code
 
 
-@settings(max_examples=1000)
 @given(st.text(max_size=20))
 def test_any_text_is_a_country_that_exists_or_none(text: str) -> None:
     assert find_country(text) in {None, *countries()}
@@ -143,7 +142,6 @@ def test_a_place_far_from_every_city_of_its_country_contradicts_it() -> None:
     assert find_misplaced(frozenset({far}), inf) == frozenset()
 
 
-@settings(max_examples=1000)
 @given(st.text(max_size=20))
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)

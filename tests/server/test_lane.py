@@ -6,12 +6,14 @@ import asyncio
 import os
 import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from redirector.answer.serve import Responder
 from redirector.server.between.counters import CounterMemory, Counters, Layout, make_counter_file
 from redirector.server.worker.app import Service
 from redirector.server.worker.connection import Connection
@@ -45,9 +47,14 @@ def no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.getrandbits", lambda bits: 12345)
 
 
+@cache
+def responder_of(compatibility: str | None) -> Responder:
+    return rig(*MIRRORS, compatibility=compatibility, window_s=3600).responder
+
+
 @pytest.fixture(params=[None, "mirrormanager"], ids=["ours", "compatible"])
 async def service(request: pytest.FixtureRequest) -> Service:
-    responder = rig(*MIRRORS, compatibility=request.param, window_s=3600).responder
+    responder = responder_of(request.param)
     layout = Layout((host.name for host in responder.snapshot.hosts), responder.snapshot.countries)
     descriptor = make_counter_file(layout, 1)
     counters = Counters(layout, CounterMemory(layout, 1, descriptor).cells(0))
@@ -218,13 +225,13 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(packets=st.lists(st.lists(PIECES, min_size=1, max_size=4).map(b"".join), min_size=1, max_size=4))
 async def test_any_pieces_give_the_same_bytes(service: Service, packets: list[bytes]) -> None:
     await assert_same(service, packets)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     target=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=60),
     headers=st.lists(

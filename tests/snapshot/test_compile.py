@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.locate.geoip import Location
@@ -28,7 +28,6 @@ def audience(snapshot: Snapshot, client: str) -> Audience:
     return found
 
 
-@settings(max_examples=60)
 @given(catalogs(), st.sampled_from(CLIENTS))
 def test_an_audience_is_what_a_linear_scan_finds(catalog: Catalog, client: str) -> None:
     found = audience(snapshot_of(catalog), client)
@@ -49,7 +48,6 @@ def test_an_audience_is_what_a_linear_scan_finds(catalog: Catalog, client: str) 
     assert found.asn == (asn if members else None)
 
 
-@settings(max_examples=20)
 @given(catalogs())
 def test_who_is_nowhere_is_a_stranger(catalog: Catalog) -> None:
     audiences = snapshot_of(catalog).audiences

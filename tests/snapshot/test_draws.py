@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.snapshot.draws import SLOTS, draws_of, heads_of, lone_head_of, tail_of
@@ -17,7 +17,6 @@ DRAWS = draws_of(NAMES)
 WEIGHTS = st.lists(st.sampled_from((1, 2, 7, 100, 1000, 10_000)), min_size=1, max_size=len(NAMES))
 
 
-@settings(max_examples=60)
 @given(WEIGHTS)
 def test_heads_have_their_exact_shares_of_the_slots(weights: list[int]) -> None:
     heads = Counter(heads_of(DRAWS, range(len(weights)), weights).tolist())
@@ -26,7 +25,6 @@ def test_heads_have_their_exact_shares_of_the_slots(weights: list[int]) -> None:
         assert abs(heads[member] - SLOTS * weight / sum(weights)) < 1
 
 
-@settings(max_examples=60)
 @given(WEIGHTS, st.randoms(use_true_random=False))
 def test_the_order_of_members_makes_no_difference(weights: list[int], chance: Random) -> None:
     members = list(range(len(weights)))
@@ -37,7 +35,6 @@ def test_the_order_of_members_makes_no_difference(weights: list[int], chance: Ra
     assert [members[n] for n in tail_of(DRAWS, members, shuffled)] == tail_of(DRAWS, range(len(weights)), weights)
 
 
-@settings(max_examples=60)
 @given(WEIGHTS)
 def test_a_tail_is_an_order_of_all_and_a_host_that_leaves_moves_no_other(weights: list[int]) -> None:
     members = range(len(weights))

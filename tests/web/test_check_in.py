@@ -8,7 +8,10 @@ import io
 import json
 import threading
 import xmlrpc.client
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,15 +23,18 @@ from redirector.health.memory import Memory
 from redirector.registry.edit import accounts, catalogue, hosts
 from redirector.registry.secrets import hash_password, hash_token
 from redirector.store import evidence
+from redirector.store.opening import open_store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CheckedInRow, HostRow, SiteRow, TokenRow
 from redirector.store.statistics import list_traffic
 from redirector.web.checkins import CHECK_INS, MAX_WAITING
 from redirector.web.limits import Limits
 from tests.registry.check_ins import PICKLE, call, config, pack
-from tests.web.conftest import Api, any_api, any_registry, api, registry
+from tests.registry.rig import NOW, Registry
+from tests.store.empty import write_empty
+from tests.web.conftest import Api, any_api, any_registry, serving
 
-__all__ = ["any_api", "any_registry", "api", "registry"]
+__all__ = ["any_api", "any_registry"]
 
 DIRECTORIES = ("", "1", "1/x86_64", "1/x86_64/os", "2", "2/x86_64/os")
 WRONG = "Config file site name or password incorrect.\nerror checking in"
@@ -89,8 +95,11 @@ class Mirror:
         return int(text.split(f'redirector_checkins_total{{outcome="{outcome}"}} ')[1].split("\n")[0])
 
 
-async def make_mirror(api: Api, *, private: bool) -> Mirror:
-    registry = api.registry
+Made = tuple[bytes, SiteRow, HostRow, str]
+"""The database of a mirror; its site, its host, and the host's token."""
+
+
+async def make_mirror(registry: Registry, *, private: bool) -> tuple[SiteRow, HostRow, str]:
     await registry.category()
     for number, path in enumerate(DIRECTORIES):
         body = {"prefix": f"repo-{number}", "arch": "x86_64", "directory": f"pub/linux/{path}".strip("/")}
@@ -116,22 +125,51 @@ async def make_mirror(api: Api, *, private: bool) -> Mirror:
             used=None,
         )
     _, token = await registry.do(accounts.make_host_token, host.id, {"scope": "check-in"})
-    registry.now += 10
-    return Mirror(api, site, host, token)
+    return site, host, token
+
+
+def make_once(file: Path, *, private: bool) -> Made:
+    async def make() -> tuple[SiteRow, HostRow, str]:
+        async with await open_store(write_empty(file)) as opened:
+            return await make_mirror(Registry(opened), private=private)
+
+    made = asyncio.run(make())
+    return file.read_bytes(), *made
+
+
+@pytest.fixture(scope="module")
+def made_private(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_once(tmp_path_factory.mktemp("private") / "store.db", private=True)
+
+
+@pytest.fixture(scope="module")
+def made_public(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_once(tmp_path_factory.mktemp("public") / "store.db", private=False)
+
+
+@asynccontextmanager
+async def checking_in(file: Path, made: Made) -> AsyncIterator[Mirror]:
+    database, site, host, token = made
+    file.write_bytes(database)
+    async with await open_store(f"sqlite:///{file}") as opened, serving(Registry(opened, NOW + 10)) as api:
+        yield Mirror(api, site, host, token)
 
 
 @pytest.fixture
-async def private(api: Api) -> Mirror:
-    return await make_mirror(api, private=True)
+async def private(made_private: Made, tmp_path: Path) -> AsyncIterator[Mirror]:
+    async with checking_in(tmp_path / "store.db", made_private) as mirror:
+        yield mirror
 
 
 @pytest.fixture
-async def public(api: Api) -> Mirror:
-    return await make_mirror(api, private=False)
+async def public(made_public: Made, tmp_path: Path) -> AsyncIterator[Mirror]:
+    async with checking_in(tmp_path / "store.db", made_public) as mirror:
+        yield mirror
 
 
 async def test_check_ins_of_both_forms_on_either_database(any_api: Api) -> None:
-    mirror = await make_mirror(any_api, private=True)
+    mirror = Mirror(any_api, *await make_mirror(any_api.registry, private=True))
+    any_api.registry.now += 10
     assert (await mirror.old(*DIRECTORIES)).endswith("added: 6  deleted 0\nchecked in successful")
     assert await mirror.listed() == set(DIRECTORIES)
     answer = await mirror.new("", "1", traffic={"2026-11-27": 1 << 40})
@@ -227,15 +265,15 @@ async def test_a_pickle_is_a_fault_that_asks_to_update(private: Mirror) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"x" * ((2 << 20) + 1),
-        call(pack({"version": 0, "x": " " * (16 << 20)})),
-        call(pack(config(*(str(number) for number in range(200_001))))),
-        call(pack(config("x" * 1025))),
+        lambda: b"x" * ((2 << 20) + 1),
+        lambda: call(pack({"version": 0, "x": " " * (16 << 20)})),
+        lambda: call(pack(config(*(str(number) for number in range(200_001))))),
+        lambda: call(pack(config("x" * 1025))),
     ],
     ids=["body", "unpacked", "directories", "path"],
 )
-async def test_what_is_too_large_is_413(private: Mirror, body: bytes) -> None:
-    response = await private.post(body)
+async def test_what_is_too_large_is_413(private: Mirror, body: Callable[[], bytes]) -> None:
+    response = await private.post(body())
     assert response.status == 413
     assert await private.metric("too-large") == 1 and await private.listed() == set()
 
