@@ -31,7 +31,8 @@ run: install
 	@echo "curl 'http://127.0.0.1:$(PORT)/mirrorlist/9/baseos'"
 	@echo "curl 'http://127.0.0.1:$(PORT)/metalink?path=9/BaseOS/x86_64/os/repodata/repomd.xml'"
 	@echo "curl 'http://127.0.0.1:$(PORT)/isolist/9/x86_64'"
-	@exec $(BIN)/redirector serve --config data/redirector.yml --listen '127.0.0.1:$(PORT)'
+	@exec $(BIN)/redirector serve --config data/redirector.yml --listen '127.0.0.1:$(PORT)' \
+		--admin '127.0.0.1:$(if $(filter 8080,$(PORT)),9180,0)'
 
 # Tests start hundreds of processes: none should compile the package anew, as containers like to have it.
 test coverage kit loop: export PYTHONDONTWRITEBYTECODE =
