@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from redirector.cli.main import main
-from redirector.registry.edit import networks, sites
+from redirector.registry.edit import carried, networks, sites
 from redirector.registry.exporting import FILES, Wish, export
 from redirector.registry.exports import Changed, order_addresses, render_addresses, render_filter
 from redirector.registry.permits import VISITOR
@@ -125,6 +125,7 @@ async def test_tiers_and_mirmon_s_list_name_public_hosts_alone(registry: Registr
     [
         ("rsync-acl", {"layout": "xml"}),
         ("rsync-acl", {"tier": "7"}),
+        ("exclusions", {}),
         ("rsync-filter", {}),
         ("rsync-filter", {"categories": "None such"}),
         ("rsync-filter", {"categories": "Example Linux", "since": "yesterday"}),
@@ -135,6 +136,15 @@ async def test_a_wrong_wish_is_said(registry: Registry, name: str, wish: dict[st
     await furnish(registry)
     with pytest.raises(Invalid):
         await ask(registry, name, **wish)
+
+
+async def test_what_a_host_leaves_out_is_for_those_who_may_see_it(registry: Registry) -> None:
+    await furnish(registry)
+    await registry.do(carried.edit_carried, 1, 1, None, {"exclusions": ["8", "*/debug/*"]})
+    assert await ask(registry, "exclusions", host="one.example.org") == "Example Linux\t*/debug/*\nExample Linux\t8\n"
+    async with registry.change(await registry.account("somebody")) as change:
+        with pytest.raises(RegistryError):
+            await export(change, "exclusions", Wish(host="one.example.org"))
 
 
 async def test_addresses_are_for_those_who_let_others_in(registry: Registry) -> None:
