@@ -61,6 +61,7 @@ class Master:
     marker       path of the time stamp or state that mirrors copy; "" without one
     stamp, text  what it says at the master; None where that cannot be read
     sha256       of the marker there, where it bears no time; "" where it is not known
+    since        when that marker was first seen, epoch seconds; 0 where it is not known
     directories  sorted by name
     read         False: nothing new could be learnt about it, and what stands here is old
     columns      of the directories
@@ -74,6 +75,7 @@ class Master:
     stamp: float | None = None
     text: str | None = None
     sha256: str = ""
+    since: int = 0
     read: bool = True
     columns: Columns = field(init=False, compare=False, repr=False)
     checksums: bool = field(init=False, compare=False)

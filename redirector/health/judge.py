@@ -255,7 +255,8 @@ class Marker:
 
 
 def judge_marker(master: Master, seen: Evidence) -> Marker:
-    """How old a mirror is by its marker; 0 where it bears the master's."""
+    """How old a mirror is by its marker; 0 where it bears the master's. Of one that bears no time: since the master has
+    another one."""
     if seen.outcome is not Outcome.OK:
         return Marker(None, None, explain(seen, master.marker))
     stamp = seen.stamp
@@ -265,9 +266,11 @@ def judge_marker(master: Master, seen: Evidence) -> Marker:
         if not seen.html and _is_marker_of(master, seen):
             return Marker(0.0, None)
         what = "a page of HTML" if seen.html else "not readable"
+        age: float | None = None
         if master.stamp is None and (master.text or master.sha256) and seen.text and not seen.html:
             what = f"{seen.text!r} is not the master's"
-        return Marker(None, None, f"{master.marker}: {what}")
+            age = max(0.0, float(seen.at - master.since)) if master.since else None
+        return Marker(age, None, f"{master.marker}: {what}")
     age = (seen.at if master.stamp is None else master.stamp) - stamp
     return Marker(max(0.0, age), stamp)
 

@@ -120,6 +120,7 @@ def _read_category(
             if each
         }
     marker = _find_marker(primary, now) if not category else _NO_MARKER
+    since = known.marker_since if marker.sha256 == known.marker else marker.since if not known.marker else int(now)
     master = Master(
         category=category,
         directories=tuple(directories[name] for name in sorted(directories)),
@@ -127,9 +128,10 @@ def _read_category(
         stamp=marker.stamp,
         text=marker.text,
         sha256=marker.sha256,
+        since=since,
         read=readable and not shrunken,
     )
-    return master, Known(versions, files)
+    return master, Known(versions, files, marker.sha256, since)
 
 
 def _merge(details: Iterable[FileDetail], before: list[Version], now: float, *, first: bool) -> list[Version]:
@@ -158,6 +160,7 @@ class _Marker:
     stamp: float | None = None
     text: str | None = None
     sha256: str = ""
+    since: int = 0
 
 
 _NO_MARKER = _Marker()
@@ -175,7 +178,8 @@ def _find_marker(primary: str | None, now: float) -> _Marker:
                 return _Marker(name, stamp)
             if name.encode() in STATES:
                 parse_state(raw)
-                return _Marker(name, text=text, sha256=hashlib.sha256(raw).hexdigest())
+                own = int(min(os.path.getmtime(os.path.join(primary, name)), now))
+                return _Marker(name, text=text, sha256=hashlib.sha256(raw).hexdigest(), since=own)
     return max(
         _find_traces(primary, now), key=lambda found: (found.stamp or 0, found.path), default=_Marker(TREE_MARKER)
     )
@@ -349,6 +353,7 @@ def read_contents(contents: Contents) -> Master:
         stamp=marker.stamp,
         text=marker.text,
         sha256=marker.sha256,
+        since=marker.since,
     )
 
 
@@ -365,7 +370,7 @@ def _marker_of(contents: Contents) -> _Marker:
         if found := top.versions.get(name) if top else None:
             detail = found[0].detail
             stamp = None if name in STATES else float(detail.timestamp)
-            return _Marker(_text(name), stamp, sha256=detail.sha256 or "")
+            return _Marker(_text(name), stamp, sha256=detail.sha256 or "", since=found[0].seen)
     if traces is None or traces.secret:
         return _NO_MARKER
     told = [(found[0].detail.timestamp, name) for name, found in traces.versions.items()]

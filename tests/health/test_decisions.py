@@ -209,6 +209,27 @@ async def test_without_a_master_the_marker_tells(tmp_path: Path) -> None:
         assert rehearsal.state("odd") is State.OK
 
 
+async def test_where_only_a_state_tells_it_is_the_masters_or_late(tmp_path: Path) -> None:
+    async with rehearse(tmp_path, GOOD | {"old": None}) as rehearsal:
+        primary = rehearsal.world.primary
+        shutil.rmtree(primary / VERSION)
+        (primary / "TIME").unlink()
+        write(primary / f"{VERSION}/isos/x86_64/a.iso", b"iso", BEGIN - 3600)
+        write(primary / "COMPOSE_ID", b"Linux-1\n", BEGIN - 3600)
+        own_tree(rehearsal, "old")
+        await rehearsal.round()
+        assert {rehearsal.state(name) for name in ("old", "good0")} == {State.OK}
+        rehearsal.clock[0] += 900
+        write(primary / "COMPOSE_ID", b"Linux-2\n", BEGIN + 900)
+        await rehearsal.round()
+        await rehearsal.round(60)
+        assert (rehearsal.state("old"), rehearsal.entries["old"].lag_s) == (State.OK, 3600)
+        await rehearsal.round(60 * 11 + 1)
+        await rehearsal.round(11)
+        assert rehearsal.state("old") is State.STALE
+        assert rehearsal.state("good0") is State.OK
+
+
 async def test_a_void_round_changes_nothing(tmp_path: Path) -> None:
     async with rehearse(tmp_path, GOOD | {"dead": answering(500)}) as rehearsal:
         await rehearsal.round()

@@ -285,4 +285,6 @@ def test_a_state_is_the_masters_or_says_nothing() -> None:
     assert "compose-6" in other.reason
     summed = master(THREE, stamp=None, sha256=sum_of("compose-7"), marker="COMPOSE_ID")
     assert judge_marker(summed, marker(None, text="compose-7", sha256=sum_of("compose-7"))).age_s == 0
-    assert judge_marker(summed, marker(None, text="compose-6", sha256=sum_of("compose-6"))).age_s is None
+    earlier = marker(None, text="compose-6", sha256=sum_of("compose-6"))
+    assert judge_marker(summed, earlier).age_s is None
+    assert judge_marker(replace(summed, since=NOW - 2 * HOUR), earlier).age_s == 2 * HOUR
