@@ -69,6 +69,7 @@ class House:
     kills      what was killed -> how often
     back_s     what was killed -> seconds until it was well again
     published  when the last publication that ended well began, `time.monotonic`
+    scanned    when the last scan that ended well began, likewise
     crawled_s  seconds during which the crawler could do its work
     turns      of scan, publish, reload, count
     """
@@ -87,6 +88,7 @@ class House:
     kills: Counter[str] = field(default_factory=Counter)
     back_s: dict[str, list[float]] = field(default_factory=dict)
     published: float = 0.0
+    scanned: float = 0.0
     crawled_s: float = 0.0
     turns: int = 0
     publications: int = 0
@@ -223,7 +225,9 @@ class House:
 
     async def turn(self) -> None:
         """What timers do once."""
-        await self._job("scan", "scan")
+        began = time.monotonic()
+        if await self._job("scan", "scan"):
+            self.scanned = began
         await self.publish()
         if self.turns % COUNTED_TURNS == 0:
             for server in self.servers:

@@ -117,6 +117,7 @@ class Soak:
         self.counted = (0, 0)
         self.awake = 0.0
         self.agreed_turn = 0
+        self.pushed = 0.0
         self.ended = False
 
     # -- Setting up ----------------------------------------------------------------------------------------------------
@@ -267,6 +268,10 @@ class Soak:
     async def _push_for_ever(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
+            # A push that no scan has seen is unknown content for ever: on a slow machine pushes wait for scans.
+            while self.house.scanned < self.pushed:
+                await asyncio.sleep(1)
+            self.pushed = time.monotonic()
             await self.master.push(time.time())
             self.happened["push"] += 1
 
