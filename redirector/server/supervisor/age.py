@@ -280,16 +280,20 @@ class Age:
         worker.stopped.set()
         worker.channel.close()
 
-    def kill_hanging(self, now: float) -> None:
-        """Kill workers whose clock stands still, and a nursery that does not fork; *now* is `time.monotonic()`."""
-        if self._forking and self._pid is not None and now - self._forking[0].began > NURSERY_HANG_S:
+    def kill_hanging(self, now: float, awake: float) -> None:
+        """Kill workers whose clock stands still, and a nursery that does not fork.
+
+        now    `time.monotonic()`
+        awake  since when the machine has not stood still: what was to be done before counts from then
+        """
+        if self._forking and self._pid is not None and now - max(self._forking[0].began, awake) > NURSERY_HANG_S:
             _log.error("the nursery (process %d) does not start workers any more and is killed", self._pid)
             self._forking.clear()
             _kill(self._pid)
         for worker in self._workers.values():
             if worker.accepting.is_set() and worker.pid is not None and self.memory is not None:
                 beat = self.memory.cells(worker.slot)[self.memory.layout.beat]
-                if now - max(beat, worker.began) > HANG_S:
+                if now - max(beat, worker.began, awake) > HANG_S:
                     _log.error("worker %d does not answer any more and is killed", worker.pid)
                     _kill(worker.pid)
 

@@ -26,6 +26,7 @@ from redirector.server.supervisor.admin import open_admin
 from redirector.server.supervisor.age import Age
 from redirector.server.supervisor.metrics import State
 from redirector.server.supervisor.replacement import Outcome
+from redirector.server.supervisor.silence import Silence
 from redirector.server.supervisor.succession import ReloadState, Succession, Take, log_problems
 from redirector.server.supervisor.systemd import Notifier
 from redirector.settings.serving import Config
@@ -206,14 +207,13 @@ class Supervisor:
 
     async def _guard(self) -> None:
         """Tell systemd that we live, kill workers that hang, and return when nobody has answered for long."""
-        answered = time.monotonic()
-        while time.monotonic() - answered < NO_WORKER_S:
+        silence = Silence(time.monotonic())
+        while silence.silent_s < NO_WORKER_S:
             self._notifier.alive()
             current = self.succession.current
             assert current is not None
-            current.kill_hanging(time.monotonic())
-            if current.accepting:
-                answered = time.monotonic()
+            silence.note(time.monotonic(), bool(current.accepting))
+            current.kill_hanging(silence.last, silence.awake)
             await asyncio.sleep(GUARD_S)
 
     async def _shut_down(self) -> None:
