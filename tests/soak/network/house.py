@@ -22,6 +22,7 @@ from demo.loop import CATEGORY, DATA
 from demo.programs import DemoError, Programs, ask, wait_for
 from tests.server.running import children_of
 from tests.soak.network import truth
+from tests.soak.network.machines import Master
 from tests.soak.network.post import Post
 from tests.soak.network.truth import Ledger
 from tests.store.postgresql import Cluster, own_cluster
@@ -81,6 +82,7 @@ class House:
     cluster: Cluster
     post: Post
     ledger: Ledger
+    master: Master
     chance: random.Random
     programs: Programs = field(init=False)
     servers: tuple[Server, Server] = field(init=False)
@@ -225,9 +227,10 @@ class House:
 
     async def turn(self) -> None:
         """What timers do once."""
-        began = time.monotonic()
+        began, at = time.monotonic(), time.time()
         if await self._job("scan", "scan"):
             self.scanned = began
+            self.master.scanned(at, time.time())
         await self.publish()
         if self.turns % COUNTED_TURNS == 0:
             for server in self.servers:

@@ -26,10 +26,11 @@ HONEST, HTML, BROKEN, BUSY = "honest", "html", "broken", "busy"
 
 @dataclass(slots=True)
 class Master:
-    """The tree that all copy, and when each push came."""
+    """The tree that all copy, when each push came, and when a scan saw it first."""
 
     folder: Path
     pushed: list[float] = field(default_factory=list)
+    seen: list[float] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def push(self, now: float) -> None:
@@ -47,8 +48,12 @@ class Master:
                 path.unlink()
 
     def lag_s(self, has: int, now: float) -> float:
-        """Seconds since the first push that a mirror lacks that has the first *has*; 0 when it lacks none."""
-        return now - self.pushed[has] if has < len(self.pushed) else 0.0
+        """Seconds since a scan saw the first push that a mirror lacks that has the first *has*; 0 when none did."""
+        return now - self.seen[has] if has < len(self.seen) else 0.0
+
+    def scanned(self, began: float, ended: float) -> None:
+        """A scan from *began* to *ended* saw what was pushed before."""
+        self.seen += [ended for pushed in self.pushed[len(self.seen) :] if pushed < began]
 
 
 def link(source: Path, target: Path) -> None:

@@ -139,7 +139,9 @@ class Soak:
             self.session = session
             turn_s = 5.0 if plan.short else 12.0
             chance = random.Random(plan.seed)
-            self.house = House(plan.folder, plan.pace, turn_s, ports, cluster, self.post, self.ledger, chance)
+            self.house = House(
+                plan.folder, plan.pace, turn_s, ports, cluster, self.post, self.ledger, self.master, chance
+            )
             self.house.write_config(self.master.folder)
             self.admins = Admins(Api(session, self.house.pages), self.ledger, random.Random(plan.seed))
             await self.post.start()
@@ -160,6 +162,7 @@ class Soak:
         self.tell("registry init, scan")
         await programs.finish("registry", "registry", "init")
         await programs.finish("scan", "scan")
+        self.master.scanned(time.time(), time.time())
         link = await programs.finish("registry", "registry", "user", "chief", "--mail", CHIEF, "--distribution-admin")
         token = await programs.finish("registry", "registry", "token", "chief", "--scope", "write")
         self.admins.api.token = token.strip()
