@@ -47,7 +47,7 @@ def main() -> None:
             server = Server(urlsplit(options.url).netloc, options.pid)
             _take_rows(report, measure_answers(setting, inputs, server), options.out)
         else:
-            _take_rows(report, fill_table(setting), options.out)
+            _take_rows(report, fill_table(setting, options.before), options.out)
             if not options.quick:
                 report.functions = measure_functions(setting, make_inputs(setting, "base", setting.scale))
                 for name, points in draw_curves(replace(setting, seconds=options.seconds or _CURVE_SECONDS)):
@@ -73,6 +73,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often servers take turns")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for the report")
     parser.add_argument("--geoip", type=Path, default=_GEOIP, help="country database")
+    parser.add_argument("--before", type=Path, help="another checkout, built in place, to compare with")
     parser.add_argument("--url", help="base URL of another server to measure instead")
     parser.add_argument("--inputs", type=Path, help="with --url: what `make_snapshot` wrote, and that server reads")
     parser.add_argument("--pid", type=int, default=0, help="with --url: its first process, to count CPU time")

@@ -59,12 +59,12 @@ class Server:
 
 
 @contextmanager
-def run_redirector(options: Sequence[str], cores: Sequence[int]) -> Iterator[Server]:
-    """`redirector serve` with *options* on free ports; ended with SIGTERM."""
+def run_redirector(options: Sequence[str], cores: Sequence[int], root: Path = ROOT) -> Iterator[Server]:
+    """`redirector serve` of the checkout *root* with *options* on free ports; ended with SIGTERM."""
     command = [sys.executable, "-m", "redirector", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
     start = perf_counter()
     with subprocess.Popen(
-        pinned(cores, [*command, *options]), stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+        pinned(cores, [*command, *options]), stderr=subprocess.PIPE, text=True, cwd=root, start_new_session=True
     ) as process:
         log: list[str] = []
         ready = threading.Event()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from random import Random
 from time import perf_counter, sleep
 
@@ -70,13 +71,14 @@ TARGETS = {
     "latency": Target("p99 at half of the highest throughput, open loop", "ms", 2, 1),
     "log": Target("access log on (MirrorManager format), against off", "×", 0.85, 0.95),
     "resident": Target("resident memory, everything loaded (shared pages counted once)", "MB", 700, 400),
-    "private": Target("private memory of a worker after a million requests of both kinds", "MB", 150, 60),
+    "private": Target("private memory of a worker after a million requests of both kinds", "MB", 150, 40),
     "start": Target("start to ready", "s", 10, 5),
     "directories": Target("throughput with 500,000 directories, against 50,000", "×", 0.9, 0.95),
     "as_lines": Target("throughput with 3 M AS lines, against 1 M", "×", 0.9, 0.95),
     "reload": Target("throughput while a reload runs on another core", "×", 0.9, 0.97),
     "workers": Target("two workers on two cores", "×", 1.8, 1.95),
-    "tree": Target("AlmaLinux tree (530 mirrors, 17 repositories, coordinates), against nginx", "×", 0.5, 0.75),
+    "tree": Target("AlmaLinux tree (530 mirrors, 17 repositories, coordinates), against nginx", "×", 0.5, 0.85),
+    "before": Target("mirrorlists beside those of another checkout", "×", 0.95, 1),
 }
 
 
@@ -97,8 +99,8 @@ class Row:
         return self.strangers > DISTURBED
 
 
-def fill_table(setting: Setting) -> Iterator[tuple[str, Row]]:
-    """The rows, each as soon as it is measured."""
+def fill_table(setting: Setting, before: Path | None = None) -> Iterator[tuple[str, Row]]:
+    """The rows, each as soon as it is measured; *before*: another checkout, built in place, to compare with."""
     inputs = make_inputs(setting, "base", setting.scale, KINDS)
     with run_redirector(inputs.options(setting), setting.cores.server) as server:
         yield "start", Row(round(server.started_s, 2), {"peak_mb_by_process": _peaks(server)})
@@ -108,6 +110,8 @@ def fill_table(setting: Setting) -> Iterator[tuple[str, Row]]:
             rates[name] = float(str(row.detail.get("rate", 0)))
             yield name, row
         yield "private", _private(setting, inputs, server, rates)
+    if before is not None:
+        yield "before", undisturbed(lambda: _against_before(setting, inputs, before))
     yield "log", undisturbed(lambda: _against_log(setting, inputs))
     for name, larger in (
         ("directories", replace(setting.scale, directories=10 * setting.scale.directories)),
@@ -212,6 +216,14 @@ def _against_log(setting: Setting, inputs: Inputs) -> Row:
     row.detail["answers"] = sum(sampled.throughput.requests for sampled in taken["on"])
     log.unlink()
     return row
+
+
+def _against_before(setting: Setting, inputs: Inputs, root: Path) -> Row:
+    """Mirrorlists of this checkout and of the one in *root*, in turns."""
+    cores, options, traffic = setting.cores.server, inputs.options(setting), inputs.traffic[MIRRORLIST]
+    with run_redirector(options, cores) as server, run_redirector(options, cores, root) as other:
+        taken = take_turns(setting, {"before": (other, traffic), "now": (server, traffic)})
+    return _compare(taken["now"], taken["before"])
 
 
 def _against_larger(setting: Setting, inputs: Inputs, larger: Inputs) -> Row:

@@ -100,11 +100,14 @@ def test_report_holds_measured_values_beside_targets(tmp_path: Path, name: str, 
     report.save(tmp_path)
     assert json.loads((tmp_path / "report.json").read_text()) == asdict(report)
     (line,) = [line for line in (tmp_path / "report.md").read_text().splitlines() if TARGETS[name].what in line]
-    assert line.endswith(f"**{measured:g} {TARGETS[name].unit}** | {verdict} |  |  |  |")
+    assert line.endswith(f"**{measured:g} {TARGETS[name].unit}** | {verdict} |  |  |  |  |")
 
 
 def test_a_disturbed_row_is_measured_once_more_and_marked(tmp_path: Path) -> None:
-    found = [Row(0.5, {"strangers": 0.3, "rate": 1000.0, "against": 2000.0}), Row(0.6, {"strangers": 0.1})]
+    found = [
+        Row(0.5, {"strangers": 0.3, "rate": 1000.0, "against": 2000.0, "cpu_us": 7.5, "against_cpu_us": 5}),
+        Row(0.6, {"strangers": 0.1}),
+    ]
     row = undisturbed(iter(found).__next__)
     assert row.measured == 0.6 and row.detail["repeated"] is True
     quiet = undisturbed(iter([Row(0.7, {"strangers": 0.01, "rate": 12345.6, "against": 20000.0})]).__next__)

@@ -251,7 +251,7 @@ async def test_any_bytes_are_answered_alike(ways: tuple[Way, Way], raw: bytes) -
 async def test_a_worker_learns_within_its_limit_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("redirector.server.worker.lane.clock", lambda: float(NOW))
     monkeypatch.setattr("redirector.answer.packed.MAX_PACKED", 0)
-    served = rig(*LISTED, pool_bytes=12_000)
+    served = rig(*LISTED, pool_bytes=24_000)
     slow, fast = Way(served, False), Way(served, True)
     chance = Random(2)
     in_c = 0

@@ -161,7 +161,7 @@ class Lane:
         self.answer_plainly = _leave
         if service.tables is not None:
             self._plain = self._make_plain(service.tables)
-            self._learner = Learner(self._plain, service.tables.packer, snapshot.pool_bytes // 2)
+            self._learner = Learner(self._plain, service.tables.packer, snapshot.pool_bytes // 4)
             self.answer_plainly = self._plain.answer
 
     def _make_plain(self, tables: Tables) -> PlainLane:
