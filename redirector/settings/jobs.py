@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redirector.settings.clouds import Clouds
 from redirector.settings.crawl import Crawl
 from redirector.settings.joining import Joining
 from redirector.settings.mail import Telling
@@ -27,6 +28,7 @@ JOBS: tuple[type, ...] = (
     Web,
     Joining,
     LoggingIn,
+    Clouds,
 )
 
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from redirector.cli.main import main
 from redirector.cli.registering.reloading import ask_reload
 from redirector.settings.option import Address
+from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 from tests.answer.make_golden import MANAGER
 from tests.registry.mirrormanager import write_database
 from tests.registry.snapshots import file_of
@@ -264,3 +265,32 @@ async def test_a_server_is_asked_to_take_it_up(status: int, body: dict[str, Any]
     assert answer.served is served and asked == ["/-/reload?allow=shrink"] and bool(answer.lines) is not served
     nobody = await ask_reload(Address("127.0.0.1", port), "")
     assert not nobody.served and "nobody answers" in nobody.lines[0]
+
+
+def test_a_host_of_a_cloud_is_published_with_the_networks_of_its_regions(run: Run, tmp_path: Path) -> None:
+    made(run)
+    (tmp_path / "aws.json").write_text(
+        json.dumps(
+            {
+                "prefixes": [
+                    {"region": "eu-central-1", "ip_prefix": "4.4.0.0/17"},
+                    {"region": "eu-central-1", "ip_prefix": "4.4.128.0/17"},
+                    {"region": "us-east-1", "ip_prefix": "5.5.0.0/16"},
+                ],
+                "ipv6_prefixes": [{"region": "eu-central-1", "ipv6_prefix": "2a05::/32"}],
+            }
+        )
+    )
+    (tmp_path / "redirector.yml").write_text("cloud_ranges: {aws: aws.json, gcp: none.json}\n")
+    fields = ("--site", "Example Site", "--country", "DE", "--bandwidth-mbit", "1000", "--cloud-type", "aws")
+    assert run("host", "add", "cloud.example.org", *fields, "--cloud-regions", "eu-central-1")[0] == 0
+    assert run("carried", "add", "cloud.example.org", "Example Linux", "--always-current")[0] == 0
+    assert run("url", "add", "cloud.example.org", "Example Linux", "https://cloud.example.org/linux/")[0] == 0
+    place = ("--config", str(tmp_path / "redirector.yml"))
+    object_of(run, "publish", "--snapshot", "cloud.pb", *place)
+    catalog = load_snapshot_file("cloud.pb")
+    (host,) = [each for each in catalog.hosts if each.name == "cloud.example.org"]
+    assert host.local and [str(network) for network in host.netblocks] == ["4.4.0.0/16", "2a05::/32"]
+    (tmp_path / "aws.json").write_text("no list")
+    told = object_of(run, "publish", "--snapshot", "cloud.pb", *place)
+    assert any("no ranges of aws are known" in line for line in told["left_out"])

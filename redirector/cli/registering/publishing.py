@@ -30,13 +30,15 @@ from redirector.registry.publish.holdings import Holdings, read_holdings
 from redirector.registry.publish.names import gateway_names, keep_addresses, look_up
 from redirector.registry.publish.output import SHRINK, publish_snapshot, publish_tree
 from redirector.registry.publish.plan import Plan, plan_lines, plan_object
-from redirector.registry.publish.selection import select
+from redirector.registry.publish.selection import Clouds, select
 from redirector.registry.publish.tree import render_tree
-from redirector.settings.file import load_config, load_key
+from redirector.settings.clouds import Clouds as CloudRanges
+from redirector.settings.file import load_config, load_job, load_key
 from redirector.settings.option import Address, Given, parse_network
 from redirector.settings.serving import Config
 from redirector.snapshot.load import KnownTables, load_snapshot
 from redirector.sources.clients import load_clients
+from redirector.sources.mirrors_d.cloud import CLOUD_LIMIT_BYTES, parse_ranges
 from redirector.store.opening import Store, open_store
 from redirector.web.pages.files import render_files, write_files
 from redirector.web.pages.shown import read_pasts, read_shown
@@ -144,7 +146,7 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
             pasts = await read_pasts(connection, shown)
             key = sign_key_of(desk.registry)
             pages = dict(render_files(shown, pasts, join_of(desk), desk.network.url or "", sign_key=key))
-    _put(holdings, wanted, now, done)
+    _put(desk, holdings, wanted, now, done)
     if wanted.exports and not wanted.dry:
         os.makedirs(wanted.exports, exist_ok=True)
         for name, text in files.items():
@@ -156,10 +158,24 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
     return done
 
 
-def _put(holdings: Holdings, wanted: _Wanted, now: int, done: _Done) -> None:
+def _read_clouds(desk: Desk, holdings: Holdings, done: _Done) -> Clouds:
+    """The ranges of the clouds that hosts serve; what cannot be read is told, and done without."""
+    wanted = {row.cloud_type for row in holdings.hosts.values() if row.cloud_type is not None}
+    settled = dict(load_job(CloudRanges, {"config": desk.config} if desk.config else {}).cloud_ranges)
+    found = {}
+    for cloud in sorted(wanted & settled.keys()):
+        try:
+            with open(settled[cloud], "rb") as file:
+                found[cloud] = parse_ranges(cloud, file.read(CLOUD_LIMIT_BYTES))
+        except (OSError, ValueError) as error:
+            done.told.append(f"{settled[cloud]}: {error}: no ranges of {cloud} are known")
+    return found
+
+
+def _put(desk: Desk, holdings: Holdings, wanted: _Wanted, now: int, done: _Done) -> None:
     look = partial(_foresee, wanted, now, done) if wanted.dry else None
     if wanted.snapshot:
-        publication = select(holdings, now)
+        publication = select(holdings, now, _read_clouds(desk, holdings, done))
         done.told += publication.left_out
         done.plans[wanted.snapshot] = publish_snapshot(publication, wanted.snapshot, wanted.allowed, wanted.dry, look)
     if wanted.tree:

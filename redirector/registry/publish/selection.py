@@ -14,6 +14,7 @@ from redirector.registry import rules
 from redirector.registry.listing import Condition, Reason, SiteState, in_maintenance, listing_reason
 from redirector.registry.publish.contents import Bits, CategoryContents, Look, excluded
 from redirector.registry.publish.holdings import Holdings
+from redirector.sources.mirrors_d.cloud import pick_networks
 from redirector.store.registry.rows import CarriedRow, CategoryRow, HostRow, SiteRow, UrlRow
 
 WEIGHTS_MBIT = (1, 10_000)
@@ -114,10 +115,19 @@ class Publication:
         return (host for host in self.hosts if host.id in found)
 
 
-def select(holdings: Holdings, now: int) -> Publication:
-    """What is published at *now*, epoch seconds."""
+Clouds = Mapping[str, Mapping[str, frozenset[Network]]]
+"""Cloud -> region in lower case -> its networks."""
+
+NO_CLOUDS: Clouds = {}
+
+
+def select(holdings: Holdings, now: int, clouds: Clouds = NO_CLOUDS) -> Publication:
+    """What is published at *now*, epoch seconds.
+
+    clouds  whose networks are added to those of hosts that serve the clients of one
+    """
     embargoed = {number: _embargoed(holdings, number, now) for number in holdings.contents}
-    judged = {number: _judge(holdings, row, embargoed, now) for number, row in holdings.hosts.items()}
+    judged = {number: _judge(holdings, row, embargoed, now, clouds) for number, row in holdings.hosts.items()}
     categories = tuple(
         _select_category(holdings, number, judged, embargoed[number])
         for number, row in sorted(holdings.categories.items(), key=lambda pair: pair[1].name_key)
@@ -203,7 +213,7 @@ def _has_networks(holdings: Holdings, row: HostRow) -> bool:
     return any(each.counts for each in networks) or any(each.counts for each in asns)
 
 
-def _judge(holdings: Holdings, row: HostRow, embargoed: Mapping[int, Bits], now: int) -> PublishedHost:
+def _judge(holdings: Holdings, row: HostRow, embargoed: Mapping[int, Bits], now: int, clouds: Clouds) -> PublishedHost:
     site = holdings.sites[row.site]
     hidden = bool(holdings.carried.get(row.id)) and all(
         _is_hidden(holdings, each, embargoed[each.category]) for each in holdings.carried[row.id]
@@ -214,7 +224,7 @@ def _judge(holdings: Holdings, row: HostRow, embargoed: Mapping[int, Bits], now:
         look=holdings.looks.get(row.id, Look(since=row.unchecked_since)),
         reason=listing_reason(condition_of(holdings, row, embargoed=hidden), now),
         private=row.private or site.private,
-        networks=tuple(_networks(holdings, row, now)),
+        networks=tuple(dict.fromkeys((*_networks(holdings, row, now), *_cloud_networks(row, clouds)))),
         asns=tuple(each.asn for each in holdings.asns.get(row.id, ()) if each.counts),
         countries=tuple(sorted(each.country for each in holdings.countries.get(row.id, ()))),
         urls={
@@ -247,6 +257,13 @@ def _networks(holdings: Holdings, row: HostRow, now: int) -> Iterator[Network]:
             if network is not None and network not in seen:
                 seen.add(network)
                 yield network
+
+
+def _cloud_networks(row: HostRow, clouds: Clouds) -> tuple[Network, ...]:
+    """The networks of the regions that it serves; of all where it names none."""
+    if row.cloud_type is None or row.cloud_type not in clouds:
+        return ()
+    return pick_networks(clouds[row.cloud_type], row.cloud_regions)
 
 
 def _parse_network(text: str) -> Network | None:
