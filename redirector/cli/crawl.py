@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -17,10 +18,11 @@ from redirector import __version__
 from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import ConfigError, SnapshotError, StoreError
+from redirector.health.evidence import Evidence, Probe
 from redirector.health.hysteresis import Event
 from redirector.health.keeping import Known, evidence_text
 from redirector.health.pace import Pace
-from redirector.health.probing import open_probes
+from redirector.health.probing import Probes, open_probes
 from redirector.health.report import Entry
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.rules import Rules
@@ -132,8 +134,9 @@ async def _run(job: Job, arguments: argparse.Namespace) -> int:
             now=time.time,
             monotonic=time.monotonic,
         )
+        prober = _Watched(probes) if arguments.host and sys.stderr.isatty() else probes
         crawler = Crawler(
-            store, probes, _loader(job, store), job.crawl.vantage, job.crawl.pace, time.time, _progress(arguments, once)
+            store, prober, _loader(job, store), job.crawl.vantage, job.crawl.pace, time.time, _progress(arguments, once)
         )
         telling = load_job(Telling, flags_of(arguments))
         teller = Teller(store, telling, job.network.url, agent, time.time, job.crawl.pace)
@@ -302,6 +305,24 @@ def _progress(arguments: argparse.Namespace, once: bool) -> Callable[[Result, in
             print(one_line(f"[{done}/{total}] {result.subject.name} {result.event}{reason}"), file=sys.stderr)
 
     return tell
+
+
+class _Watched:
+    """Shows on the terminal what is being asked: with four questions a second one visit may take a minute."""
+
+    def __init__(self, probes: Probes) -> None:
+        self._probes = probes
+        self._asked = 0
+
+    async def probe(self, probe: Probe) -> tuple[Evidence, ...]:
+        self._asked += 1
+        asked = one_line(f"{self._asked}: {probe.base}{probe.path}")
+        print(f"\r\x1b[K{asked[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
+        return await self._probes.probe(probe)
+
+    async def leave(self, evidence: Sequence[Evidence]) -> None:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        await self._probes.leave(evidence)
 
 
 async def _spent(store: Store, job: Job) -> dict[str, Any]:
