@@ -143,6 +143,7 @@ class Host:
     withheld        why it is given to nobody, as a private one without networks; "": it is not withheld
     switched_off    an operator has withheld it, for a while: it is private too then
     public_again    strangers may have it once it is switched on: pages and metrics name it all the same
+    bandwidth_said  the source says its bandwidth; else it is what is usual among those that it says
     file            the file that its entry stands in; "": that of the whole catalog
     up              False: known to be down, given only where nothing else remains
     down_reason     for people; "" when it is up
@@ -171,6 +172,7 @@ class Host:
     withheld: str = ""
     switched_off: bool = False
     public_again: bool = False
+    bandwidth_said: bool = True
     file: str = ""
     up: bool = True
     down_reason: str = ""

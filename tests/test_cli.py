@@ -18,6 +18,7 @@ from redirector.cli import check
 from redirector.cli.main import main
 from redirector.cli.output import Exit
 from redirector.cli.verbs import VERBS
+from redirector.model import Problem, Severity
 from redirector.settings.option import options_of
 from redirector.settings.serving import Config
 from redirector.sources.switched_off import SwitchedOff, keep_switched_off
@@ -173,6 +174,16 @@ def test_check_strict_errors_passes_over_warnings(tree: Path) -> None:
     assert main(arguments) == Exit.FAILED
 
 
+def test_the_name_of_a_source_may_be_a_word_of_a_problem() -> None:
+    elsewhere = Problem(Severity.WARNING, "geo.mmdb", "geoip", "a base tells more")
+    ours, theirs = (
+        [Problem(Severity.WARNING, f"{source}/mirrors.d/a.yml", "name", f"see {source}/config.yml"), elsewhere]
+        for source in ("branch", "base")
+    )
+    assert check.find_new(ours, "branch", theirs, "base") == ([], 0)
+    assert check.find_new(ours, "branch", theirs[1:], "base") == (ours[:1], 0)
+
+
 def test_check_against_another_source_prints_only_what_is_new(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +211,9 @@ def test_a_country_database_alone_is_a_warning_that_says_what_it_means(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", "--source", str(tree), "--geoip", COUNTRY, "--strict"]) == Exit.FAILED
+    assert "all clients of a country share its mirrors as its cities' people would" in capsys.readouterr().out
+    by_distance = ["check", "--source", str(tree), "--geoip", COUNTRY, "--choice", "distance", "--strict=errors"]
+    assert main(by_distance) == Exit.DONE, "a warning is no error"
     assert "each client counts as if it were in its country's largest city" in capsys.readouterr().out
 
 

@@ -150,5 +150,8 @@ def find_new(
 def _plain(problem: Problem, source: str) -> tuple[str, str, str]:
     """*problem* without where its source lies; one that became an error is new."""
     folder = source.rstrip("/")
-    path, text = (part.replace(folder, "SOURCE") for part in (problem.path, problem.text))
+    inside = re.compile(rf"(?<![\w./-]){re.escape(folder)}(?=/)")  # `base` is a word of many texts, too
+    path, text = (
+        "SOURCE" if part.rstrip("/") == folder else inside.sub("SOURCE", part) for part in (problem.path, problem.text)
+    )
     return problem.severity.value + path, problem.key, text

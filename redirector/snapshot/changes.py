@@ -118,7 +118,7 @@ def _outline_hosts(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
             _sum(sorted(urls.get(HostId(n), ()))),
             _sum((host.country, host.place)),
             _sum((host.netblocks, host.asns, host.own_asn)),
-            host.bandwidth_mbit,
+            host.bandwidth_mbit if host.bandwidth_said else 0,
             _sum((host.private, host.local, host.monopoly, sorted(host.allowed), sorted(host.excluded), host.withheld)),
             _sum((host.up, host.ipv4, host.ipv6)),
             lacked[HostId(n)],

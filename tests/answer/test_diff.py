@@ -88,6 +88,16 @@ def test_capacity_is_the_share_of_the_bandwidth() -> None:
     assert capacities.pop("nowhere") == 0.0 and set(capacities.values()) == {1 / len(HOSTS)}
 
 
+def test_where_a_source_lies_and_what_is_usual_in_it_is_no_change_of_a_host() -> None:
+    old = near_tree(at("paris", "FR", PARIS, file="old/paris.yml", bandwidth_mbit=1, bandwidth_said=False), *HOSTS[:2])
+    new = near_tree(
+        at("paris", "FR", PARIS, file="new/paris.yml", bandwidth_mbit=900, bandwidth_said=False), *HOSTS[:2]
+    )
+    assert difference_of(old, new).changed == ()
+    said = near_tree(at("paris", "FR", PARIS, bandwidth_mbit=900), *HOSTS[:2])
+    assert difference_of(old, said).changes == {"paris": ("bandwidth_mbit",)}
+
+
 def test_rules_and_snapshots_are_compared_too() -> None:
     by_distance = tree_of(*HOSTS, choice=Choice.DISTANCE)
     found = difference_of(by_distance, near_tree(*HOSTS))

@@ -170,13 +170,19 @@ def _changes(old: Snapshot, new: Snapshot) -> dict[str, tuple[str, ...]]:
         other = after.get(host.name)
         if other is None:
             continue
-        plain = replace(host, condition=None), replace(other, condition=None)
+        plain = _told(host), _told(other)
         different = [each.name for each in fields(Host) if getattr(plain[0], each.name) != getattr(plain[1], each.name)]
         if urls[0].get(host.name) != urls[1].get(host.name):
             different.append("urls")
         if different:
             found[host.name] = tuple(different)
     return found
+
+
+def _told(host: Host) -> Host:
+    """What its source says of *host* itself: neither where that lies, nor what is usual among the others."""
+    said = host.bandwidth_mbit if host.bandwidth_said else 0
+    return replace(host, condition=None, file="", bandwidth_mbit=said, bandwidth_said=True)
 
 
 def _urls(snapshot: Snapshot) -> dict[str, set[str]]:

@@ -63,6 +63,8 @@ def _hosts(catalog: Catalog) -> dict[str, tuple[Host, frozenset[str]]]:
 
 
 def _sorted(host: Host) -> Host:
+    said = host.bandwidth_mbit if host.bandwidth_said else 0
+    host = replace(host, file="", bandwidth_mbit=said, bandwidth_said=True)
     return replace(host, netblocks=tuple(sorted(host.netblocks, key=str)), asns=tuple(sorted(host.asns)))
 
 

@@ -46,7 +46,7 @@ def _row(host: Host, urls: tuple[str, ...], directories: int, problems: tuple[Pr
         city=host.city,
         latitude=host.place.latitude if host.place else None,
         longitude=host.place.longitude if host.place else None,
-        bandwidth_mbit=host.bandwidth_mbit,
+        bandwidth_mbit=host.bandwidth_mbit if host.bandwidth_said else 1,
         sponsor=host.sponsor,
         own_asn=host.own_asn,
         asns=host.asns,

@@ -59,6 +59,7 @@ def _build_host(report: Report, mirror: Mirror, usual_mbit: int, located: Locate
         country=located.country,
         place=located.place,
         bandwidth_mbit=mirror.bandwidth_mbit or usual_mbit,
+        bandwidth_said=bool(mirror.bandwidth_mbit),
         netblocks=() if mirror.withheld else tuple(dict.fromkeys((*mirror.subnets, *ranges))),
         asns=() if mirror.withheld else mirror.asns,
         private=mirror.private or bool(mirror.withheld),
