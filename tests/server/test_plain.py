@@ -7,6 +7,7 @@ import os
 import socket
 from array import array
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from types import ModuleType
 
@@ -292,12 +293,16 @@ def columns_of(served: Rig) -> tuple[list[bytes], int, int]:
     return [bytes(column) for column in packed.columns], packed.hosts, packed.audiences
 
 
-def test_spoiled_columns_are_refused_or_harmless(served: Rig) -> None:
+async def test_spoiled_columns_are_refused_or_harmless(served: Rig) -> None:
     """Whatever is spoiled: tables are refused, or answer something without a step outside of them."""
     columns, hosts, audiences = columns_of(served)
+    way = Way(served, True)
+    tables = way.service.tables
+    assert tables is not None
     chance = Random(3)
-    refused = 0
-    for _ in range(400):
+    targets = list(served.responder.frames)
+    refused = asked = 0
+    for _ in range(200):
         spoiled = [bytearray(column) for column in columns]
         column = chance.choice([each for each in spoiled if each])
         for _ in range(chance.choice((1, 1, 3))):
@@ -305,10 +310,20 @@ def test_spoiled_columns_are_refused_or_harmless(served: Rig) -> None:
         if chance.random() < 0.2:
             del column[chance.randrange(len(column)) :]
         try:
-            plain._module.Tables(tuple(map(bytes, spoiled)), hosts, audiences)
+            compiled = plain._module.Tables(tuple(map(bytes, spoiled)), hosts, audiences)
+            way.service.tables = replace(tables, compiled=compiled)
+            lane = Lane(way.service)._plain
         except ValueError:
             refused += 1
-    assert refused > 50
+            continue
+        assert lane is not None
+        lane.learn(request_of(targets[0], "10.1.0.1"), False)
+        for address in chance.sample(ADDRESSES, 12):
+            asked += lane.answer(request_of(chance.choice(targets), address), way.wire, -1, None, True, NOW)
+        way.service.outbox.send()
+    assert refused > 20
+    assert asked > 100
+    way.close()
 
 
 @pytest.mark.parametrize(("hosts", "audiences"), [(0, 5), (-1, 5), (7, 0), (40_000, 5), (1, 1)])

@@ -19,8 +19,6 @@
 #define HEAD_ROOM 512
 #define MAX_LINE_BYTES 256 /* of the access log, but for what was asked */
 #define BATCH_BYTES 64000  /* as in `access_log.py` */
-#define TIERS 6
-#define GLOBAL_TIER 4
 
 static const char version[] = " HTTP/1.1\r\n";
 static const char forwarded_for[] = "\r\nX-Forwarded-For: ", forwarded_for_low[] = "\r\nx-forwarded-for: ";

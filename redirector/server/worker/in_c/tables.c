@@ -306,7 +306,8 @@ check_frames(Tables *tables)
     for (size_t n = 0; n < tables->sizes[FRAMES]; n++) {
         const Frame *frame = &tables->frames[n];
         if (!is_text(tables, frame->target, frame->target_size) || !is_text(tables, frame->top, frame->top_size)
-            || !is_text(tables, frame->seam, frame->seam_size) || frame->sheet >= tables->sheets) {
+            || !is_text(tables, frame->seam, frame->seam_size) || frame->sheet >= tables->sheets
+            || frame->is_metalink > 1) {
             return refuse("a frame");
         }
         size_t at = hash_text(0, tables->texts + frame->target, frame->target_size);
@@ -403,7 +404,7 @@ check_spans(const Tables *tables, const Shelf *shelf, const Lineup *lineup)
 static int
 check_lineup(const Tables *tables, const Shelf *shelf, const Lineup *lineup, size_t left)
 {
-    if (left < sizeof(*lineup) || lineup->sheet >= tables->sheets || lineup->hosts > MOST_HOSTS
+    if (left < sizeof(*lineup) || lineup->sheet >= tables->sheets || lineup->hosts > MOST_HOSTS || lineup->tier >= TIERS
         || left - sizeof(*lineup) < lineup->spans * sizeof(Span) + 2u * (lineup->hosts + lineup->abroad)
                                         + lineup->comment_size) {
         return refuse("a line-up");

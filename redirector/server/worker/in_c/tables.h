@@ -17,6 +17,8 @@
 #define PAD 64              /* so many bytes behind the texts mean nothing: copying reads ahead */
 #define MOST_HOSTS 32768
 #define MOST_DRAWN 64
+#define TIERS 6 /* and the last but one is that of hosts anywhere */
+#define GLOBAL_TIER 4
 
 /* One target, and what of its answer depends on neither client nor time. */
 typedef struct {
