@@ -244,6 +244,7 @@ class Soak:
                 await signed.machine.start(self._folder(signed.machine), self.mirror_port)
             signed.machine.mode = HONEST
             signed.machine.every_s = 2.0
+            await signed.machine.copy(self.master, self._folder(signed.machine))  # the slow ones sleep for minutes
             for key, back in (("enabled", True), ("maintenance", None), ("private", signed.machine.private)):
                 if key in signed.accepted and signed.accepted[key] != back:
                     await self.admins._accept(signed, {key: back})
