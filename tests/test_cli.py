@@ -18,6 +18,8 @@ from redirector.cli import check
 from redirector.cli.main import main
 from redirector.cli.output import Exit
 from redirector.cli.verbs import VERBS
+from redirector.locate.geoip import Location
+from redirector.locate.second_reader import SecondReader
 from redirector.model import Problem, Severity
 from redirector.settings.option import options_of
 from redirector.settings.serving import Config
@@ -205,6 +207,23 @@ def test_check_against_another_source_prints_only_what_is_new(
     assert (len(told["problems"]), told["gone"], told["counts"]["errors"]) == (2, 2, 1)
     (branch / "config.yml").write_text("versions: [")
     assert main(arguments) == Exit.FAILED
+
+
+def test_check_holds_the_tables_to_a_second_reader(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def elsewhere(self: SecondReader, address: bytes) -> Location:
+        return Location("AQ" if address[0] == 81 else None)
+
+    (tree / "mirrors.d/b.example.yml").write_text(
+        MIRROR.format(name="b.example", country="GB") + "subnets: [81.2.69.142/32]\n"
+    )
+    arguments = ["check", "--source", str(tree), "--geoip", COUNTRY]
+    main(arguments)
+    assert "by our own reader" not in capsys.readouterr().out
+    monkeypatch.setattr(SecondReader, "find", elsewhere)
+    main(arguments)
+    assert "81.2.69.142 is in GB by our own reader, in AQ by maxminddb's" in capsys.readouterr().out
 
 
 def test_a_country_database_alone_is_a_warning_that_says_what_it_means(

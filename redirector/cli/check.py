@@ -9,18 +9,25 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from redirector.cli.options import LOADING, add_options, read_config
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import SnapshotError
-from redirector.model import Problem, Severity
+from redirector.model import Host, Problem, Severity
 from redirector.one_line import one_line
 from redirector.settings.serving import Config
+
+if TYPE_CHECKING:
+    from redirector.snapshot.load import KnownTables
 
 STRICT = ("warnings", "errors")
 
 SHOWN = 5
 """How many warnings of one kind stand on lines of their own; the others are counted."""
+
+LOOKED_UP = 200
+"""Networks of hosts that a second reader of the database of countries looks up."""
 
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*|\S*[.:/]\S*[^.:/\s]\S*|\b[A-Z].*")
 """What tells two problems of one kind from each other: values, numbers, URLs, and all from a name on."""
@@ -70,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         snapshot = load_as_served(config, now, known, named)
         if arguments.shares:
             shares = find_shares(snapshot, load_clients(config.clients).weights if config.clients else {})
-        served, problems, counts = True, snapshot.problems, asdict(snapshot.counts)
+        served, counts = True, asdict(snapshot.counts)
+        problems = (*snapshot.problems, *_doubts(config.geoip, snapshot.hosts, known))
     except SnapshotError as error:
         served, problems, counts = False, error.problems, {}
     gone = None
@@ -100,6 +108,22 @@ def run(arguments: argparse.Namespace) -> int:
         lines.append(f"{len(problems):,} new problems, {gone:,} that {arguments.against} has are gone")
     lines.append(", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items()))
     return print_result("\n".join(map(one_line, lines)) + "\n", outcome)
+
+
+def _doubts(path: str | None, hosts: Sequence[Host], known: KnownTables) -> Iterator[Problem]:
+    """Where a second reader of the database says something else: of an address in every fourth /8, and of networks of
+    hosts, as far as they are few."""
+    from redirector.locate.geoip import load_geoip
+    from redirector.locate.second_reader import find_doubts
+
+    if path is None:
+        return
+    networks = [network for host in hosts for network in host.netblocks[:1]][:LOOKED_UP]
+    addresses = [bytes((first, 1, 1, 1)) for first in range(1, 224, 4)]
+    addresses += [network.network_address.packed for network in networks]
+    database = known.load(load_geoip, path)
+    for doubt in find_doubts(path, {address: database.find(address).country for address in addresses}):
+        yield Problem(Severity.ERROR, path, "file", doubt)
 
 
 def lines_of(problems: Sequence[Problem], each: bool) -> Iterator[str]:

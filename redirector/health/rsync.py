@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +24,7 @@ from redirector.health.names import Resolve, Route, source_for
 from redirector.health.pace import NotNow, Pace
 from redirector.health.safety import Address, Safety
 from redirector.master.formats import Kind, parse_rsync_line
+from redirector.master.rsync_exits import Exit, ended_with
 
 WALL_CLOCK_S = 1800.0
 NAMED_FILES_S = 120.0
@@ -47,38 +47,6 @@ _CHUNK_BYTES = 256 << 10
 _PORT = 873
 _BEGIN = re.compile(rb"[-dlbcps][-rwxsStT]{9} ")
 
-
-class Exit(Enum):
-    """What an exit status of rsync means for a list."""
-
-    COMPLETE = auto()
-    PARTIAL = auto()
-    REFUSED = auto()
-    FAILED = auto()
-    CUT = auto()
-    HOSTILE = auto()
-    OURS = auto()
-
-
-EXITS: dict[int, Exit] = {
-    0: Exit.COMPLETE,
-    1: Exit.OURS,  # syntax or usage
-    2: Exit.OURS,  # protocol incompatibility
-    3: Exit.OURS,  # our list of names cannot be read
-    4: Exit.HOSTILE,  # requested action not supported
-    5: Exit.REFUSED,  # the client-server protocol did not start: busy, no such module, not for us
-    10: Exit.FAILED,  # socket
-    11: Exit.OURS,  # file IO, which is on our side alone
-    12: Exit.CUT,  # the stream ended: a list that looks whole is not
-    13: Exit.OURS,  # its own diagnostics
-    14: Exit.OURS,  # between its processes
-    22: Exit.HOSTILE,  # memory: the list does not fit into the bound
-    23: Exit.PARTIAL,
-    24: Exit.COMPLETE,  # files went away while it looked
-    30: Exit.FAILED,  # silence
-    35: Exit.FAILED,  # no connection in time
-}
-"""Other numbers, and ends by a signal that was not ours, are failures."""
 
 _FAILED = {10: Outcome.NO_CONNECTION, 30: Outcome.TIMEOUT, 35: Outcome.TIMEOUT}
 
@@ -120,7 +88,7 @@ class Source:
         if parts.username is not None or parts.password is not None:
             raise ValueError("it names a user")
         path = url.partition("://")[2].partition("/")[2]
-        check_path(path)
+        refuse_path(path)
         return cls(parts.hostname, parts.port or _PORT, path)
 
     def at(self, address: Address) -> str:
@@ -129,7 +97,7 @@ class Source:
         return f"rsync://{host}:{self.port}/{self.path}"
 
 
-def check_path(path: str) -> None:
+def refuse_path(path: str) -> None:
     """raises  ValueError: *path* holds `..` or what cannot be in a line"""
     if ".." in path.split("/") or ".." in unquote(path).split("/"):
         raise ValueError("a path with ..")
@@ -179,7 +147,7 @@ class Rsync:
         try:
             source = Source.parse(_url_of(probe))
             for path in _named(probe):
-                check_path(path)
+                refuse_path(path)
         except ValueError as error:
             return (replace(found, outcome=Outcome.FORBIDDEN, finding=printable(str(error))),)
         try:
@@ -392,7 +360,7 @@ def read_run(probe: Probe, found: Evidence, listed: RsyncRun) -> Iterator[Eviden
     if outcome is not Outcome.OK:
         yield found
         return
-    partial = EXITS[listed.status or 0] is Exit.PARTIAL or listed.odd
+    partial = ended_with(listed.status or 0).exit is Exit.PARTIAL or listed.odd
     if probe.ask in (Ask.LISTING, Ask.FOLDER):
         entries = tuple(entry for entry in listed.entries if entry.path != ".")
         if partial and not listed.entries:
@@ -421,7 +389,7 @@ def _outcome(listed: RsyncRun) -> tuple[Outcome, str]:
     if listed.status < 0:
         killed = listed.status == -signal.SIGKILL
         return (Outcome.OURS if killed else Outcome.HOSTILE), f"rsync ended by signal {-listed.status}"
-    match EXITS.get(listed.status, Exit.FAILED):
+    match ended_with(listed.status).exit:
         case Exit.COMPLETE | Exit.PARTIAL:
             return Outcome.OK, listed.finding
         case Exit.REFUSED:

@@ -3,6 +3,7 @@ it holds the tables that the server answers from to account."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv6Network, ip_address
 
 import maxminddb
@@ -41,8 +42,14 @@ def open_second_reader(path: str) -> SecondReader:
 
 def find_doubt(path: str, address: bytes, country: str | None) -> str | None:
     """Why it is doubtful that *address* is in *country*, as our tables say of the database *path*; None: it is not."""
-    other = open_second_reader(path).find(address).country
-    if other == country:
-        return None
-    names = [each or "nowhere" for each in (country, other)]
-    return f"{path}: {ip_address(address)} is in {names[0]} by our own reader, in {names[1]} by maxminddb's"
+    return next((f"{path}: {doubt}" for doubt in find_doubts(path, {address: country})), None)
+
+
+def find_doubts(path: str, countries: Mapping[bytes, str | None]) -> Iterator[str]:
+    """The same for each of these addresses that is in doubt, with the country that our tables say."""
+    reader = open_second_reader(path)
+    for address, country in countries.items():
+        other = reader.find(address).country
+        if other != country:
+            names = [each or "nowhere" for each in (country, other)]
+            yield f"{ip_address(address)} is in {names[0]} by our own reader, in {names[1]} by maxminddb's"

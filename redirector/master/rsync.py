@@ -20,6 +20,7 @@ from redirector.master.formats import INDEX_LIMIT_BYTES, Kind, parse_rsync_line,
 from redirector.master.gathering import Gathering, Row, compile_exclude
 from redirector.master.merging import Content
 from redirector.master.reading import Progress, Read
+from redirector.master.rsync_exits import Exit, ended_with
 from redirector.settings.masters import Master
 from redirector.store.directories import Packed
 from redirector.tree.paths import PATH_LIMIT_BYTES
@@ -33,21 +34,6 @@ _LINE_BYTES = 4 * PATH_LIMIT_BYTES + 100
 
 _CHUNK_BYTES = 256 << 10
 _STDERR_BYTES = 4_096
-
-_EXITS = {
-    1: "our own rsync does not know what it was asked",
-    2: "its protocol is another",
-    4: "it asks for what must not be",
-    5: "it refused, or is busy",
-    10: "no connection",
-    12: "the list was cut",
-    22: "more memory than it may have",
-    23: "not all of it can be read",
-    30: "no answer in time",
-    35: "no connection in time",
-}
-_COMPLETE = (0, 24)
-"""24: files went away while it looked."""
 
 _KINDS = {Kind.FILE: b"f", Kind.DIRECTORY: b"d", Kind.LINK: b"l"}
 
@@ -112,11 +98,11 @@ class Rsync:
         return b"%d" % max(entry.time, 0), kind + b"-" if is_secret else kind, b"%d" % entry.size_bytes, entry.path
 
     def _check_exit(self, status: int, errors: bytes) -> None:
-        if status in _COMPLETE:
+        ended = ended_with(status)
+        if ended.exit is Exit.COMPLETE:
             return
-        reason = _EXITS.get(status, f"rsync ended with {status}")
         text = show(b"; ".join(line for line in errors.split(b"\n") if line.strip())[:200])
-        raise self._wrong(f"{reason} ({text})" if text else reason)
+        raise self._wrong(f"{ended.words} ({text})" if text else ended.words)
 
     def _wrong(self, reason: str) -> MasterError:
         return MasterError(self._master.place, reason, "see that its daemon runs and lets this machine read all")
@@ -138,7 +124,7 @@ class Rsync:
                     status, errors = await process.end()
             except TimeoutError:
                 raise self._wrong(f"no files in {self._wall_clock_s:.0f} s") from None
-            if status not in (*_COMPLETE, 23):  # 23: some of them went away
+            if ended_with(status).exit is not Exit.PARTIAL:  # some of them went away
                 self._check_exit(status, errors)
             return await asyncio.to_thread(_read_copies, copies, paths)
 

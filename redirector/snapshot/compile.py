@@ -18,7 +18,7 @@ from redirector.locate.ranges import RangeTable, merge, table_of, table_of_netwo
 from redirector.locate.vectors import vector_of
 from redirector.model import Catalog, Choice, Host, HostId, HostSet, HostSetId, Place, Problem
 from redirector.snapshot.audiences import Audiences
-from redirector.snapshot.balance import HostColumns, over_limit, work_out
+from redirector.snapshot.balance import Balance, HostColumns, over_limit, work_out
 from redirector.snapshot.draws import draws_of
 from redirector.snapshot.policy import Policy
 from redirector.snapshot.snapshot import Counts, Snapshot
@@ -63,19 +63,11 @@ def compile_snapshot(
     """
     hosts = catalog.hosts
     audiences, netblocks = _audiences(catalog, tables, policy)
-    continents = {country: continent for country, continent in tables.continents.items() if continent.isalpha()}
-    continents.update(catalog.continents)
-    host_sets = _best_urls_first(catalog.host_sets, hosts) if policy.https_first else catalog.host_sets
-    if policy.relax:
-        host_sets = tuple(_without_doubles(carriers, hosts) for carriers in host_sets)
-    everybody = _everybody(hosts)
+    continents = _continents(catalog, tables)
+    host_sets = _host_sets(catalog, policy)
     families_known = any(host.ipv4 is not None or host.ipv6 is not None for host in hosts)
-    private = sum(host.private for host in hosts)
     vectors = _vectors(hosts, policy.choice is Choice.NEARNESS)
-    balance = None
-    if policy.choice is Choice.NEARNESS:
-        crowd = gazetteer_crowd(clients_by_country(audiences, tables.clients))
-        balance = work_out(crowd, host_columns(catalog.host_sets, hosts, vectors, crowd), limits.share_limit)
+    balance = _balance(catalog, tables, policy, limits, audiences, vectors)
     return Snapshot(
         policy=policy,
         path=catalog.path,
@@ -84,7 +76,7 @@ def compile_snapshot(
         loaded=now,
         hosts=hosts,
         host_sets=host_sets,
-        everybody=everybody,
+        everybody=_everybody(hosts),
         regular=frozenset() if policy.by_distance else _regular_sets(host_sets, hosts),
         directories=catalog.directories,
         repositories=catalog.repositories,
@@ -120,24 +112,51 @@ def compile_snapshot(
         databases=tables.databases,
         health=catalog.health,
         health_checked=catalog.health_checked,
-        counts=Counts(
-            hosts=len(hosts),
-            public_hosts=len(hosts) - private,
-            private_hosts=private,
-            urls=len({url for carriers in catalog.host_sets for urls in carriers.urls.values() for url in urls}),
-            directories=len(catalog.directories),
-            repositories=len(catalog.releases.repositories) if catalog.releases else len(catalog.repositories),
-            details=len(catalog.details),
-            netblocks=netblocks,
-            asns=tables.asns.lines if tables.asns else 0,
-            geoip_nodes=tables.geo.node_count if tables.geo else 0,
-            files=len(catalog.inputs),
-            broken=len(catalog.broken),
-        ),
+        counts=_counts(catalog, tables, netblocks),
         inputs=catalog.inputs,
         problems=(*problems, *(over_limit(balance, hosts, catalog.path) if balance else ())),
         good=catalog.good,
         broken=catalog.broken,
+    )
+
+
+def _continents(catalog: Catalog, tables: Tables) -> dict[str, str]:
+    """Country -> continent, where the catalog's word comes before the table's."""
+    known = {country: continent for country, continent in tables.continents.items() if continent.isalpha()}
+    return known | dict(catalog.continents)
+
+
+def _host_sets(catalog: Catalog, policy: Policy) -> tuple[HostSet, ...]:
+    """The catalog's, with each host's URLs in the policy's order."""
+    sets = _best_urls_first(catalog.host_sets, catalog.hosts) if policy.https_first else catalog.host_sets
+    return tuple(_without_doubles(carriers, catalog.hosts) for carriers in sets) if policy.relax else sets
+
+
+def _balance(
+    catalog: Catalog, tables: Tables, policy: Policy, limits: Limits, audiences: Audiences, vectors: NDArray[np.float64]
+) -> Balance | None:
+    """How much each host draws where clients choose by nearness, so that none gets more than it can carry."""
+    if policy.choice is not Choice.NEARNESS:
+        return None
+    crowd = gazetteer_crowd(clients_by_country(audiences, tables.clients))
+    return work_out(crowd, host_columns(catalog.host_sets, catalog.hosts, vectors, crowd), limits.share_limit)
+
+
+def _counts(catalog: Catalog, tables: Tables, netblocks: int) -> Counts:
+    private = sum(host.private for host in catalog.hosts)
+    return Counts(
+        hosts=len(catalog.hosts),
+        public_hosts=len(catalog.hosts) - private,
+        private_hosts=private,
+        urls=len({url for carriers in catalog.host_sets for urls in carriers.urls.values() for url in urls}),
+        directories=len(catalog.directories),
+        repositories=len(catalog.releases.repositories) if catalog.releases else len(catalog.repositories),
+        details=len(catalog.details),
+        netblocks=netblocks,
+        asns=tables.asns.lines if tables.asns else 0,
+        geoip_nodes=tables.geo.node_count if tables.geo else 0,
+        files=len(catalog.inputs),
+        broken=len(catalog.broken),
     )
 
 

@@ -68,7 +68,7 @@ def heed_health(catalog: Catalog, path: str | None, now: float) -> Catalog:
     if path is None:
         return catalog
     inputs = Inputs(Report(path))
-    raw = inputs.find(path, HEALTH_LIMIT_BYTES, "health is ignored")
+    raw = inputs.load(path, HEALTH_LIMIT_BYTES, "health is ignored")
     findings = None
     if raw is not None:
         findings = parse_health(inputs.report, raw, inputs.mtimes[path], now, names_of(catalog.hosts))

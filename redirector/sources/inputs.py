@@ -78,7 +78,7 @@ class Inputs:
         self.mtimes[path] = os.stat(path).st_mtime
         return raw
 
-    def find(self, path: str, limit_bytes: int, otherwise: str, fatal: bool = False) -> bytes | None:
+    def load(self, path: str, limit_bytes: int, otherwise: str, fatal: bool = False) -> bytes | None:
         """The whole file *path*; None and an error that says what happens *otherwise*."""
         try:
             return self.read(path, limit_bytes)
@@ -86,7 +86,7 @@ class Inputs:
             self.report.of(path).error("file", f"{explain_failure(error)}: {otherwise}", fatal)
             return None
 
-    def find_good(self, path: str, limit_bytes: int, otherwise: str, check: Callable[[bytes], object]) -> Good | None:
+    def load_good(self, path: str, limit_bytes: int, otherwise: str, check: Callable[[bytes], object]) -> Good | None:
         """The whole file *path*; where *check* raises ValueError, or it cannot be read, what was read of it before.
 
         returns  None, and an error that says what happens *otherwise*, when it cannot be read now and was not before;
@@ -125,19 +125,19 @@ class Inputs:
         self.broken.append(path)
         return earlier
 
-    def find_yaml(
+    def load_yaml(
         self, path: str, otherwise: str, fatal: bool = False, texts: Collection[str] = (), keep: bool = False
     ) -> Parsed | None:
         """The YAML document in *path*; None and an error that says what happens *otherwise*.
 
         texts  see `parse_yaml`
-        keep   see `find_good`
+        keep   see `load_good`
         """
         if keep:
-            found = self.find_good(path, YAML_LIMIT_BYTES, otherwise, parse_yaml)
+            found = self.load_good(path, YAML_LIMIT_BYTES, otherwise, parse_yaml)
             raw = found and found.raw
         else:
-            raw = self.find(path, YAML_LIMIT_BYTES, otherwise, fatal)
+            raw = self.load(path, YAML_LIMIT_BYTES, otherwise, fatal)
         if raw is None:
             return None
         report = self.report.of(path)

@@ -101,23 +101,24 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _refused(request: web.Request, error: RegistryError) -> web.Response:
-    """A refusal of the registry's: a problem document for programs, a line for everybody else."""
+    """A refusal of the registry's."""
     actor = request.get(ACTOR, VISITOR)
-    status, text = problem_of(error, actor.known)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if isinstance(error, TooOften):
-        headers["Retry-After"] = str(int(error.wait_s) + 1)
+    status, document = problem_of(error, actor.known)
+    headers = {"Retry-After": str(int(error.wait_s) + 1)} if isinstance(error, TooOften) else {}
     if request.path.startswith(PROGRAMS):
-        return web.Response(status=status, body=text, content_type=CONTENT_TYPE, headers=headers)
-    return refusal_page(
-        request, error.status, str(error), {name: headers[name] for name in headers if name != "WWW-Authenticate"}
-    )
+        return _document(status, document, headers | ({"WWW-Authenticate": "Bearer"} if status == 401 else {}))
+    return refusal_page(request, error.status, str(error), headers)
 
 
 def _refusal(request: web.Request, status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    if request.path.startswith(API):
-        return web.Response(status=status, body=problem(status, text), content_type=CONTENT_TYPE, headers=headers)
+    """A problem document for programs, a page for people."""
+    if request.path.startswith(PROGRAMS):
+        return _document(status, problem(status, text), headers)
     return refusal_page(request, status, text, headers)
+
+
+def _document(status: int, document: bytes, headers: dict[str, str] | None) -> web.Response:
+    return web.Response(status=status, body=document, content_type=CONTENT_TYPE, headers=headers)
 
 
 def _handler(route: Route) -> Handler:

@@ -108,7 +108,7 @@ def test_pushes_are_ordered_by_time_and_each_content_stands_once(tmp_path: Path)
     for push, time in (("a", 200), ("b", 400), ("c", 300), ("d", 200), (".partial", 100)):
         write(tmp_path, f"history/{push}", "9/os", repomd(time))
     metadata = metadata_of(tmp_path)
-    assert [detail.timestamp for detail in metadata.find_versions(("9/os",))] == [400, 300, 200]
+    assert [detail.timestamp for detail in metadata.load_versions(("9/os",))] == [400, 300, 200]
     assert metadata.inputs.report.problems == []
     assert len(metadata.inputs.mtimes) == 5
 
@@ -116,13 +116,13 @@ def test_pushes_are_ordered_by_time_and_each_content_stands_once(tmp_path: Path)
 def test_the_master_comes_first_even_if_its_times_went_back(tmp_path: Path) -> None:
     write(tmp_path, "master", "9/os", repomd(100))
     write(tmp_path, "history/a", "9/os", repomd(400))
-    assert [detail.timestamp for detail in metadata_of(tmp_path).find_versions(("9/os",))] == [100, 400]
+    assert [detail.timestamp for detail in metadata_of(tmp_path).load_versions(("9/os",))] == [100, 400]
 
 
 def test_what_the_master_no_longer_has_is_not_found_in_its_history(tmp_path: Path) -> None:
     write(tmp_path, "master", "9/os", repomd(100))
     write(tmp_path, "history/a", "8/os", repomd(90))
-    assert metadata_of(tmp_path).find_versions(("8/os",)) == []
+    assert metadata_of(tmp_path).load_versions(("8/os",)) == []
 
 
 def test_a_broken_repomd_is_reported_and_not_used(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_broken_repomd_is_reported_and_not_used(tmp_path: Path) -> None:
     (tmp_path / "master/7/os/repodata/repomd.xml").mkdir(parents=True)
     write(tmp_path, "history/a", "9/os", b"")
     metadata = metadata_of(tmp_path)
-    assert [len(metadata.find_versions((name,))) for name in ("9/os", "8/os", "7/os", "6/os")] == [1, 0, 0, 0]
+    assert [len(metadata.load_versions((name,))) for name in ("9/os", "8/os", "7/os", "6/os")] == [1, 0, 0, 0]
     assert [Path(problem.path).relative_to(tmp_path).parts[:2] for problem in metadata.inputs.report.problems] == [
         ("history", "a"),
         ("master", "8"),

@@ -68,7 +68,7 @@ def read_tree(path: str, now: float) -> Harvest:
 
 def _read_config(inputs: Inputs, path: str) -> tuple[TreeConfig, bytes]:
     config_path = os.path.join(path, CONFIG_FILE)
-    parsed = inputs.find_yaml(config_path, "nothing can be imported", fatal=True)
+    parsed = inputs.load_yaml(config_path, "nothing can be imported", fatal=True)
     config = read_config(inputs.report.of(config_path), parsed.value) if parsed else None
     if config is None:
         raise SnapshotError(tuple(inputs.report.problems))
@@ -83,7 +83,7 @@ def _read_mirrors(inputs: Inputs, config: TreeConfig) -> Iterator[tuple[Mirror, 
         if name.startswith(".") or not name.endswith((".yml", ".yaml")):
             continue
         path = os.path.join(config.mirrors_dir, name)
-        parsed = inputs.find_yaml(path, "mirror left out")
+        parsed = inputs.load_yaml(path, "mirror left out")
         mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules) if parsed else None
         if mirror is not None and parsed is not None and mirror.name.casefold() not in seen:
             seen.add(mirror.name.casefold())
@@ -91,7 +91,7 @@ def _read_mirrors(inputs: Inputs, config: TreeConfig) -> Iterator[tuple[Mirror, 
 
 
 def _read_places(inputs: Inputs, config: TreeConfig, names: Sequence[str]) -> Mapping[str, Located]:
-    parsed = inputs.find_yaml(config.places, "no mirror is placed by it") if config.places else None
+    parsed = inputs.load_yaml(config.places, "no mirror is placed by it") if config.places else None
     told = {name: Located() for name in names}
     if parsed and config.places:
         told |= read_places(inputs.report.of(config.places), parsed.value, frozenset(told))

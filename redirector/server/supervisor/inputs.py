@@ -32,7 +32,7 @@ class Identity:
     changed_ns: int = field(compare=False)
 
 
-def find_inputs(config: Config, read: Iterable[str] = ()) -> tuple[str, ...]:
+def list_inputs(config: Config, read: Iterable[str] = ()) -> tuple[str, ...]:
     """Absolute paths of the files that *config* names, those below a directory among them, and of those *read*.
 
     The pages that are served beside the server's own are among them: whoever writes them anew need not say so.

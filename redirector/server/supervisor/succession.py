@@ -18,7 +18,7 @@ from redirector.model import Problem, Severity
 from redirector.server.between.counters import Series
 from redirector.server.between.messages import Before, Extent, LoadReport
 from redirector.server.supervisor.age import Age, Backoff
-from redirector.server.supervisor.inputs import Identity, find_inputs, identify
+from redirector.server.supervisor.inputs import Identity, identify, list_inputs
 from redirector.server.supervisor.metrics import RELOAD_BOUNDS_S, Durations, Totals
 from redirector.server.supervisor.pulse import Pulse
 from redirector.server.supervisor.replacement import ALLOWANCES, Outcome, check_health, check_replacement
@@ -528,7 +528,7 @@ class Succession:
 
     async def _identify(self, config: Config) -> tuple[Identity, ...]:
         """The input files as they are now."""
-        return await asyncio.to_thread(lambda: identify(find_inputs(config, self._read)))
+        return await asyncio.to_thread(lambda: identify(list_inputs(config, self._read)))
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

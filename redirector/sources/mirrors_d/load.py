@@ -82,7 +82,7 @@ def read_primary_path(path: str) -> str | None:
 
 def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
     config_path = os.path.join(path, CONFIG_FILE)
-    parsed = inputs.find_yaml(config_path, "nothing can be served", fatal=True, texts=TEXT_KEYS_OF_CONFIG)
+    parsed = inputs.load_yaml(config_path, "nothing can be served", fatal=True, texts=TEXT_KEYS_OF_CONFIG)
     return read_config(inputs.report.of(config_path), parsed.value) if parsed else None
 
 
@@ -137,7 +137,7 @@ def _load_mirror(inputs: Inputs, path: str, config: TreeConfig) -> Mirror | None
 
 def _read_mirror(inputs: Inputs, path: str, config: TreeConfig) -> Mirror | None:
     """The mirror that the file *path* describes now; None, and an error, when it is none."""
-    parsed = inputs.find_yaml(path, "mirror left out", texts=TEXT_KEYS)
+    parsed = inputs.load_yaml(path, "mirror left out", texts=TEXT_KEYS)
     if parsed is None:
         return None
     mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules, parsed.contradictions)
@@ -221,7 +221,7 @@ def _load_scanned(inputs: Inputs, config: TreeConfig) -> Remembered:
     """What `redirector scan` found at the master; nothing, and a problem, where its file cannot be used."""
     if config.details is None:
         return {}
-    raw = inputs.find(config.details, DETAILS_LIMIT_BYTES, "metalinks do without it")
+    raw = inputs.load(config.details, DETAILS_LIMIT_BYTES, "metalinks do without it")
     try:
         return {} if raw is None else parse_remembered(raw)
     except ValueError as error:
@@ -250,7 +250,7 @@ def _load_details(
         if not spot.metadata:
             continue
         if spot.full_name not in found:
-            versions = metadata.find_versions(_names_of(releases, spot))
+            versions = metadata.load_versions(_names_of(releases, spot))
             found[spot.full_name] = config.alternates.pick(versions, now)
         if found[spot.full_name]:
             details[f"{spot.name}/repodata", REPOMD] = found[spot.full_name]

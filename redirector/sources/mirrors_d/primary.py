@@ -75,7 +75,7 @@ class Metadata:
     remembered: Mapping[str, tuple[FileDetail, ...]] = field(default_factory=dict)
     scanned: Mapping[str, tuple[FileDetail, ...]] = field(default_factory=dict)
 
-    def find_versions(self, spots: tuple[str, ...]) -> list[FileDetail]:
+    def load_versions(self, spots: tuple[str, ...]) -> list[FileDetail]:
         """What lies under the first of *spots* (directories, one place by several names) that is there, newest first.
 
         Empty when the newest push has no such file; one that cannot be read, now and before, leaves the earlier ones.

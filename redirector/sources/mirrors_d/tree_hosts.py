@@ -104,7 +104,7 @@ def _place_mirrors(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ..
 
 def _load_places(inputs: Inputs, config: TreeConfig, mirrors: tuple[Mirror, ...]) -> dict[str, Located]:
     told = {mirror.name: Located() for mirror in mirrors}
-    parsed = inputs.find_yaml(config.places, "no mirror is placed by it", keep=True) if config.places else None
+    parsed = inputs.load_yaml(config.places, "no mirror is placed by it", keep=True) if config.places else None
     if config.places and parsed:
         told |= read_places(inputs.report.of(config.places), parsed.value, frozenset(told))
     return told
@@ -150,7 +150,7 @@ class _CloudRanges:
 
     def _load(self, path: str, cloud: str) -> Mapping[str, frozenset[Network]]:
         otherwise = f"no ranges of {cloud} are known"
-        found = self.inputs.find_good(path, CLOUD_LIMIT_BYTES, otherwise, lambda raw: parse_ranges(cloud, raw))
+        found = self.inputs.load_good(path, CLOUD_LIMIT_BYTES, otherwise, lambda raw: parse_ranges(cloud, raw))
         if found is None:
             return {}
         try:
