@@ -31,6 +31,8 @@ TEXTS = {
 MADE = {"report.md", "benchmarks/results"}
 """Files that a program of ours writes."""
 
+HIDDEN = {"__pycache__", "node_modules", "results", "tree"}
+
 NUMBERS = r"\d+(?:(?:, | and | to )\d+)*"
 CITATION = re.compile(
     rf"(?P<page>[\w./-]+\.md)`(?:, sections? (?P<sections>{NUMBERS})(?:, (?:item|row|rule)s? (?P<items>{NUMBERS}))?)?"
@@ -44,7 +46,7 @@ def texts() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXTS)
     for room in ROOMS:
         for path in (ROOT / room).rglob("*"):
-            hidden = "__pycache__" in path.parts or "results" in path.parts or "tree" in path.parts
+            hidden = not HIDDEN.isdisjoint(path.parts)
             if path.is_file() and path.suffix in TEXTS and not hidden:
                 yield path
 
