@@ -13,7 +13,8 @@ from tests.web.test_forms import logged_in
 __all__ = ["api", "registry"]
 
 PUBLIC = {
-    f"GET {API}/openapi.json", "GET /healthz", "GET /metrics", "GET /style.css", "GET /mirrors", "GET /mirrors/{host}",
+    f"GET {API}/openapi.json", "GET /healthz", "GET /metrics", "GET /style.css", "GET /join/sizes.txt",
+    "GET /mirrors", "GET /mirrors/{host}",
     "GET /map", "GET /propagation", "GET /statistics", "GET /join", "GET /login", "GET /signup", "GET /login/reset",
     "GET /api/repositories", "GET /api/repositories/", "GET /mirrormanager/api/repositories",
     "GET /mirrormanager/api/repositories/",
@@ -46,25 +47,29 @@ OWN = {
     "GET /sites/{site}", "POST /sites/{site}", "POST /sites/{site}/approval", "POST /sites/{site}/admins",
     "POST /sites/{site}/admins/{number}", "POST /sites/{site}/invitations/{number}", "POST /sites/{site}/tokens",
     "POST /sites/{site}/tokens/{number}", "GET /sites/{site}/hosts/new", "POST /sites/{site}/hosts/new",
-    "GET /hosts/{host}", "POST /hosts/{host}", "POST /hosts/{host}/maintenance", "POST /hosts/{host}/tokens",
+    "GET /hosts/{host}", "GET /hosts/{host}/check", "GET /hosts/{host}/effect",
+    "POST /hosts/{host}", "POST /hosts/{host}/maintenance", "POST /hosts/{host}/tokens",
     "POST /hosts/{host}/tokens/{number}", "POST /hosts/{host}/{plural}", "GET /hosts/{host}/{plural}/{number}",
     "POST /hosts/{host}/{plural}/{number}", "POST /hosts/{host}/{plural}/{number}/delete",
     "POST /hosts/{host}/leave", "POST /sites/{site}/leave",
 }  # fmt: skip
 """Admins of the site, and the distribution's; for others it is not there."""
 
+LOOKS = {"POST /hosts/{host}/check"}
+"""The same people; tried by others alone, since it looks at machines of the internet."""
+
 CHIEFS_ON_SITES = {"POST /sites/{site}/notes", "POST /hosts/{host}/{plural}/{number}/approval"}
 
 DESK = {
-    "GET /desk", "GET /desk/accounts", "POST /desk/accounts/{number}", "GET /desk/releases", "POST /desk/releases",
-    "POST /desk/releases/{number}/delete", "GET /desk/categories", "POST /desk/categories",
+    "GET /desk", "GET /desk/accounts", "POST /desk/accounts/{number}", "GET /desk/{plural}", "POST /desk/{plural}",
+    "GET /desk/{plural}/{number}", "POST /desk/{plural}/{number}", "POST /desk/{plural}/{number}/delete",
 }  # fmt: skip
 """The distribution's admins."""
 
 UNTRIED = {"POST /account/delete"}
 """It would end the session of the one who tries."""
 
-TABLE = (PUBLIC, SECRETS, OPEN_FORMS, PROGRAMS, PEOPLE, OWN, CHIEFS_ON_SITES, DESK, UNTRIED)
+TABLE = (PUBLIC, SECRETS, OPEN_FORMS, PROGRAMS, PEOPLE, OWN, LOOKS, CHIEFS_ON_SITES, DESK, UNTRIED)
 
 
 def routes_of(api: Api) -> set[str]:
@@ -102,7 +107,8 @@ async def test_every_route_has_a_row_and_every_row_is_so(api: Api) -> None:
 
     async def ask(person: str, line: str) -> tuple[int, str]:
         method, path = line.split()
-        browser, path = people[person], path.format_map(numbers)
+        told = {**numbers, "plural": "releases"} if line in DESK else numbers
+        browser, path = people[person], path.format_map(told)
         if method == "GET":
             await browser.get(path)
         else:
@@ -114,12 +120,12 @@ async def test_every_route_has_a_row_and_every_row_is_so(api: Api) -> None:
         assert (await ask("visitor", line))[0] == (404 if "{host}" in line else 200), line
     for line in sorted(SECRETS):
         assert (await ask("visitor", line))[0] in (403, 404, 410), line
-    for line in sorted(PEOPLE | OWN | CHIEFS_ON_SITES | DESK, key=lambda line: (line.count("leave"), line)):
+    for line in sorted(PEOPLE | OWN | LOOKS | CHIEFS_ON_SITES | DESK, key=lambda line: (line.count("leave"), line)):
         status, path = await ask("visitor", line)
         assert status in (200, 403) and (status == 403 or path.startswith("/login")), (line, status, path)
     for line in sorted(PEOPLE):
         assert (await ask("stranger", line))[0] != 403, line
-    for line in sorted(OWN | CHIEFS_ON_SITES):
+    for line in sorted(OWN | LOOKS | CHIEFS_ON_SITES):
         assert (await ask("stranger", line))[0] == 404, line
     for person in ("stranger", "owner"):
         for line in sorted(DESK):
@@ -141,7 +147,7 @@ async def test_a_form_that_is_not_ours_changes_nothing(api: Api) -> None:
     browser = await logged_in(api, "keeper")
     await browser.get("/sites/new")
     token = browser.csrf
-    forms = [line.split()[1] for line in sorted(PEOPLE | OWN | UNTRIED) if line.startswith("POST")]
+    forms = [line.split()[1] for line in sorted(PEOPLE | OWN | LOOKS | UNTRIED) if line.startswith("POST")]
     numbers = {"site": 1, "host": 1, "plural": "networks", "number": 1, "secret": "none"}
     for path in forms:
         await browser.post(path.format_map(numbers), csrf="")
