@@ -179,7 +179,7 @@ def _make_engine(database: Database, busy_s: float) -> AsyncEngine:
         arguments: dict[str, Any] = {"timeout": CONNECT_S, "server_settings": {"application_name": "redirector"}}
         engine = create_async_engine(database.driver, connect_args=arguments, pool_pre_ping=True)
         # Numbers that people type may be larger than any column holds. They are to be found nowhere, as in SQLite;
-        # the driver would refuse to send them.
+        # the driver would refuse to send them as INTEGER. Columns become BIGINT, too.
         dialect = engine.sync_engine.dialect
         dialect.colspecs = {**dialect.colspecs, Integer: AsyncpgBigInteger}
         return engine
