@@ -297,7 +297,8 @@ def _add_networks(draft: _Draft) -> None:
     if not draft.wishes.networks:
         return
     around = draft.on_network()
-    draft.comment.append(network_words(draft.snapshot, draft.audience, around))
+    given = [(tier, tuple(draft.open(hosts))) for tier, hosts in around]
+    draft.comment.append(network_words(draft.snapshot, draft.audience, given))
     for tier, hosts in around:
         draft.add(tier, hosts, _evenly, hosts)
 
