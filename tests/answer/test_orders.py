@@ -62,6 +62,14 @@ def test_hosts_of_one_bandwidth_are_weighed_as_those_that_left_them_behind() -> 
         assert kept == anew
 
 
+def test_hosts_on_the_client_s_network_that_cannot_serve_it_are_drawn_over_as_in_its_ranking() -> None:
+    mirrors = [mirror("a.example", bandwidth_mbit=1, asns=(64496,)), mirror("b.example", asns=(64496,))]
+    for unable in (mirror("c.example", asns=(64496,), ipv6=False), mirror("c.example", asns=(64496,), up=False)):
+        for hosts in ([*mirrors, unable], [mirror("a.example"), unable]):
+            for kept, anew in lists(rig(*hosts).responder, Form.METALINK):
+                assert kept == anew
+
+
 def mirrors_of(count: int) -> list[Mirror]:
     return [mirror(f"m{n}.example", "DE FR US".split()[n % 3], bandwidth_mbit=10 + n) for n in range(count)]
 

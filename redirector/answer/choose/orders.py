@@ -28,6 +28,7 @@ from redirector.answer.choose.rank import (
     place_words,
     rank,
     strangers_of,
+    wholes_of,
 )
 from redirector.answer.choose.sheets import Sheets, Writer
 from redirector.answer.choose.words import GLOBAL_WORDS
@@ -144,20 +145,17 @@ class Orders:
 
     def _near(self, audience: Audience, carriers: HostSet, family: int) -> tuple[list[AnyLine], str]:
         """The lines of *carriers*, a regular set, on the networks of an audience, and what the comment says of them."""
-        carrying = networks_of(audience, carriers.urls)
+        facts, given = self._snapshot.hosts, networks_of(audience, carriers.urls)
         if self._snapshot.health_known:
-            facts = self._snapshot.hosts
-            carrying = [
-                (tier, tuple(host for host in hosts if is_well(facts[host], family))) for tier, hosts in carrying
-            ]
+            given = [(tier, tuple(host for host in hosts if is_well(facts[host], family))) for tier, hosts in given]
         lines: list[AnyLine] = []
         seen: set[HostId] = set()
-        for tier, hosts in carrying:
+        for (tier, hosts), whole in zip(given, wholes_of(audience), strict=True):
             others = tuple([host for host in hosts if host not in seen])
             seen.update(others)
             if others:
-                lines.append(self._line(Group(tier, others, (1,) * len(others), hosts, is_even=True)))
-        return lines, network_words(self._snapshot, audience, carrying)
+                lines.append(self._line(Group(tier, others, (1,) * len(others), whole, is_even=True)))
+        return lines, network_words(self._snapshot, audience, given)
 
     def of(self, ranking: Ranking) -> Order:
         """The order of a ranking made for one host set."""

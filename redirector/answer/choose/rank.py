@@ -299,8 +299,8 @@ def _add_networks(draft: _Draft) -> None:
     around = draft.on_network()
     given = [(tier, tuple(draft.open(hosts))) for tier, hosts in around]
     draft.comment.append(network_words(draft.snapshot, draft.audience, given))
-    for tier, hosts in around:
-        draft.add(tier, hosts, _evenly, hosts)
+    for (tier, hosts), whole in zip(around, wholes_of(draft.audience), strict=True):
+        draft.add(tier, hosts, _evenly, whole)
 
 
 def networks_of(audience: Audience, shown: Container[HostId]) -> list[tuple[Tier, tuple[HostId, ...]]]:
@@ -308,6 +308,11 @@ def networks_of(audience: Audience, shown: Container[HostId]) -> list[tuple[Tier
     around = [(Tier.NETBLOCK, hosts) for _, hosts in audience.netblocks]
     around.append((Tier.ASN, audience.asn_hosts))
     return [(tier, tuple([host for host in hosts if host in shown])) for tier, hosts in around]
+
+
+def wholes_of(audience: Audience) -> list[tuple[HostId, ...]]:
+    """All hosts on each of these networks, whatever they carry: their heads are drawn among them."""
+    return [*(hosts for _, hosts in audience.netblocks), audience.asn_hosts]
 
 
 def network_words(snapshot: Snapshot, audience: Audience, around: Iterable[tuple[Tier, Sequence[HostId]]]) -> str:
