@@ -78,6 +78,7 @@ kit:
 # Every page in Chromium: three widths, light and dark, without script, by keyboard alone; axe-core and html-validate.
 browser: install
 	.ci/install install browser
+	@command -v npm >/dev/null || { echo 'Node.js 20 or newer and npm are needed: apt install nodejs npm' >&2; exit 1; }
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	$(BIN)/python -m pytest tests/browser
 
