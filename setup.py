@@ -26,11 +26,14 @@ def sample_files() -> list[tuple[str, list[str]]]:
 PLAIN = "redirector/server/worker/in_c"
 """Where the plain request is answered."""
 
+DRAWS = "redirector/answer/draws.h"
+"""How hosts are drawn, in both."""
+
 PARTS = {
-    "redirector.answer._fast": (["redirector/answer/_fast.c"], []),
+    "redirector.answer._fast": (["redirector/answer/_fast.c"], [DRAWS]),
     "redirector.server.worker._plain": (
         [f"{PLAIN}/{name}.c" for name in ("lane", "outbox", "tables")],
-        [f"{PLAIN}/{name}.h" for name in ("outbox", "tables")],
+        [DRAWS, *(f"{PLAIN}/{name}.h" for name in ("outbox", "tables"))],
     ),
 }
 """What is in C: its sources, and what these include."""

@@ -5,14 +5,13 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-#define SLOTS 1024
+#include "draws.h"
+
 #define SEAM_MARK '\0'
 #define PREFERENCE_MARK '\1'
-#define MOST_DRAWN 64
 
 /*
  * What is being joined. The room is kept from call to call and copied when its size is known: bytes that are made too
@@ -115,12 +114,6 @@ typedef struct {
     PyObject *heads, *alone;
 } Span;
 
-/* What a key is made of, see `KEY` in `draws.py`. */
-typedef struct {
-    uint64_t name;
-    double scale;
-} Key;
-
 static int
 read_span(Span *span, PyObject *item, Py_ssize_t length)
 {
@@ -146,9 +139,9 @@ read_span(Span *span, PyObject *item, Py_ssize_t length)
 
 /* Where the host of a slot stands; -1: nowhere; -2: an error is set. */
 static inline Py_ssize_t
-find_slot(PyObject *hosts, const Span *span, unsigned long long bits)
+find_slot(PyObject *hosts, const Span *span, size_t slot)
 {
-    Py_UCS4 head = PyUnicode_READ_CHAR(span->heads, (Py_ssize_t)(bits % SLOTS));
+    Py_UCS4 head = PyUnicode_READ_CHAR(span->heads, (Py_ssize_t)slot);
     return PyUnicode_FindChar(hosts, head, span->start, span->stop, 1);
 }
 
@@ -156,14 +149,10 @@ find_slot(PyObject *hosts, const Span *span, unsigned long long bits)
 static Py_ssize_t
 find_head(PyObject *hosts, const Span *span, unsigned long long seed)
 {
-    static const int tries[] = {0, 10, 20, 30, 40, 5, 15, 25, 35, 45};
-    const unsigned long long rounds[] = {seed, (seed * 0x9E3779B97F4A7C15ULL) >> 9};
-    for (size_t round = 0; round < 2; round++) {
-        for (size_t n = 0; n < sizeof(tries) / sizeof(*tries); n++) {
-            Py_ssize_t at = find_slot(hosts, span, rounds[round] >> tries[n]);
-            if (at != -1) {
-                return at;
-            }
+    for (size_t n = 0; n < TRIES; n++) {
+        Py_ssize_t at = find_slot(hosts, span, slot_of(seed, n));
+        if (at != -1) {
+            return at;
         }
     }
     PyObject *present = PyUnicode_Substring(hosts, span->start, span->stop);
@@ -191,44 +180,12 @@ move(PyObject **entries, Py_ssize_t from, Py_ssize_t to)
 static Py_ssize_t
 move_by_keys(PyObject **entries, const Span *span, unsigned long long seed)
 {
-    const char *records = PyBytes_AS_STRING(span->heads);
-    Key key;
-    memcpy(&key, records, sizeof(key));
-    Py_ssize_t count = span->stop - span->start, kept = 0, at[MOST_DRAWN];
-    Py_ssize_t drawn = key.name < MOST_DRAWN ? (Py_ssize_t)key.name : MOST_DRAWN;
-    drawn = drawn < 1 ? 1 : drawn < count ? drawn : count;
-    double prices[MOST_DRAWN];
-    for (Py_ssize_t n = 0; n < count; n++) {
-        memcpy(&key, records + (n + 1) * (Py_ssize_t)sizeof(key), sizeof(key));
-        uint64_t mixed = key.name ^ seed;
-        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9ULL;
-        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EBULL;
-        double chance = ((double)(mixed >> 11) + 0.5) * 0x1p-53;
-        /* Never more than -log(chance): most hosts need no logarithm to be known to come too late. */
-        if (kept == drawn && (1.0 - chance) * key.scale * 0.999999 >= prices[kept - 1]) {
-            continue;
-        }
-        double price = -log(chance) * key.scale;
-        if (kept == drawn && price >= prices[kept - 1]) {
-            continue;
-        }
-        Py_ssize_t place = kept < drawn ? kept++ : kept - 1;
-        for (; place > 0 && prices[place - 1] > price; place--) {
-            prices[place] = prices[place - 1];
-            at[place] = at[place - 1];
-        }
-        prices[place] = price;
-        at[place] = n;
+    size_t at[MOST_DRAWN];
+    size_t kept = draw_by_keys(PyBytes_AS_STRING(span->heads), (size_t)(span->stop - span->start), seed, at);
+    for (size_t n = kept; n-- > 0;) {
+        move(entries, span->start + (Py_ssize_t)place_of(at, kept, n), span->start);
     }
-    /* From the last to the first: each is taken out of those that still stand before it, and put before all others. */
-    for (Py_ssize_t n = kept - 1; n >= 0; n--) {
-        Py_ssize_t before = 0;
-        for (Py_ssize_t later = n + 1; later < kept; later++) {
-            before += at[later] > at[n];
-        }
-        move(entries, span->start + at[n] + before, span->start);
-    }
-    return span->start + at[0];
+    return span->start + (Py_ssize_t)at[0];
 }
 
 /* Move the heads of all spans to their starts. Returns where the list's first host stood; -1: an error is set. */
@@ -256,9 +213,9 @@ move_heads(PyObject **entries, PyObject *hosts, PyObject *spans, unsigned long l
         }
         first = at;
         /* Clients that fetch from several hosts at once use the second one as much. */
-        Py_ssize_t second = find_slot(hosts, &span, seed >> 20);
+        Py_ssize_t second = find_slot(hosts, &span, (seed >> 20) % SLOTS);
         if (second == at) {
-            second = find_slot(hosts, &span, seed >> 30);
+            second = find_slot(hosts, &span, (seed >> 30) % SLOTS);
         }
         if (second < -1) {
             return -1;

@@ -2,7 +2,6 @@
 
 #include "tables.h"
 
-#include <math.h>
 #include <string.h>
 
 static const size_t item_bytes[COLUMNS] = {
@@ -183,9 +182,9 @@ move(uint16_t *order, size_t from, size_t to)
 
 /* Where the host of a slot stands; -1: nowhere. */
 static inline int
-find_slot(const uint16_t *hosts, const uint32_t *entries, const Span *span, const uint16_t *heads, uint64_t bits)
+find_slot(const uint16_t *hosts, const uint32_t *entries, const Span *span, const uint16_t *heads, size_t slot)
 {
-    uint16_t head = heads[bits % SLOTS];
+    uint16_t head = heads[slot];
     if (entries[head] != 0) {
         for (int at = span->start; at < span->stop; at++) {
             if (hosts[at] == head) {
@@ -199,14 +198,10 @@ find_slot(const uint16_t *hosts, const uint32_t *entries, const Span *span, cons
 static int
 find_head(const uint16_t *hosts, const uint32_t *entries, const Span *span, const uint16_t *heads, uint64_t seed)
 {
-    static const int tries[] = {0, 10, 20, 30, 40, 5, 15, 25, 35, 45};
-    const uint64_t rounds[] = {seed, (seed * 0x9E3779B97F4A7C15ULL) >> 9};
-    for (size_t round = 0; round < 2; round++) {
-        for (size_t n = 0; n < sizeof(tries) / sizeof(*tries); n++) {
-            int at = find_slot(hosts, entries, span, heads, rounds[round] >> tries[n]);
-            if (at >= 0) {
-                return at;
-            }
+    for (size_t n = 0; n < TRIES; n++) {
+        int at = find_slot(hosts, entries, span, heads, slot_of(seed, n));
+        if (at >= 0) {
+            return at;
         }
     }
     return -1;
@@ -216,39 +211,10 @@ find_head(const uint16_t *hosts, const uint32_t *entries, const Span *span, cons
 static void
 move_by_keys(uint16_t *order, const Span *span, const Key *keys, uint64_t seed)
 {
-    int count = span->stop - span->start, kept = 0, at[MOST_DRAWN];
-    int drawn = keys->name < MOST_DRAWN ? (int)keys->name : MOST_DRAWN;
-    drawn = drawn < 1 ? 1 : drawn < count ? drawn : count;
-    double prices[MOST_DRAWN];
-    for (int n = 0; n < count; n++) {
-        Key key = keys[n + 1];
-        uint64_t mixed = key.name ^ seed;
-        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9ULL;
-        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EBULL;
-        double chance = ((double)(mixed >> 11) + 0.5) * 0x1p-53;
-        /* Never more than -log(chance): most hosts need no logarithm to be known to come too late. */
-        if (kept == drawn && (1.0 - chance) * key.scale * 0.999999 >= prices[kept - 1]) {
-            continue;
-        }
-        double price = -log(chance) * key.scale;
-        if (kept == drawn && price >= prices[kept - 1]) {
-            continue;
-        }
-        int place = kept < drawn ? kept++ : kept - 1;
-        for (; place > 0 && prices[place - 1] > price; place--) {
-            prices[place] = prices[place - 1];
-            at[place] = at[place - 1];
-        }
-        prices[place] = price;
-        at[place] = n;
-    }
-    /* From the last to the first: each is taken out of those that still stand before it, and put before all others. */
-    for (int n = kept - 1; n >= 0; n--) {
-        int before = 0;
-        for (int later = n + 1; later < kept; later++) {
-            before += at[later] > at[n];
-        }
-        move(order, (size_t)(span->start + at[n] + before), span->start);
+    size_t at[MOST_DRAWN];
+    size_t kept = draw_by_keys((const char *)keys, (size_t)(span->stop - span->start), seed, at);
+    for (size_t n = kept; n-- > 0;) {
+        move(order, span->start + place_of(at, kept, n), span->start);
     }
 }
 
@@ -273,9 +239,9 @@ draw_order(const Tables *tables, const Shelf *shelf, const Lineup *lineup, uint6
             continue;
         }
         /* Clients that fetch from several hosts at once use the second one as much. */
-        int second = find_slot(hosts, entries, span, heads, seed >> 20);
+        int second = find_slot(hosts, entries, span, heads, (seed >> 20) % SLOTS);
         if (second == at) {
-            second = find_slot(hosts, entries, span, heads, seed >> 30);
+            second = find_slot(hosts, entries, span, heads, (seed >> 30) % SLOTS);
         }
         if (second >= 0 && second != at) {
             move(order, (size_t)(second < at ? second + 1 : second), 1);

@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../../../answer/draws.h"
+
 #define NOBODY UINT16_MAX
-#define SLOTS 1024
 #define BY_KEYS 0x80000000u /* in a span's heads: the rest of it says where its keys are */
 #define PAD 64              /* so many bytes behind the texts mean nothing: copying reads ahead */
 #define MOST_HOSTS 32768
-#define MOST_DRAWN 64
 #define TIERS 6 /* and the last but one is that of hosts anywhere */
 #define GLOBAL_TIER 4
 
@@ -42,12 +42,6 @@ typedef struct {
     uint16_t start, stop;
     uint32_t heads;
 } Span;
-
-/* What a key is made of, see `KEY` in `draws.py`. */
-typedef struct {
-    uint64_t name;
-    double scale;
-} Key;
 
 static inline const Span *
 spans_of(const Lineup *lineup)
