@@ -7,7 +7,7 @@ is a stranger, and what he names may be anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
@@ -23,6 +23,7 @@ from redirector.kit.known import Known
 from redirector.kit.looking.by_ftp import ByFtp
 from redirector.kit.looking.by_http import ByHttp
 from redirector.kit.looking.by_rsync import ByRsync
+from redirector.kit.looking.looking import Looking
 from redirector.kit.looking.places import place_of
 from redirector.kit.looking.ports import look_at_ports
 from redirector.kit.looking.tools import Look, Tools, open_tools, refuse_url
@@ -30,7 +31,12 @@ from redirector.kit.looking.tools import Look, Tools, open_tools, refuse_url
 __all__ = ["Look", "Tools", "check_mirror", "open_tools", "refuse_url", "tell_findings"]
 
 _RESOLVE_S = 15
-_WAYS = {"http": ByHttp, "https": ByHttp, "rsync": ByRsync, "ftp": ByFtp}
+_WAYS: Mapping[str, Callable[[str, str, Family, Known, Look, Tools], Looking]] = {
+    "http": ByHttp,
+    "https": ByHttp,
+    "rsync": ByRsync,
+    "ftp": ByFtp,
+}
 
 
 async def check_mirror(urls: Sequence[str], look: Look, tools: Tools) -> AsyncGenerator[Finding, None]:

@@ -245,28 +245,25 @@ def parse_networks(value: Value) -> tuple[str, ...]:
 
 
 def parse_web_url(value: Value) -> str:
-    text = parse_text(value)
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and "@" not in text
-        good = good and parts.port != 0
-    except ValueError:
-        good = False
-    if text and (not good or " " in text):
-        raise Wrong("a URL is needed, such as https://mirrors.example.org")
-    return text.rstrip("/")
+    return _parse_url(value, without="?", example="https://mirrors.example.org").rstrip("/")
 
 
 def parse_hook_url(value: Value) -> str:
+    return _parse_url(value, without="#", example="https://example.org/hook?mirror=1")
+
+
+def _parse_url(value: Value, without: str, example: str) -> str:
+    """A URL of the web that names nobody; *without*: the sign of the part that it may not have, `?` or `#`."""
     text = parse_text(value)
     try:
         parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment and "@" not in text
+        left_out = parts.query if without == "?" else parts.fragment
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not left_out and "@" not in text
         good = good and parts.port != 0
     except ValueError:
         good = False
     if text and (not good or " " in text):
-        raise Wrong("a URL is needed, such as https://example.org/hook?mirror=1")
+        raise Wrong(f"a URL is needed, such as {example}")
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ FILE_BYTES = 64 << 20
 
 
 @dataclass(slots=True)
-class Looking:
+class Looking(ABC):
     """A look at one URL over one family."""
 
     url: str
@@ -30,9 +31,9 @@ class Looking:
     tools: Tools
     lost: bool = False
 
+    @abstractmethod
     def findings(self) -> AsyncIterator[Finding]:
         """What is found, as it is found."""
-        raise NotImplementedError
 
     def say(self, check: str, level: Level, text: str) -> Finding:
         return Finding(self.url, check, level, f"{self.name}: {printable(text)}")
