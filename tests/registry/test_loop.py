@@ -21,6 +21,15 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
+SIGN_UP: tuple[tuple[str, ...], ...] = (
+    ("registry", "site", "add", "Example Site", "--url", "https://example.org/", "--contacts", "ops@example.org"),
+    ("registry", "site", "approve", "Example Site"),
+    ("registry", "host", "add", "m.example.org", "--site", "Example Site", "--country", "DE", "--bandwidth-mbit", "9"),
+    ("registry", "carried", "add", "m.example.org", "Example Linux"),
+)
+"""How the one mirror of these tests is entered."""
+
+
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[str]:
     """A master in `master`, and the base URL of a mirror that has the same."""
@@ -57,21 +66,7 @@ def test_a_newcomers_mirror_is_in_the_answer(
     commands: list[tuple[str, ...]] = [
         ("registry", "init"),
         ("scan",),
-        ("registry", "site", "add", "Example Site", "--url", "https://example.org/", "--contacts", "ops@example.org"),
-        ("registry", "site", "approve", "Example Site"),
-        (
-            "registry",
-            "host",
-            "add",
-            "m.example.org",
-            "--site",
-            "Example Site",
-            "--country",
-            "DE",
-            "--bandwidth-mbit",
-            "9",
-        ),
-        ("registry", "carried", "add", "m.example.org", "Example Linux"),
+        *SIGN_UP,
         ("registry", "url", "add", "m.example.org", "Example Linux", mirror),
         ("crawl", "--once", "--allow-address", "127.0.0.0/8"),
         ("registry", "publish", "--snapshot", "cache.pb"),
@@ -94,21 +89,7 @@ def test_a_crawl_of_what_nobody_scanned_says_so(
     commands: list[tuple[str, ...]] = [
         ("registry", "init"),
         ("registry", "category", "add", "Example Linux", "--top", "pub/linux", "--product", "Example Linux"),
-        ("registry", "site", "add", "Example Site", "--url", "https://example.org/", "--contacts", "ops@example.org"),
-        ("registry", "site", "approve", "Example Site"),
-        (
-            "registry",
-            "host",
-            "add",
-            "m.example.org",
-            "--site",
-            "Example Site",
-            "--country",
-            "DE",
-            "--bandwidth-mbit",
-            "9",
-        ),
-        ("registry", "carried", "add", "m.example.org", "Example Linux"),
+        *SIGN_UP,
         ("registry", "url", "add", "m.example.org", "Example Linux", "https://m.example.org/linux/"),
     ]
     for words in commands:
