@@ -42,19 +42,19 @@ def test_every_command_is_known() -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("cra",), {"crawl"}),
-        (("registry", "ho"), {"host"}),
-        (("registry", "host", "ad"), {"add"}),
-        (("crawl", "--int"), {"--interval"}),
-        (("crawl", "--config", "x.yml", "--onc"), {"--once"}),
-        (("registry", "token", "me", "--scope", ""), {"read", "write"}),
-        (("serve", "--config", "x"), set()),
-        (("manual", "ba"), {"bash"}),
+        (("cra",), "crawl"),
+        (("registry", "ho"), "host"),
+        (("registry", "host", "ad"), "add"),
+        (("crawl", "--int"), "--interval"),
+        (("crawl", "--config", "x.yml", "--onc"), "--once"),
+        (("registry", "token", "me", "--scope", ""), "read write"),
+        (("serve", "--config", "x"), ""),
+        (("manual", "ba"), "bash"),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )
-def test_bash_offers_what_may_follow(words: tuple[str, ...], offered: set[str]) -> None:
-    assert complete(*words) == offered
+def test_bash_offers_what_may_follow(words: tuple[str, ...], offered: str) -> None:
+    assert complete(*words) == set(offered.split())
 
 
 def test_zsh_gets_the_same_by_its_own_bridge(capsys: pytest.CaptureFixture[str]) -> None:
