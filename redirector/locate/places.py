@@ -128,6 +128,12 @@ def find_country(text: str) -> str | None:
     return code if code in countries() else _country_names().get(fold(text))
 
 
+def name_of_country(code: str) -> str:
+    """English name of a country; the code itself where it is none that is known."""
+    found = countries().get(code)
+    return found.name if found else code
+
+
 def place_of_country(country: str) -> Place | None:
     """Where the largest city of *country* lies; None for unknown codes, and where no city has 15,000 people."""
     return _largest_cities().get(country)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from redirector.locate.geoip import GeoDatabase, Location
 from redirector.locate.networks import AsnTable
-from redirector.locate.places import CityName, countries, distance_km, nearest_city, place_of_city
+from redirector.locate.places import CityName, countries, distance_km, name_of_country, nearest_city, place_of_city
 from redirector.model import Place
 from redirector.registry.public import PublicMirror
 from redirector.settings.joining import Join
@@ -178,22 +178,20 @@ def is_below(host: HostRow, join: Join) -> bool:
 
 
 def _warnings(host: HostRow, sightings: Sequence[Sighting], join: Join, coverage: Coverage) -> Iterable[str]:
-    known = countries()
     for code in embargoed_of(host, sightings, join):
-        name = known[code].name if code in known else code
-        yield f"{name} ({code}) is under embargo: mirrors there cannot be listed."
+        yield f"{name_of_country(code)} ({code}) is under embargo: mirrors there cannot be listed."
     if is_below(host, join):
         least = f"{host.bandwidth_mbit:,} Mbit/s is less than the {join.minimum_mbit:,} Mbit/s that are asked for"
         there = f"{coverage.listed} listed mirrors with {coverage.mbit:,} Mbit/s"
-        country = known[coverage.country].name if coverage.country in known else "its country"
+        country = name_of_country(coverage.country) if coverage.country in countries() else "its country"
         if coverage.listed < WELL_COVERED:
             yield f"{least}; as {country} has {there}, it may help all the same."
         else:
             yield f"{least}, and {country} has {there}."
     elsewhere: Mapping[str, list[str]] = _by_country(host, sightings)
     for code, addresses in elsewhere.items():
-        name = known[code].name if code in known else code
-        yield f"By our table {', '.join(addresses)} is in {name} ({code}), not in {host.country}: which one is right?"
+        where = f"{name_of_country(code)} ({code}), not in {host.country}"
+        yield f"By our table {', '.join(addresses)} is in {where}: which one is right?"
     if not elsewhere:
         yield from _far(host, sightings)
     asns = own_asns_of(sightings)

@@ -124,14 +124,6 @@ def plain_names(releases: Releases) -> Iterator[tuple[str, str]]:
             yield f"{name}-{version}", arch
 
 
-def iso_names(releases: Releases) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Versions that mirrors carry, modules' too, each once under its full name, and its architectures."""
-    modules = (f"{version}-{module}" for module, versions in releases.modules.items() for version in versions)
-    for version in (*releases.versions, *modules):
-        if releases.duplicated.get(version, version) == version:
-            yield version, plain_arches(releases, version)
-
-
 def plain_arches(releases: Releases, version: str) -> tuple[str, ...]:
     """Architectures of a version as listed."""
     return arches_of(releases, releases.duplicated.get(version, version))

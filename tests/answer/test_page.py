@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment
 
 from redirector.answer.answer import Kind, Request
 from redirector.answer.serve import Responder
@@ -119,6 +120,13 @@ def test_it_reads_well_without_styles_and_says_how_many_there_are() -> None:
     assert "2 public mirrors in 2 countries." in text
     alone = re.sub("<[^>]+>", "", page(rig(mirror("a.de", "DE"))))
     assert "1 public mirror in 1 country." in alone
+
+
+def test_no_template_is_compiled_once_a_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = tree_rig(mirror("a", "DE"))
+    monkeypatch.setattr(Environment, "compile", None)
+    statuses = {target: served.get(target).status for target in ("/", "/isos", "/isos/x86_64/9", "/kitten")}
+    assert set(statuses.values()) == {200}, statuses
 
 
 # ---- Who is on it ----------------------------------------------------------------------------------------------------

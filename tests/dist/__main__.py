@@ -31,6 +31,8 @@ QUIET = ("--quiet", "--disable-pip-version-check")
 TARGETS = {
     "/mirrorlist/9/baseos": b"/BaseOS/$basearch/os/\n",
     "/metalink?repo=baseos-9&arch=x86_64": b"</metalink>",
+    "/": b"<h2>Mirrors by country</h2>",
+    "/isos/x86_64/9": b"<h2>Nearest to you</h2>",
 }
 """What is asked for -> what the answer holds."""
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from ipaddress import ip_address
-from urllib.parse import quote
 
 from redirector.answer.answer import Answer, Kind
 from redirector.answer.choose.listed import Listed
 from redirector.answer.show.face import ROBOTS, Face, draw_icon
-from redirector.answer.show.page import PAGE_HEADERS, PAGE_TYPE, STYLE, credit_line, link_to, row_of
-from redirector.locate.places import countries
-from redirector.model import Host, HostId, HostSet, utc
+from redirector.answer.show.isos import MODULE_PAGES, list_isos
+from redirector.answer.show.mirrors import address_of, by_country
+from redirector.answer.show.page import PAGE_HEADERS, PAGE_TYPE
+from redirector.answer.show.render import render
+from redirector.model import Host, HostId, HostSet
 from redirector.snapshot.snapshot import Snapshot
-from redirector.tree.resolve import iso_names
 
 FIXED: Mapping[bytes, Answer] = {
     b"/robots.txt": Answer(200, Kind.OTHER, ROBOTS),
     b"/favicon.ico": Answer(200, Kind.OTHER, draw_icon(), "image/x-icon"),
 }
 """Paths that are the same for everybody, whatever the mirrors are."""
-
-MODULE_PAGES = ("kitten",)
-"""Modules of a tree whose mirrors have pages of their own, below the module's name."""
 
 
 def split_document(path: str) -> tuple[str, tuple[str, ...]] | None:
@@ -44,16 +40,8 @@ def split_document(path: str) -> tuple[str, tuple[str, ...]] | None:
 def write_index(snapshot: Snapshot, face: Face, module: str) -> Answer:
     """The versions and architectures that have ISO images."""
     assert snapshot.releases is not None
-    prefix, ending = (f"/{module}", f"-{module}") if module else ("", "")
-    lines = []
-    for version, arches in iso_names(snapshot.releases):
-        is_of_module = "-" in version and version.rpartition("-")[2] in snapshot.releases.modules
-        if bool(module) != is_of_module or not version.endswith(ending):
-            continue
-        short = version.removesuffix(ending)
-        links = (f'<a href="{prefix}/isos/{quote(arch)}/{quote(short)}">{escape(arch)}</a>' for arch in arches)
-        lines.append(f"<li>{escape(version)}: {' '.join(links)}</li>\n")
-    return _document(snapshot, face, "ISO images", f"<ul>\n{''.join(lines)}</ul>\n")
+    versions = [each for each in list_isos(snapshot.releases) if each.module == module]
+    return _document(snapshot, face, "ISO images", "isos.html", versions=versions)
 
 
 def write_mirrors(
@@ -63,37 +51,22 @@ def write_mirrors(
 
     ending  what follows a base URL
     """
-    nearest = "".join(
-        f"<li>{link_to(snapshot.hosts[each.host].name, each.urls[0] + ending)}</li>\n"
+    hosts = snapshot.hosts
+    nearest = [
+        (hosts[each.host].name, address_of(each.urls[0] + ending))
         for each in listed
-        if each.urls and snapshot.hosts[each.host].for_strangers and not snapshot.hosts[each.host].origin
-    )
-    body = f"<h2>Nearest to you</h2>\n<ol>\n{nearest}</ol>\n" if nearest else ""
-    known = countries()
-    by_country: dict[str, list[HostId]] = {}
-    for host in host_set.public:
-        if not snapshot.hosts[host].origin and host_set.urls.get(host):
-            code = snapshot.hosts[host].country or ""
-            by_country.setdefault(known[code].name if code in known else code, []).append(host)
-    for country in sorted(by_country, key=lambda name: (not name, name)):
-        hosts = sorted(by_country[country], key=lambda host: snapshot.hosts[host].name)
-        rows = "".join(
-            row_of(snapshot.hosts[host], [url + ending for url in host_set.urls[host]], "") for host in hosts
-        )
-        body += f"<h2>{escape(country or 'Unknown place')}</h2>\n<table>\n<tbody>\n{rows}</tbody>\n</table>\n"
-    return _document(snapshot, face, title, body)
+        if each.urls and hosts[each.host].for_strangers and not hosts[each.host].origin
+    ]
+    urls = {
+        host: [url + ending for url in host_set.urls[host]]
+        for host in host_set.public
+        if not hosts[host].origin and host_set.urls.get(host)
+    }
+    return _document(snapshot, face, title, "mirrors.html", nearest=nearest, groups=by_country(hosts, urls))
 
 
-def _document(snapshot: Snapshot, face: Face, title: str, body: str) -> Answer:
-    whole = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)} – {escape(face.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
-        f'<p class="logo"><a href="/">{escape(face.logo or face.title)}</a></p>\n<h1>{escape(title)}</h1>\n</header>\n'
-        f'<main>\n{body}</main>\n<footer>\n<p class="soft">Data of {utc(snapshot.built)}</p>\n{credit_line(snapshot)}'
-        "</footer>\n"
-        "</body>\n</html>\n"
-    )
+def _document(snapshot: Snapshot, face: Face, title: str, template: str, **values: object) -> Answer:
+    whole = render(template, snapshot=snapshot, face=face, title=title, **values)
     return Answer(200, Kind.PAGE, whole.encode(), PAGE_TYPE, PAGE_HEADERS)
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from urllib.parse import quote, urlsplit
 
 from redirector.answer.answer import Answer, Kind
 from redirector.answer.choose.listed import Listed
 from redirector.answer.show.face import Face
-from redirector.answer.show.samples import SITE, Sample, absent_programs, pick_sample, snippets
-from redirector.answer.show.urls import plain_url
-from redirector.locate.places import countries, fold
-from redirector.model import Host, HostId, utc
+from redirector.answer.show.isos import list_isos
+from redirector.answer.show.mirrors import address_of, by_country
+from redirector.answer.show.render import render
+from redirector.answer.show.samples import SITE, absent_programs, pick_sample, snippets
+from redirector.locate.places import countries
+from redirector.model import HostId
 from redirector.snapshot.snapshot import Snapshot
-from redirector.tree.resolve import iso_names, plain_names
+from redirector.tree.resolve import plain_names
 
 VISITOR = "\1"
 """Where what depends on the visitor goes; no name holds a control character."""
@@ -45,39 +45,6 @@ _HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})
 _MAX_NAMES = 2000
 """Fedora has some 500 repositories."""
 
-_EMAIL = re.compile(r"[^\s@]@[^\s@]")
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2126; --soft: #5a6570; --paper: #fff; --box: #f3f5f7; --line: #d9dee3;
-  --link: #0b57a4; --ill: #a4260b }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9ba7b3; --paper: #14181c; --box: #1f252b;
-  --line: #343c44; --link: #7db8f5; --ill: #f5a07d } }
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, sans-serif }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: .5rem 0 }
-h2 { font-size: 1.35rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem }
-h3 { font-size: 1.05rem; margin: 1.5rem 0 .25rem }
-p { margin: .5rem 0; max-width: 42rem }
-a { color: var(--link) }
-nav a, .countries a { margin-right: .9rem; white-space: nowrap }
-pre { background: var(--box); border: 1px solid var(--line); border-radius: 6px; padding: .6rem .75rem;
-  margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere }
-code { font: .875rem/1.5 ui-monospace, monospace }
-table { border-collapse: collapse; table-layout: fixed; width: 100%; font-size: .95rem }
-caption { text-align: left; color: var(--soft); padding: .25rem 0 }
-th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere }
-thead th { color: var(--soft); font-weight: 600 }
-thead th:nth-child(1) { width: 47% }
-#mirrors thead th:nth-child(2) { width: 25% }
-@media (max-width: 600px) { table { font-size: .9rem } th, td { padding-right: .5rem } }
-tbody th { padding-top: 1.1rem; font-size: 1.05rem }
-.schemes { overflow-wrap: normal; color: var(--soft) }
-.soft { color: var(--soft) }
-.ill { color: var(--ill); font-size: .9rem }
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -89,35 +56,25 @@ class Page:
 
 def compile_page(snapshot: Snapshot, face: Face = PLAIN_FACE) -> Page:
     """The page. cost: 20 ms for 500 mirrors"""
-    hosts = _public_hosts(snapshot)
-    places = _by_country(snapshot, hosts)
-    sample = pick_sample(snapshot)
-    parts = [
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-        f"<title>{escape(face.title)}</title>\n",
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<header>\n",
-        f'<p class="logo">{escape(face.logo)}</p>\n' if face.logo else "",
-        f"<h1>{escape(face.title)}</h1>\n",
-        f"<p>This server tells package managers which mirrors are near them: {_count(len(hosts), 'public mirror')} in "
-        f"{_count(len([place for place in places if place]), 'country', 'countries')}. Point a program at it once, and "
-        "it gets the nearest ones at every update, best first.</p>\n",
-        '<nav aria-label="On this page">',
-        *(f'<a href="#{each.program}">{each.program}</a> ' for each in snippets(sample, face.gpgkey)),
-        '<a href="#repositories">repositories</a> ',
-        '<a href="#isos">ISO images</a> ' if snapshot.releases else "",
-        '<a href="#mirrors">mirrors by country</a></nav>\n',
-        *_links(face),
-        "</header>\n<main>\n",
-        VISITOR,
-        *_usage(sample, face),
-        *_repositories(snapshot),
-        *_isos(snapshot),
-        *_mirrors(snapshot, places),
-        f'</main>\n<footer>\n<p class="soft">Data of {utc(snapshot.built)}</p>\n{credit_line(snapshot)}</footer>\n',
-        "</body>\n</html>\n",
-    ]
-    before, after = "".join(parts).split(VISITOR)
+    urls = _public_urls(snapshot)
+    groups = by_country(snapshot.hosts, urls)
+    sample, repositories = pick_sample(snapshot), _repositories(snapshot)
+    whole = render(
+        "page.html",
+        snapshot=snapshot,
+        face=face,
+        links=[_link_of_face(text, url) for text, url in face.links],
+        mirrors=len(urls),
+        countries=len([country for country in groups if country.name]),
+        groups=groups,
+        snippets=list(snippets(sample, face.gpgkey)),
+        absent=absent_programs(sample),
+        names=len(repositories),
+        repositories=repositories[:_MAX_NAMES],
+        versions=list(list_isos(snapshot.releases)) if snapshot.releases else [],
+        visitor=VISITOR,
+    )
+    before, after = whole.split(VISITOR)
     return Page(*(tuple(piece.encode() for piece in part.split(SITE)) for part in (before, after)))
 
 
@@ -139,90 +96,33 @@ def write_visitor(snapshot: Snapshot, listed: Sequence[Listed], country: str | N
     shown = [each for each in listed if facts[each.host].for_strangers and not facts[each.host].origin][:YOURS]
     if not shown:
         return ""
-    known = countries()
-    where = f" in {known[country].name}" if country and country in known else ""
-    lines = []
+    mirrors = []
     for each in shown:
-        host = snapshot.hosts[each.host]
-        place = ", ".join(filter(None, (host.country, "" if each.km is None else f"{each.km:,.0f} km")))
-        link = link_to(host.name, f"{each.urls[0]}/") if each.urls else escape(host.name)
-        lines.append(f"<li>{link}" + (f' <span class="soft">{escape(place)}</span>' if place else "") + "</li>\n")
-    return (
-        f'<section id="yours">\n<h2>Your mirrors</h2>\n<p>Programs at your address{escape(where)} are given these '
-        f"first:</p>\n<ol>\n{''.join(lines)}</ol>\n</section>\n"
-    )
+        host = facts[each.host]
+        where = ", ".join(filter(None, (host.country, "" if each.km is None else f"{each.km:,.0f} km")))
+        mirrors.append((host.name, address_of(f"{each.urls[0]}/") if each.urls else "", where))
+    known = countries().get(country or "")
+    return render("visitor.html", country=known.name if known else "", mirrors=mirrors)
 
 
-def credit_line(snapshot: Snapshot) -> str:
-    """Whose data says where clients are; "" where nobody says."""
-    return f'<p class="soft">Where addresses are: {escape(snapshot.geo_credit)}</p>\n' if snapshot.geo_credit else ""
+def _link_of_face(text: str, url: str) -> tuple[str, str, bool]:
+    """*text*, where it leads ("": nowhere), and whether that is a page beside this one."""
+    beside = url.startswith("/") and not url.startswith("//")
+    return text, url if beside else address_of(url), beside
 
 
-def _links(face: Face) -> Iterator[str]:
-    if face.links:
-        yield '<p class="links">'
-        yield from (f"{_link_of_ours(text, url)} " for text, url in face.links)
-        yield "</p>\n"
-
-
-def _isos(snapshot: Snapshot) -> Iterator[str]:
-    """Where ISO images lie, by version and architecture."""
-    releases = snapshot.releases
-    if releases is None:
-        return
-    yield '<section id="isos">\n<h2>ISO images</h2>\n<ul>\n'
-    for version, arches in iso_names(releases):
-        prefix, short = ("/kitten", version.removesuffix("-kitten")) if version.endswith("-kitten") else ("", version)
-        links = (f'<a href="{prefix}/isos/{quote(arch)}/{quote(short)}">{escape(arch)}</a>' for arch in arches)
-        yield f"<li>{escape(version)}: {' '.join(links)}</li>\n"
-    yield "</ul>\n</section>\n"
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"<strong>{number:,}</strong> {one if number == 1 else many or one + 's'}"
-
-
-def _link_of_ours(text: str, url: str) -> str:
-    """A link that the operator set, or to a page beside this one."""
-    if url.startswith("/") and not url.startswith("//"):
-        return f'<a href="{escape(url)}">{escape(text)}</a>'
-    return link_to(text, url)
-
-
-def _usage(sample: Sample, face: Face) -> Iterator[str]:
-    yield "<section>\n<h2>How to use it</h2>\n"
-    for each in snippets(sample, face.gpgkey):
-        yield f'<h3 id="{each.program}">{escape(each.title)}</h3>\n'
-        for text, code in each.steps:
-            yield f"<p>{_with_code(text)}</p>\n<pre><code>{escape(code)}</code></pre>\n"
-    if absent := absent_programs(sample):
-        yield f'<p class="soft">There is nothing for {escape(" and ".join(absent))} here.</p>\n'
-    yield "</section>\n"
-
-
-def _repositories(snapshot: Snapshot) -> Iterator[str]:
-    """What `repo=` and `arch=` may say."""
+def _repositories(snapshot: Snapshot) -> list[tuple[str, list[str]]]:
+    """What `repo=` may say, and what `arch=` with each."""
     known = (name for name, directory in snapshot.repositories.items() if directory in snapshot.directories)
     arches: dict[str, list[str]] = {}
     for repo, arch in plain_names(snapshot.releases) if snapshot.releases else known:
         if repo not in snapshot.disabled:
             arches.setdefault(repo, []).append(arch)
-    yield '<section id="repositories">\n<h2>Repositories</h2>\n<details>\n<summary>'
-    yield f"{_count(len(arches), 'name')} for <code>repo=</code></summary>\n"
-    yield "<table>\n<caption>Repositories and their architectures</caption>\n<thead><tr>"
-    yield '<th scope="col">repo=</th><th scope="col">arch=</th></tr></thead>\n<tbody>\n'
-    for repo in sorted(arches)[:_MAX_NAMES]:
-        yield f"<tr><td>{escape(repo)}</td><td>{escape(', '.join(sorted(arches[repo])))}</td></tr>\n"
-    yield "</tbody>\n</table>\n</details>\n</section>\n"
+    return [(repo, sorted(arches[repo])) for repo in sorted(arches)]
 
 
-def _with_code(text: str) -> str:
-    """*text* with what stands between back-ticks as code."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
-
-
-def _public_hosts(snapshot: Snapshot) -> dict[HostId, tuple[str, ...]]:
-    """Every host that strangers may have, also one that is switched off for a while, with its base URLs there."""
+def _public_urls(snapshot: Snapshot) -> dict[HostId, tuple[str, ...]]:
+    """Every host that strangers may have, also one that is switched off for a while, and its base URLs."""
     found: dict[HostId, dict[str, None]] = {}
     resting = [HostId(n) for n, host in enumerate(snapshot.hosts) if host.public_again]
     for carriers in snapshot.host_sets:
@@ -230,76 +130,4 @@ def _public_hosts(snapshot: Snapshot) -> dict[HostId, tuple[str, ...]]:
             facts = snapshot.hosts[host]
             if (facts.for_strangers or facts.public_again) and not facts.origin:
                 found.setdefault(host, {}).update(dict.fromkeys(carriers.urls.get(host, ())))
-    return {host: tuple(urls) for host, urls in found.items() if urls}
-
-
-def _by_country(
-    snapshot: Snapshot, hosts: dict[HostId, tuple[str, ...]]
-) -> dict[str, list[tuple[Host, Sequence[str]]]]:
-    """Country's English name -> its hosts by name; "" last, for those of whom it is not known."""
-    known = countries()
-    found: dict[str, list[tuple[Host, Sequence[str]]]] = {}
-    for host, urls in hosts.items():
-        facts = snapshot.hosts[host]
-        code = facts.country or ""
-        found.setdefault(known[code].name if code in known else code, []).append((facts, urls))
-    names = sorted(found, key=lambda name: (not name, name))
-    return {name: sorted(found[name], key=lambda pair: pair[0].name) for name in names}
-
-
-def _mirrors(snapshot: Snapshot, places: dict[str, list[tuple[Host, Sequence[str]]]]) -> Iterator[str]:
-    yield '<section id="mirrors">\n<h2>Mirrors by country</h2>\n<p class="countries">'
-    for name in places:
-        yield f'<a href="#{_anchor(name)}">{escape(name or "unknown place")}</a> '
-    yield "</p>\n<table>\n<caption>Public mirrors, the protocols that they speak, and who "
-    yield 'provides them</caption>\n<thead><tr><th scope="col">Mirror</th><th scope="col">Protocols</th>'
-    yield '<th scope="col">Provided by</th></tr></thead>\n'
-    for name, hosts in places.items():
-        yield f'<tbody>\n<tr><th id="{_anchor(name)}" colspan="3" scope="rowgroup">{escape(name or "Unknown place")} '
-        yield f'<span class="soft">{len(hosts)}</span></th></tr>\n'
-        yield from (row_of(host, urls) for host, urls in hosts)
-        yield "</tbody>\n"
-    yield "</table>\n</section>\n"
-
-
-def _anchor(country: str) -> str:
-    """Where the mirrors of *country* stand, whatever others there are."""
-    return "in-" + (re.sub("[^a-z0-9]+", "-", fold(country)).strip("-") or "unknown")
-
-
-def row_of(host: Host, urls: Sequence[str], ending: str = "/") -> str:
-    """A row of a table of mirrors, linked to the first of *urls* that a browser can read, with *ending* behind."""
-    schemes = dict.fromkeys(url.partition(":")[0] for url in urls)
-    address = next((url for url in urls if url.startswith(("https:", "http:"))), None)
-    name = link_to(host.name, f"{address}{ending}") if address else escape(host.name)
-    if said := _standing(host):
-        name += f'<br>\n<span class="ill">{escape(said)}</span>'
-    return f'<tr><td>{name}</td><td class="schemes">{escape(" ".join(schemes))}</td><td>{_sponsor(host)}</td></tr>\n'
-
-
-def _standing(host: Host) -> str:
-    """That *host* is down or switched off, and since when; "" when it is neither."""
-    if host.switched_off:
-        return host.withheld
-    if host.up:
-        return ""
-    since = host.condition.since if host.condition is not None else None
-    return "down" if since is None else f"down since {utc(since)}"
-
-
-def _sponsor(host: Host) -> str:
-    """Who pays for *host*, without a way to write to them."""
-    if not host.sponsor or _EMAIL.search(host.sponsor):
-        return ""
-    return link_to(host.sponsor, host.sponsor_url)
-
-
-def link_to(text: str, url: str) -> str:
-    """*text*, linked where *url* is one of the web's and names no user."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return escape(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in url:
-        return escape(text)
-    return f'<a href="{escape(plain_url(url))}" rel="nofollow">{escape(text)}</a>'
+    return {host: tuple(f"{url}/" for url in urls) for host, urls in found.items() if urls}

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from redirector import __version__
+from redirector.locate.places import name_of_country
 from redirector.registry.public import PublicMirror
 from redirector.registry.signing import NAMESPACE, SIGNER
 from redirector.settings.joining import Join
@@ -21,7 +22,7 @@ from redirector.store.evidence import DAY_S
 from redirector.store.statistics import PropagationRow
 from redirector.web.pages import draw
 from redirector.web.pages.filters import ORDERS, Choice, choose, values_of
-from redirector.web.pages.render import name_of_country, show_bytes
+from redirector.web.pages.render import show_bytes
 from redirector.web.pages.shown import HISTORY_DAYS, Past, Shown
 from redirector.web.pages.versions import version_key
 from redirector.web.words import KINDS, STATES, kind_of

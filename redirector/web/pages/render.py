@@ -8,14 +8,15 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from redirector.answer.show.render import make_environment
 from redirector.errors import SnapshotError
 from redirector.health.judge import span, utc
 from redirector.locate.credit import credit_of
 from redirector.locate.mmdb import describe
-from redirector.locate.places import countries
+from redirector.locate.places import name_of_country
 from redirector.stats.pictures import STYLE as PICTURE_STYLE
 from redirector.web import words
 
@@ -30,14 +31,7 @@ HTML_TYPE = "text/html"
 @cache
 def environment() -> Environment:
     """The templates of `redirector/web/templates`."""
-    made = Environment(
-        loader=PackageLoader("redirector.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    made = make_environment("redirector.web")
     made.filters |= {
         "utc": lambda seconds: utc(seconds) if seconds else "",
         "span": lambda seconds: "" if seconds is None else span(seconds) if seconds else "none",
@@ -48,7 +42,6 @@ def environment() -> Environment:
         "word": lambda state: words.STATES.get(state, state),
         "grouped": grouped,
         "kind": words.kind_of,
-        "number": lambda value: f"{value:,}",
         "svg": Markup,  # what our own functions drew
     }
     made.globals |= {"reasons": words.REASONS, "what_to_do": words.WHAT_TO_DO, "geodata": ""}
@@ -63,12 +56,6 @@ def grouped(fields: Iterable[Any]) -> list[tuple[str, list[Any]]]:
             found.append((each.group, []))
         found[-1][1].append(each)
     return found
-
-
-def name_of_country(code: str) -> str:
-    """English name of a country; the code where it is none that is known."""
-    found = countries().get(code)
-    return found.name if found else code
 
 
 def show_bandwidth(mbit: int | None) -> str:
