@@ -29,7 +29,9 @@ from tests.store.empty import write_empty
 if TYPE_CHECKING:
     from redirector.store.opening import Store
 
-START_S = 30
+START_S = 240
+"""A machine that much else is done on stands still for minutes."""
+
 USER = "redirector"
 
 

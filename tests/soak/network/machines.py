@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,21 +26,30 @@ HONEST, HTML, BROKEN, BUSY = "honest", "html", "broken", "busy"
 
 @dataclass(slots=True)
 class Master:
-    """The tree that all copy, when each push came, and when a scan saw it first."""
+    """The tree that all copy, when each push was whole, and when a scan saw it first."""
 
     folder: Path
     pushed: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def push(self, now: float) -> None:
-        """The next push; nobody copies meanwhile."""
+    async def push(self, clock: Callable[[], float]) -> None:
+        """The next push; nobody copies meanwhile.
+
+        It counts from when it is whole: a scan that began while it waited for those who copy, or was under way, has
+        not seen it.
+        """
         async with self.lock:
             number = len(self.pushed) + 1
-            await asyncio.to_thread(push, self.folder, number, int(now), random.Random(number))
+            await asyncio.to_thread(push, self.folder, number, int(clock()), random.Random(number))
+            self.pushed.append(clock())
             if number > KEPT_PUSHES:
-                await asyncio.to_thread(self._forget, int(self.pushed[-KEPT_PUSHES]))
-            self.pushed.append(now)
+                await asyncio.to_thread(self._forget, int(self.pushed[-KEPT_PUSHES - 1]))
+
+    @property
+    def unseen(self) -> bool:
+        """No scan has seen the last push yet."""
+        return len(self.seen) < len(self.pushed)
 
     def _forget(self, before: int) -> None:
         for path in self.folder.rglob("*"):

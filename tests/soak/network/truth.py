@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 STALE, UNREACHABLE = "stale", "unreachable"
 PRIVATE = "private"
@@ -162,6 +163,35 @@ def judge_trace(ledger: Ledger, hosts: Iterable[Host], where: str, text: str, ha
         if host.withheld.get(PRIVATE, has) < has and (host.name in text or f"//{host.address}:" in text)
     ]
     ledger.check(NO_TRACE, not found, f"{where}: {', '.join(found)}")
+
+
+def judge_probes(ledger: Ledger, probes: Mapping[str, int]) -> None:
+    """*probes*: private mirror -> how often the crawler asked it."""
+    ledger.check(NO_PROBE, not any(probes.values()), ", ".join(name for name, count in probes.items() if count))
+
+
+def judge_edits(ledger: Ledger, name: str, accepted: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    """What was accepted last of the mirror *name* is what the registry tells."""
+    wrong = {key: told.get(key) for key, value in accepted.items() if told.get(key) != value}
+    ledger.check(NO_EDIT_LOST, not wrong, f"{name}: {wrong}")
+
+
+def judge_back(ledger: Ledger, name: str, passed_s: float | None) -> None:
+    """Something that was killed was well again after *passed_s*; None: it was not in time."""
+    ledger.check(BACK, passed_s is not None, f"{name} is not back")
+
+
+def judge_told(ledger: Ledger, name: str, mails: int, events: int) -> None:
+    """Mails to the distribution's admin and events of the hook that say that the site *name* asks for approval.
+
+    One mail: the relay knows a second copy by its Message-ID. Events may come twice.
+    """
+    ledger.check(TOLD, mails == 1 and events >= 1, f"{name}: {mails} mails, {events} events")
+
+
+def judge_counts(ledger: Ledger, lines: int, counted: int) -> None:
+    """*lines* of the logs are to be counted, *counted* were."""
+    ledger.check(COUNTED, lines == counted > 0, f"{lines} lines, {counted} counted")
 
 
 def judge_agreement(ledger: Ledger, told: Mapping[str, Collection[str]], moving: Collection[str]) -> None:
