@@ -125,7 +125,13 @@ async def _run(job: Job, arguments: argparse.Namespace) -> int:
     once = bool(arguments.once or arguments.host)
     agent = f"redirector-crawler/{__version__}" + (f" (+{job.network.url})" if job.network.url else "")
     async with await open_store(job.database) as store:
-        pace = Pace(now=time.time, monotonic=time.monotonic, spent=await _spent(store, job), heeds_busy=not once)
+        pace = Pace(
+            now=time.time,
+            monotonic=time.monotonic,
+            spent=await _spent(store, job),
+            heeds_busy=not once,
+            rehearsed=min(job.crawl.pace, 1.0),
+        )
         probes = open_probes(
             pace=pace,
             safety=Safety(job.crawl.allow_address),

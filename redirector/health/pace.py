@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Protocol
 
 from redirector.health.evidence import Scheme
@@ -48,7 +49,7 @@ class NotNow(Exception):
 class Spent:
     """What was asked of one address lately; what a program that starts anew must know of the one before it.
 
-    hours     requests by the hour they were made in (epoch seconds // 3600); at most 25
+    hours     requests by the hour they were made in (epoch seconds // seconds of an hour); at most 25
     listings  when whole listings were taken, epoch seconds; those of the last day
     """
 
@@ -80,8 +81,11 @@ class Ledger:
     """Requests and whole listings of a day at one address.
 
     A day is the last 24 whole hours and the one that runs, so never less than a day.
+
+    hour_s  how long an hour lasts: less in a rehearsal
     """
 
+    hour_s: float = _HOUR_S
     hours: dict[int, int] = field(default_factory=dict)
     listings: deque[float] = field(default_factory=deque)
 
@@ -92,20 +96,20 @@ class Ledger:
         """
         self.forget(now)
         if listing and len(self.listings) >= LISTINGS_PER_DAY:
-            raise NotNow("its listing was taken today", self.listings[0] + _DAY_HOURS * _HOUR_S)
+            raise NotNow("its listing was taken today", self.listings[0] + _DAY_HOURS * self.hour_s)
         if sum(self.hours.values()) >= REQUESTS_PER_DAY:
-            raise NotNow("asked enough today", float((min(self.hours) + _DAY_HOURS + 1) * _HOUR_S))
-        hour = int(now // _HOUR_S)
+            raise NotNow("asked enough today", (min(self.hours) + _DAY_HOURS + 1) * self.hour_s)
+        hour = int(now // self.hour_s)
         self.hours[hour] = self.hours.get(hour, 0) + 1
         if listing:
             self.listings.append(now)
 
     def forget(self, now: float) -> None:
         """Drops what is older than a day."""
-        first = int(now // _HOUR_S) - _DAY_HOURS
+        first = int(now // self.hour_s) - _DAY_HOURS
         for hour in [hour for hour in self.hours if hour < first]:
             del self.hours[hour]
-        while self.listings and self.listings[0] <= now - _DAY_HOURS * _HOUR_S:
+        while self.listings and self.listings[0] <= now - _DAY_HOURS * self.hour_s:
             self.listings.popleft()
 
 
@@ -161,6 +165,8 @@ class Pace:
     monotonic, sleep  by which seconds are
     spent    what was asked before this program started
     heeds_busy  False for `--once`, which asks each mirror once, due or not
+    rehearsed   factor on the day in which addresses of this machine itself have so many requests: what is rehearsed
+                here for hours is visited as often as others in weeks. For all others a day is a day
     """
 
     def __init__(
@@ -170,14 +176,16 @@ class Pace:
         monotonic: Callable[[], float],
         spent: Mapping[str, Spent] | None = None,
         heeds_busy: bool = True,
+        rehearsed: float = 1.0,
     ) -> None:
         self._now = now
         self._monotonic = monotonic
         self._heeds_busy = heeds_busy
+        self._rehearsed = rehearsed
         self._addresses: dict[str, _Address] = {}
         self._forgotten_at = REMEMBERED
         for address, before in (spent or {}).items():
-            ledger = Ledger(dict(before.hours), deque(sorted(before.listings)))
+            ledger = Ledger(self._hour_of(address), dict(before.hours), deque(sorted(before.listings)))
             self._addresses[address] = _Address(ledger=ledger)
 
     @asynccontextmanager
@@ -267,7 +275,12 @@ class Pace:
     def _state(self, address: str) -> _Address:
         if address not in self._addresses and len(self._addresses) >= self._forgotten_at:
             self._forget()
-        return self._addresses.setdefault(address, _Address())
+        if address not in self._addresses:
+            self._addresses[address] = _Address(ledger=Ledger(self._hour_of(address)))
+        return self._addresses[address]
+
+    def _hour_of(self, address: str) -> float:
+        return _HOUR_S * self._rehearsed if ip_address(address).is_loopback else _HOUR_S
 
     def _forget(self) -> None:
         """Drops addresses that nothing was asked of for a day: a name may have others at every look."""

@@ -184,9 +184,9 @@ def _newest_first(pushed: NDArray[np.int64], numbers: NDArray[np.intp]) -> list[
     return ordered
 
 
-def worn_off(owed: float, waited_s: float) -> float:
-    """What is still owed of *owed* requests after so many seconds."""
-    return max(0.0, owed - max(0.0, waited_s) * STEADY_REQUESTS / FULL_S)
+def worn_off(owed: float, waited_s: float, rules: Rules) -> float:
+    """What is still owed of *owed* requests after so many seconds; a day is as long as *rules* have it."""
+    return max(0.0, owed - max(0.0, waited_s) * STEADY_REQUESTS / rules.everything_s)
 
 
 def _turn(

@@ -134,7 +134,7 @@ class Visit:
         self._eager = eager
         self._everything = everything
         self._begun = now()
-        self._owed = worn_off(memory.owed, self._begun - memory.visited)
+        self._owed = worn_off(memory.owed, self._begun - memory.visited, rules)
         self._evidence: list[Evidence] = []
         self._soft404 = memory.soft404
         self._controlled = memory.controlled

@@ -97,6 +97,17 @@ def test_a_whole_listing_is_taken_once_a_day() -> None:
     ledger.take(float(DAY), listing=True)
 
 
+@pytest.mark.parametrize(("address", "days"), [("127.0.0.1", 0.01), ("::1", 0.01), ("192.0.2.1", 1.0)])
+async def test_a_rehearsal_has_shorter_days_on_this_machine_alone(clock: Clock, address: str, days: float) -> None:
+    pace = Pace(now=clock, monotonic=clock, rehearsed=0.01)
+    async with pace.rsync(address, listing=True):
+        pass
+    with pytest.raises(NotNow) as refused:
+        async with pace.rsync(address, listing=True):
+            pass
+    assert refused.value.until - clock.at == pytest.approx(days * DAY)
+
+
 async def test_what_was_asked_before_counts_on(clock: Clock) -> None:
     pace = Pace(now=clock, monotonic=clock)
     async with pace.rsync(ADDRESS, listing=True):
