@@ -143,6 +143,25 @@ def test_a_file_that_changed_since_it_was_loaded_is_not_kept(config: Config, sou
     assert load_kept(config) is not None
 
 
+def test_a_health_file_that_is_newer_than_the_load_is_kept_with_it(config: Config, source: Path) -> None:
+    health = source.with_name("health.json")
+    config, began = replace(config, health=str(health)), source.stat().st_ctime
+    report = LoadReport(
+        str(source), Extent({"hosts": 1}, 1, True), began, 0, (), (), {}, str(health), None, (str(source),), ()
+    )
+
+    def kept_health() -> Path:
+        assert keep(config, report)
+        kept = load_kept(config)
+        assert kept is not None and kept.config.health is not None
+        return Path(kept.config.health)
+
+    assert not kept_health().exists()
+    while not health.exists() or health.stat().st_ctime <= began:
+        health.write_text("{}")
+    assert kept_health().read_text() == "{}"
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 99}'])
 def test_a_damaged_manifest_is_none(config: Config, damage: str) -> None:
     keep_now(config)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -151,7 +152,7 @@ def keep(config: Config, report: LoadReport, good: Mapping[str, tuple[bytes, flo
 
     good    path -> content and time, for broken files
 
-    raises  OSError, also when a file changed after the load began: the copy would be of something else
+    raises  OSError, also when a file but health changed after the load began: the copy would be of something else
     """
     assert config.state is not None
     manifest: dict[str, Any] = {
@@ -172,6 +173,10 @@ def keep(config: Config, report: LoadReport, good: Mapping[str, tuple[bytes, flo
             copy = copy_path(os.path.join(fresh, FILES), path)
             if path in instead:
                 _write(copy, *instead[path])
+            elif path == manifest["health"]:
+                # It changes by itself and is heeded without a load: a newer one is as good; without one all is served.
+                with suppress(FileNotFoundError):
+                    _copy(path, copy, not_after=math.inf)
             else:
                 _copy(path, copy, not_after=report.began)
         write_flushed(os.path.join(fresh, MANIFEST), (json.dumps(manifest).encode(),))
