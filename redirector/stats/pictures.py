@@ -60,7 +60,7 @@ class Layer:
 
 def draw_lines(title: str, labels: Sequence[str], layers: Sequence[Layer], unit: str = "") -> str:
     """*layers* as lines over *labels* (days, say), all from the same zero."""
-    top = nice_top(max((value for layer in layers for value in layer.values), default=0))
+    top = _top([value for layer in layers for value in layer.values])
     parts = []
     for number, layer in enumerate(layers):
         points = " ".join(f"{_x(at, len(labels)):.1f},{_y(value, top):.1f}" for at, value in enumerate(layer.values))
@@ -82,7 +82,7 @@ def draw_areas(
     """
     sums = [0.0] * len(labels)
     total = [sum(layer.values[at] for layer in layers) for at in range(len(labels))]
-    top = nice_top(max(total, default=0))
+    top = _top(total)
     parts = []
     for number, layer in enumerate(layers):
         upper = [below + value for below, value in zip(sums, layer.values, strict=True)]
@@ -122,13 +122,21 @@ _TOPS = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8)
 """What an axis ends at: its quarters are short numbers, too."""
 
 
-def nice_top(value: float) -> float:
-    """The first of `_TOPS` times a power of ten that is not below *value*; 1 for nothing."""
+def nice_top(value: float, *, whole: bool = False) -> float:
+    """The first of `_TOPS` times a power of ten that is not below *value*; 1 for nothing.
+
+    whole  things are counted: its quarters are whole numbers, so 4 at the least
+    """
     if value <= 0:
-        return 1
+        return 4 if whole else 1
     power = 10.0 ** len(str(int(value)))
     steps = [power * factor / 1000 for tens in (10, 100) for factor in (tens * each for each in _TOPS)] + [power]
-    return next(step for step in steps if step >= value)
+    steps += [power * each for each in _TOPS]
+    return next(step for step in steps if step >= value and not (whole and step % 4))
+
+
+def _top(values: Sequence[float]) -> float:
+    return nice_top(max(values, default=0), whole=all(value == int(value) for value in values))
 
 
 def short(value: float) -> str:

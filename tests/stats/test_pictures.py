@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import pytest
@@ -89,6 +90,22 @@ def test_colours_are_the_page_s() -> None:
 )
 def test_axes_end_at_round_numbers(value: float, top: float) -> None:
     assert nice_top(value) == top
+
+
+@pytest.mark.parametrize(
+    ("values", "marks"),
+    [((5, 3), "0 2 4 6 8"), ((0, 0), "0 1 2 3 4"), ((9, 10), "0 3 6 9 12"), ((0.5, 1), "0 0.25 0.5 0.75 1")],
+)
+def test_what_is_counted_has_whole_numbers_at_its_axis(values: Sequence[float], marks: str) -> None:
+    for draw in (draw_lines, draw_areas):
+        root = read(draw("Mirrors", ["1 Jan", "2 Jan"], [Layer("all", values)]))
+        assert " ".join(text.text or "" for text in root.findall(f"{SVG}text[@class='end']")[:5]) == marks
+
+
+@given(st.integers(0, 10**15))
+def test_every_count_is_below_the_end_of_its_axis(value: int) -> None:
+    top = nice_top(value, whole=True)
+    assert top >= value and top % 4 == 0 and top <= max(4, 2 * value)
 
 
 @pytest.mark.parametrize(
