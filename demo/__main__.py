@@ -42,9 +42,9 @@ def closing_words(loop: Loop) -> str:
     rows = (
         ("pushes of the master", loop.pushes),
         ("turns of scan, publish, reload, count", loop.turns),
-        ("lists that curl asked for", counts.lists),
-        ("indexes that it got from the mirrors in them", counts.files),
-        ("mirrors that it tried in vain, and went on", counts.refused),
+        ("lists that clients asked for", counts.lists),
+        ("indexes that they got from the mirrors in them", counts.files),
+        ("mirrors that they tried in vain, and went on", counts.refused),
         ("lists without a mirror that answered", counts.failed),
         ("runs of dnf", counts.dnf),
         ("runs of dnf that failed", counts.dnf_failed),

@@ -1,10 +1,12 @@
-"""Clients that ask all the time: curl from all over the world, dnf where it is installed."""
+"""Clients that ask all the time, from all over the world: curl, or Python where there is none; dnf where there is."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import shutil
+import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,19 +46,35 @@ async def run(*command: str) -> tuple[int, str]:
     return process.returncode or 0, printed.decode(errors="replace")
 
 
+async def get(url: str, headers: Mapping[str, str]) -> str | None:
+    """What *url* gives; None when that is no success, or nothing within five seconds."""
+    if shutil.which("curl") is not None:
+        words = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+        code, text = await run("curl", "-sf", "-m", "5", *words, url)
+        return None if code else text
+    request = urllib.request.Request(url, headers=dict(headers))
+
+    def read() -> str | None:
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return str(answer.read(), errors="replace")
+        except OSError:
+            return None
+
+    return await asyncio.to_thread(read)
+
+
 async def ask_for_ever(answers: str, counts: Counts, chance: random.Random, every_s: float) -> None:
     """A list, then an index from the first mirror that has it, as package managers do."""
     while True:
         release = chance.choice(RELEASES)
-        agent = f"libdnf (Example Linux {release}; server; Linux.{ARCH})"
+        agent = {"User-Agent": f"libdnf (Example Linux {release}; server; Linux.{ARCH})"}
         url = f"{answers}/mirrorlist?repo=example-{release}&arch={ARCH}&countme={chance.randint(1, 4)}"
-        forwarded = f"X-Forwarded-For: {chance.choice(PLACES)}"
-        code, text = await run("curl", "-sf", "-m", "5", "-A", agent, "-H", forwarded, url)
+        text = await get(url, agent | {"X-Forwarded-For": chance.choice(PLACES)}) or ""
         mirrors = [line for line in text.splitlines() if line.startswith("http")]
         counts.lists += 1
         for mirror in mirrors:
-            code, _ = await run("curl", "-sf", "-m", "5", "-o", "/dev/null", f"{mirror}repodata/repomd.xml")
-            if not code:
+            if await get(f"{mirror}repodata/repomd.xml", agent) is not None:
                 counts.files += 1
                 break
             counts.refused += 1

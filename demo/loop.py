@@ -172,6 +172,8 @@ class Loop:
                 await mirror.start(self._mirror_folder(mirror), self.plan.ports.mirrors)
             await self._found()
             tasks += [asyncio.create_task(each) for each in self._activities()]
+            for task in tasks:
+                task.add_done_callback(self._tell_failure)
             yield
         finally:
             for task in tasks:
@@ -180,6 +182,12 @@ class Loop:
             await self.programs.stop()
             for mirror in self.mirrors:
                 await mirror.stop()
+
+    def _tell_failure(self, task: asyncio.Task[None]) -> None:
+        """Something that was to go on until the end does not."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            name = getattr(task.get_coro(), "__name__", "")
+            self.tell(f"the demo itself: {name} has ended: {error!r}")
 
     async def _found(self) -> None:
         """From an empty database to the first answer, each step as in `docs/newcomer.md`, but for forms and API."""

@@ -10,8 +10,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from demo.__main__ import closing_words, free_ports, taken
+from demo.clients import get
 from demo.loop import Loop, Plan
 from demo.mirrors import Mirror, five_mirrors
 from demo.programs import ask
@@ -83,6 +89,26 @@ async def test_who_dies_or_is_late_leaves_the_lists_and_comes_back(tmp_path: Pat
     assert taken(loop.plan.ports) is None
     assert not loop.programs.running
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("curl", [True, False])
+async def test_clients_get_what_there_is_with_curl_or_without(tmp_path: Path, curl: bool, monkeypatch: Any) -> None:
+    if not curl:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    seen: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("User-Agent"))
+        return web.Response(text="there")
+
+    application = web.Application()
+    application.router.add_get("/list", answer)
+    async with TestServer(application) as server:
+        there = str(server.make_url("/list"))
+        assert await get(there, {"User-Agent": "libdnf"}) == "there"
+        assert await get(f"{there}/none", {}) is None
+    assert seen == ["libdnf"]
+    assert await get(there, {}) is None  # nobody listens any more
 
 
 async def test_ctrl_c_ends_it_cleanly_at_once(tmp_path: Path) -> None:
