@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -30,6 +31,8 @@ def main() -> int:
         folder = (arguments.folder or Path(temporary)).resolve()
         plan = Plan(folder, arguments.minutes * 60, arguments.mirrors, pace, arguments.seed)
         soak = Soak(plan, lambda text: print(text, file=sys.stderr, flush=True))
+        for number in (signal.SIGINT, signal.SIGTERM):  # started in the background, too: its table is printed
+            signal.signal(number, signal.default_int_handler)
         try:
             asyncio.run(soak.run())
         finally:

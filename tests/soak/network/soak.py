@@ -361,14 +361,12 @@ class Soak:
                 self._watch(signed)
 
     def _begin_anew(self, now: float) -> None:
-        """The machine stood still, and all clocks went on: what was timed is timed from now on."""
+        """The machine stood still, and all clocks went on, but for seconds of visits: what is judged by them goes on.
+
+        What clients would have seen meanwhile is not known.
+        """
         self.awake = now
         self.happened["standstill of the machine"] += 1
-        for signed in self.admins.mirrors:
-            signed.host.due = None
-            if (fault := self.faults.pop(signed.machine.address, None)) is not None:
-                signed.host.withheld.pop(fault.kind, None)
-            self.well_from.pop(signed.machine.address, None)
         self.watched.clear()
 
     def _watch(self, signed: Signed) -> None:
