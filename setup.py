@@ -30,6 +30,7 @@ DRAWS = "redirector/answer/draws.h"
 """How hosts are drawn, in both."""
 
 PARTS = {
+    "redirector.locate._lines": (["redirector/locate/_lines.c"], []),
     "redirector.answer._fast": (["redirector/answer/_fast.c"], [DRAWS]),
     "redirector.server.worker._plain": (
         [f"{PLAIN}/{name}.c" for name in ("lane", "outbox", "tables")],

@@ -15,7 +15,7 @@ import pytest
 
 WRONG: tuple[Any, ...] = (None, (), [], b"", "", 7, -1, 2**70, (1, 2, "x", None), ((),))
 
-NAMES = ("redirector.answer._fast", "redirector.server.worker._plain")
+NAMES = ("redirector.locate._lines", "redirector.answer._fast", "redirector.server.worker._plain")
 
 
 def load(name: str, path: str) -> None:
@@ -110,6 +110,7 @@ def main() -> int:
                     "no:cacheprovider",
                     "-k",
                     skipped,
+                    "tests/locate/test_asn_lines.py",
                     "tests/answer/test_fast.py",
                     "tests/server/test_plain.py",
                 ]
