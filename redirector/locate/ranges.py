@@ -87,11 +87,12 @@ class RangeTable:
 
     def translated(self, numbers: Mapping[int, int]) -> RangeTable:
         """The same table with other numbers; one that *numbers* does not name becomes 0."""
-        old = np.array(sorted(self.numbers()), np.uint32)
-        new = np.array([numbers.get(number, 0) for number in old.tolist()], np.uint32)
+        old = np.array([*sorted(numbers), DEEP], np.uint32)
+        new = np.array([*map(numbers.__getitem__, old[:-1].tolist()), 0], np.uint32)
 
         def translate(steps: _Steps) -> _Steps:
-            return _Steps(steps.starts, new[np.searchsorted(old, steps.values)])
+            at = np.searchsorted(old, steps.values)
+            return _Steps(steps.starts, np.where(old[at] == steps.values, new[at], np.uint32(0)))
 
         deep = {upper: translate(_steps(*columns)) for upper, columns in self.deep.items()}
         return _table(translate(_v4_steps(self)), translate(_v6_steps(self)), deep)
@@ -217,18 +218,22 @@ _V4_SPANS = np.array([2 ** (32 - length) - 1 for length in range(33)], np.uint64
 _V6_SPANS = np.array([2 ** (64 - length) - 1 for length in range(65)], np.uint64)
 
 
-def _paint(numbers: Numbers, lengths: Lengths, values: Values, bits: int) -> _Steps:
-    """Steps of nested prefixes of *bits* bits: the lengths are painted in turn, each over the shorter ones."""
+def _paint(numbers: Numbers, lengths: Lengths, values: Values, bits: int, ground: int = 0) -> _Steps:
+    """Steps of nested prefixes of *bits* bits: the lengths are painted in turn, each over the shorter ones; *ground* is
+    what holds where there is no prefix."""
     spans = (_V4_SPANS if bits == 32 else _V6_SPANS)[lengths]
     firsts = numbers & ~spans
+    order = np.argsort(firsts, kind="stable")
+    if (firsts[order][1:] > (firsts | spans)[order][:-1]).all():
+        # None lies in another, as in every MMDB: one coat does, where dozens of lengths are dozens of coats.
+        return _paint_apart(firsts[order], (firsts | spans)[order], values[order], bits, ground)
     order = np.lexsort((firsts, lengths))
     lengths, firsts, lasts, values = lengths[order], firsts[order], (firsts | spans)[order], values[order]
     is_last = np.append((lengths[1:] != lengths[:-1]) | (firsts[1:] != firsts[:-1]), True)[: len(order)]
     lengths, firsts, lasts, values = lengths[is_last], firsts[is_last], lasts[is_last], values[is_last]
 
-    ends = lasts[lasts < 2**bits - 1] + np.uint64(1)
-    starts = _union(np.zeros(1, np.uint64), firsts, ends)
-    painted = np.zeros(len(starts), np.uint32)
+    starts = _union(np.zeros(1, np.uint64), firsts, _behind(lasts, bits))
+    painted = np.full(len(starts), ground, np.uint32)
     cuts = np.searchsorted(lengths, np.arange(bits + 2))
     for begin, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
         if begin == end:
@@ -240,15 +245,27 @@ def _paint(numbers: Numbers, lengths: Lengths, values: Values, bits: int) -> _St
     return _Steps(starts, painted)
 
 
+def _paint_apart(firsts: Numbers, lasts: Numbers, values: Values, bits: int, ground: int) -> _Steps:
+    """Likewise for sorted prefixes of which none lies in another."""
+    starts = _union(np.zeros(1, np.uint64), firsts, _behind(lasts, bits))
+    painted = np.full(len(starts), ground, np.uint32)
+    painted[np.searchsorted(starts, firsts)] = values
+    return _Steps(starts, painted)
+
+
+def _behind(lasts: Numbers, bits: int) -> Numbers:
+    """The numbers behind *lasts*, as far as there are any."""
+    some: Numbers = lasts[lasts < 2**bits - 1]
+    return some + np.uint64(1)
+
+
 def _paint_deep(prefixes: V6Prefixes, around: _Steps) -> dict[int, _Steps]:
     """Steps inside each /64 that has *prefixes* (their lengths counted from the 64th bit), over what is *around*."""
     order = np.argsort(prefixes.uppers, kind="stable")
     uppers, cuts = np.unique(prefixes.uppers[order], return_index=True)
     deep = {}
     for upper, base, rows in zip(uppers, around.at(uppers), np.split(order, cuts[1:]), strict=False):
-        lowers = np.append(np.uint64(0), prefixes.lowers[rows])
-        lengths = np.append(np.uint8(0), prefixes.lengths[rows])
-        deep[int(upper)] = _paint(lowers, lengths, np.append(base, prefixes.values[rows]), 64)
+        deep[int(upper)] = _paint(prefixes.lowers[rows], prefixes.lengths[rows], prefixes.values[rows], 64, int(base))
     return deep
 
 
