@@ -308,7 +308,8 @@ def test_any_damage_is_a_refusal_or_what_the_reader_finds(
     except SnapshotError as error:
         assert_refused(error, str(tmp_path / "country.mmdb"))
         return
-    some = chance.sample(sorted(boundaries(database.table), key=int), 50)
+    found = sorted(boundaries(database.table), key=int)
+    some = chance.sample(found, min(50, len(found)))
     with maxminddb.open_database(tmp_path / "country.mmdb", maxminddb.MODE_MEMORY) as reader:
         assert_same(database, reader, some)
 
