@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from redirector.model import HostId
+from redirector.model import HostId, listings
 
 if TYPE_CHECKING:  # whoever keeps and compares outlines needs none of what a snapshot is made of
     from redirector.snapshot.snapshot import Snapshot
@@ -141,9 +141,8 @@ def _outline_repositories(snapshot: Snapshot) -> dict[str, int]:
 def urls_of(snapshot: Snapshot) -> dict[HostId, dict[str, None]]:
     """Every host's base URLs, once each."""
     urls: dict[HostId, dict[str, None]] = {}
-    for carriers in snapshot.host_sets:
-        for host, listed in carriers.urls.items():
-            urls.setdefault(host, {}).update(dict.fromkeys(listed))
+    for host, listed in listings(snapshot.host_sets):
+        urls.setdefault(host, {}).update(dict.fromkeys(listed))
     return urls
 
 

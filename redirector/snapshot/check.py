@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytricia import PyTricia  # type: ignore[import-not-found]  # a C extension without stubs
 
 from redirector.locate.places import countries, find_misplaced
-from redirector.model import Catalog, Dialect, HostId, Network, Problem, Severity
+from redirector.model import Catalog, Dialect, HostId, Network, Problem, Severity, listings
 
 WIDE_V4 = 8
 WIDE_V6 = 20
@@ -112,9 +112,8 @@ def _misplaced(catalog: Catalog) -> Iterator[tuple[str, str]]:
 
 def _without_http(catalog: Catalog) -> Iterator[tuple[str, str]]:
     schemes: dict[HostId, set[str]] = {}
-    for carriers in catalog.host_sets:
-        for host_id, urls in carriers.urls.items():
-            schemes.setdefault(host_id, set()).update(url.partition(":")[0] for url in urls)
+    for host_id, urls in listings(catalog.host_sets):
+        schemes.setdefault(host_id, set()).update(url.partition(":")[0] for url in urls)
     for host_id, found in schemes.items():
         if not found & {"http", "https"}:
             yield catalog.hosts[host_id].name, f"has no http or https URL, only {', '.join(sorted(found))}"
@@ -123,11 +122,10 @@ def _without_http(catalog: Catalog) -> Iterator[tuple[str, str]]:
 def _shared_urls(catalog: Catalog) -> Iterator[tuple[str, str]]:
     """Base URLs that several hosts have."""
     owners: dict[str, dict[HostId, None]] = {}
-    for carriers in catalog.host_sets:
-        for host_id, urls in carriers.urls.items():
-            if not catalog.hosts[host_id].origin:
-                for url in urls:
-                    owners.setdefault(url, {})[host_id] = None
+    for host_id, urls in listings(catalog.host_sets):
+        if not catalog.hosts[host_id].origin:
+            for url in urls:
+                owners.setdefault(url, {})[host_id] = None
     for url, hosts in owners.items():
         if len(hosts) > 1:
             names = [catalog.hosts[host_id].name for host_id in hosts]

@@ -16,7 +16,7 @@ from redirector.locate.networks import AsnTable, netblocks_of
 from redirector.locate.places import place_of_country
 from redirector.locate.ranges import RangeTable, merge, table_of, table_of_networks
 from redirector.locate.vectors import vector_of
-from redirector.model import Catalog, Choice, Host, HostId, HostSet, HostSetId, Place, Problem
+from redirector.model import Catalog, Choice, Host, HostId, HostSet, HostSetId, Place, Problem, listings
 from redirector.snapshot.audiences import Audiences
 from redirector.snapshot.balance import Balance, HostColumns, over_limit, work_out
 from redirector.snapshot.draws import draws_of
@@ -148,7 +148,7 @@ def _counts(catalog: Catalog, tables: Tables, netblocks: int) -> Counts:
         hosts=len(catalog.hosts),
         public_hosts=len(catalog.hosts) - private,
         private_hosts=private,
-        urls=len({url for carriers in catalog.host_sets for urls in carriers.urls.values() for url in urls}),
+        urls=len({url for _, urls in listings(catalog.host_sets) for url in urls}),
         directories=len(catalog.directories),
         repositories=len(catalog.releases.repositories) if catalog.releases else len(catalog.repositories),
         details=len(catalog.details),
@@ -366,10 +366,9 @@ def _url_names(catalog: Catalog) -> dict[str, frozenset[HostId]]:
     names: dict[str, set[HostId]] = {}
     for n, host in enumerate(catalog.hosts):
         names.setdefault(host.name.lower(), set()).add(HostId(n))
-    for carriers in catalog.host_sets:
-        for host_id, urls in carriers.urls.items():
-            for url in urls:
-                names.setdefault((urlsplit(url).hostname or "").lower(), set()).add(host_id)
+    for host_id, urls in listings(catalog.host_sets):
+        for url in urls:
+            names.setdefault((urlsplit(url).hostname or "").lower(), set()).add(host_id)
     for name in list(names):
         domain = name
         while domain.rpartition(".")[2].isalpha() and (domain := domain.partition(".")[2]):

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 
 from redirector.answer.show.urls import plain_url
-from redirector.model import FileDetail, Host, HostSet
+from redirector.model import FileDetail, Host, HostSet, listings
 
 MAX_LINKS = 8
 """Mirrors in `Link` headers, one a line: more would fill the header buffers of small clients."""
@@ -44,11 +44,7 @@ def _quality(parameters: Sequence[str]) -> float:
 def countries_of_urls(hosts: Sequence[Host], host_sets: Sequence[HostSet]) -> dict[str, str]:
     """Base URL -> country of the host that has it, in lower case."""
     return {
-        url: country.lower()
-        for carriers in host_sets
-        for host, urls in carriers.urls.items()
-        if (country := hosts[host].country)
-        for url in urls
+        url: country.lower() for host, urls in listings(host_sets) if (country := hosts[host].country) for url in urls
     }
 
 
