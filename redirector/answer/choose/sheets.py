@@ -46,6 +46,7 @@ class Sheets:
         self._write = write
         self._sheets: dict[int, Sheet] = {}
         self._known: dict[object, Any] = {}
+        """What a host of some URLs shows, in each form; and each text by itself, since many hold the same."""
 
     def find(self, host_set: HostSetId, form: Form) -> Sheet:
         """The sheet of a host set, each host with the URLs that *form* shows by itself."""
@@ -53,10 +54,16 @@ class Sheets:
         return self._sheets.get(key) or self._make(key, host_set, form)
 
     def _make(self, key: int, host_set: HostSetId, form: Form) -> Sheet:
-        carriers = self._snapshot.host_sets[host_set]
-        shown = {host: choose_urls(urls, (), form) for host, urls in carriers.urls.items()}
-        sheet = self._sheets[key] = Sheet(self._write(self._snapshot, carriers, shown, form))
-        sheet.entries = [entry and self._known.setdefault(entry, entry) for entry in sheet.entries]
+        carriers, known = self._snapshot.host_sets[host_set], self._known
+        public = frozenset(carriers.public)
+        keys = {host: (form, host, urls, host in public) for host, urls in carriers.urls.items()}
+        new = {host: choose_urls(carriers.urls[host], (), form) for host, each in keys.items() if each not in known}
+        written = self._write(self._snapshot, carriers, new, form)
+        known.update((keys[host], written[host] and known.setdefault(written[host], written[host])) for host in new)
+        entries: list[Any] = [None] * len(self._snapshot.hosts)
+        for host, each in keys.items():
+            entries[host] = known[each]
+        sheet = self._sheets[key] = Sheet(entries)
         return sheet
 
 
