@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import random
 import re
-from array import array
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -22,12 +21,11 @@ from redirector.model import (
     Condition,
     Dialect,
     FileDetail,
-    FileIndex,
     Host,
     Place,
     Severity,
 )
-from redirector.sources.mirrormanager.messages import OwnCategory, OwnFiles, OwnHost
+from redirector.sources.mirrormanager.messages import OwnCategory, OwnHost
 from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
 from tests.real import CONTINENTS, COUNTRIES
 from tests.sources.snapshot_file import MirrorList
@@ -91,10 +89,9 @@ def test_fields_of_our_own_are_read(tmp_path: Path) -> None:
         longitude=7.1, ipv4=True, ipv6=False, monopoly=True, own_asn=64496, up=False, condition=b"stale", since=5,
         reason=b"TIME is old", checked=9, lag_seconds=7, countries_excluded=[b"fr", b"XXX"],
     )  # fmt: skip
-    files = OwnFiles(keys=[3, 7], values=[100, 0])
     raw = snapshot().SerializeToString() + own_field(1000, said) + own_field(1000, OwnHost(id=2, private=True))
-    raw += own_field(1000, OwnHost(id=9, name=b"gone", up=False)) + own_field(1002, files)
-    raw += own_field(1001, OwnCategory(name=b"Linux", top=b"/pub/linux/", for_people=False)) + own_field(1500, files)
+    raw += own_field(1000, OwnHost(id=9, name=b"gone", up=False))
+    raw += own_field(1001, OwnCategory(name=b"Linux", top=b"/pub/linux/", for_people=False)) + own_field(1500, said)
     catalog = load(tmp_path, raw)
     one = host(catalog, "mirror one")
     assert one == Host(
@@ -106,13 +103,12 @@ def test_fields_of_our_own_are_read(tmp_path: Path) -> None:
     assert host(catalog, "two.example.org").key == "2"
     assert not host(catalog, "gone").private
     assert catalog.categories == (Category("Linux", "pub/linux", "", False),)
-    assert catalog.files == FileIndex(array("Q", [3, 7]), array("Q", [100, 0]))
     assert problems(catalog) == ["host 1: country 'XXX' is not two letters: taken as unknown"]
 
 
 def test_what_is_wrong_in_fields_of_our_own_is_left_out(tmp_path: Path) -> None:
     raw = snapshot().SerializeToString() + own_field(1000, OwnHost(id=1, name=b"same", latitude=91.0, longitude=0.0))
-    raw += own_field(1000, OwnHost(id=2, name=b"same")) + own_field(1002, OwnFiles(keys=[7, 3], values=[1, 1]))
+    raw += own_field(1000, OwnHost(id=2, name=b"same"))
     raw += own_field(1000, OwnHost(id=3, name=b"\xff"))
     catalog = load(tmp_path, raw)
     assert [(each.name, each.key, each.place) for each in catalog.hosts] == [
@@ -120,10 +116,8 @@ def test_what_is_wrong_in_fields_of_our_own_is_left_out(tmp_path: Path) -> None:
         ("two.example.org", "2", None),
         ("three.example.org", "3", None),
     ]
-    assert catalog.files is None
     assert problems(catalog) == [
         "host 1: 91.0, 0.0 is no place: left out",
-        "OwnFiles: is not two arrays of one length, sorted by key: left out",
         "OwnHosts: b'\\xff' is not UTF-8: left out",
         "host 2: same is host 1 already: not its name",
     ]
@@ -132,7 +126,7 @@ def test_what_is_wrong_in_fields_of_our_own_is_left_out(tmp_path: Path) -> None:
 def test_our_messages_are_those_of_the_documented_file() -> None:
     text = (Path(__file__).parents[2] / "docs" / "snapshot.proto").read_text()
     kinds = {"int64": 3, "string": 12, "bool": 8, "double": 1, "uint32": 13, "uint64": 4, "fixed64": 6}
-    for message in (OwnHost, OwnCategory, OwnFiles):
+    for message in (OwnHost, OwnCategory):
         body = re.search(rf"message {message.DESCRIPTOR.name} {{(.*?)\n}}", text, re.DOTALL)
         assert body is not None
         fields = {int(n): (kind, name) for kind, name, n in re.findall(r"\w+ (\w+) (\w+) = (\d+)", body[1])}

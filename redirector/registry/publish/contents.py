@@ -12,7 +12,7 @@ from fnmatch import translate
 import numpy as np
 from numpy.typing import NDArray
 
-from redirector.model import FileDetail, FileIndex
+from redirector.model import FileDetail
 
 Bits = NDArray[np.bool_]
 """One for each directory of a category, in the order of its names."""
@@ -30,7 +30,6 @@ class CategoryContents:
     details   hashes of files
     secret    names that are not public yet
     made      when that was so, epoch seconds
-    files     which files there are; None: not known
     """
 
     top: str
@@ -39,7 +38,6 @@ class CategoryContents:
     details: Details = field(default_factory=dict)
     secret: frozenset[str] = frozenset()
     made: int = 0
-    files: FileIndex | None = None
 
     def subpath_of(self, name: str) -> str:
         """What follows a base URL for the directory *name*."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
-from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
@@ -39,15 +37,6 @@ def encode(publication: Publication) -> Iterator[bytes]:
         yield record(1000, _own_host(host, publication))
     for category in publication.categories:
         yield record(1001, _own_category(category))
-    if publication.files is not None:
-        yield record(1002, record(1, _fixed(publication.files.keys)) + record(2, _fixed(publication.files.values)))
-
-
-def _fixed(values: array[int]) -> bytes:
-    if sys.byteorder == "big":
-        values = values[:]
-        values.byteswap()
-    return values.tobytes()
 
 
 # -- MirrorManager's fields --------------------------------------------------------------------------------------------

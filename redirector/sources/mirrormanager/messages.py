@@ -26,7 +26,6 @@ _INT = FieldDescriptorProto.TYPE_INT64
 _COUNT = FieldDescriptorProto.TYPE_UINT64
 _BOOL = FieldDescriptorProto.TYPE_BOOL
 _SMALL = FieldDescriptorProto.TYPE_UINT32
-_FIXED = FieldDescriptorProto.TYPE_FIXED64
 _DOUBLE = FieldDescriptorProto.TYPE_DOUBLE
 
 _MESSAGES: dict[str, tuple[_Field, ...]] = {
@@ -80,7 +79,6 @@ _MESSAGES: dict[str, tuple[_Field, ...]] = {
         ("product", 3, _MAYBE, _BYTES),
         ("for_people", 4, _MAYBE, _BOOL),
     ),
-    "OwnFiles": (("keys", 1, _MANY, _FIXED), ("values", 2, _MANY, _FIXED)),
 }
 
 
@@ -111,4 +109,3 @@ DetailedFile = _classes["DetailedFile"]
 FileDetails = _classes["FileDetails"]
 OwnHost = _classes["OwnHost"]
 OwnCategory = _classes["OwnCategory"]
-OwnFiles = _classes["OwnFiles"]

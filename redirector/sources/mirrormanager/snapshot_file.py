@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
-from itertools import pairwise
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -29,7 +27,6 @@ from redirector.model import (
     Dialect,
     Directory,
     FileDetail,
-    FileIndex,
     Host,
     HostId,
     HostSet,
@@ -51,7 +48,6 @@ from redirector.sources.mirrormanager.messages import (
     IntString,
     IntStrings,
     OwnCategory,
-    OwnFiles,
     OwnHost,
     StringBool,
     StringInts,
@@ -202,7 +198,6 @@ class _Said:
     host_asns: dict[int, dict[int, None]] = field(default_factory=dict)
     own_hosts: dict[int, _Own] = field(default_factory=dict)
     categories: list[Category] = field(default_factory=list)
-    files: FileIndex | None = None
 
     lists: list[_Lists] = field(default_factory=list)
     lists_by_bytes: dict[bytes, HostSetId] = field(default_factory=dict)
@@ -504,15 +499,6 @@ def _take_own_category(said: _Said, record: bytes) -> None:
     said.categories.append(Category(_text(own.name), _text(own.top).strip("/"), _text(own.product), for_people))
 
 
-def _take_own_files(said: _Said, record: bytes) -> None:
-    own = OwnFiles.FromString(record)
-    keys, values = array("Q", own.keys), array("Q", own.values)
-    if len(keys) != len(values) or any(first >= second for first, second in pairwise(keys)):
-        said.report(Severity.ERROR, "OwnFiles", "is not two arrays of one length, sorted by key: left out")
-    else:
-        said.files = FileIndex(keys, values)
-
-
 _RECORDS: dict[int, tuple[str, Callable[[_Said, bytes], None]]] = {
     2: ("NetblockCountryCache", _take_client_country),
     4: ("HCUrlCache", _take_base_url),
@@ -529,7 +515,6 @@ _RECORDS: dict[int, tuple[str, Callable[[_Said, bytes], None]]] = {
     16: ("MirrorListCache", _take_directory),
     1000: ("OwnHosts", _take_own_host),
     1001: ("OwnCategories", _take_own_category),
-    1002: ("OwnFiles", _take_own_files),
 }
 """By field number; 3 (locations) and 11 (connections a client may open) decide nothing in an answer. From 1000 on they
 are our own (`docs/snapshot.proto`)."""
@@ -567,7 +552,6 @@ def _resolve(said: _Said, built: int) -> Catalog:
         details=said.details,
         client_countries=tuple(said.client_countries.items()),
         continents=said.continents,
-        files=said.files,
         categories=tuple(said.categories),
         inputs=(said.path,),
         problems=tuple(said.problems),
