@@ -30,11 +30,11 @@ async def judge_all(
     entries: dict[str, Entry] = {}
     overalls: dict[str, Overall] = {}
     for subject in world.subjects:
-        if subject.unvisited:
+        if subject.unvisited or subject.key not in rows:
             continue
         words: list[tuple[float, Overall]] = []
         views: list[tuple[Memory, dict[str, Held]]] = []
-        for row in rows.get(subject.key, ()):
+        for row in rows[subject.key]:
             held = contents.get((subject.key, row.vantage), {})
             standings: list[tuple[str, Standing]] = [
                 (each.category, held[each.category].standing) for each in subject.categories if each.category in held
@@ -49,7 +49,7 @@ async def judge_all(
             continue
         overalls[subject.key] = overall
         if not views:
-            newest = max((row for row in rows[subject.key]), key=lambda row: row.visited)
+            newest = max(rows[subject.key], key=lambda row: row.visited)
             views = [(unpack_memory(newest.memory), contents.get((subject.key, newest.vantage), {}))]
         if not subject.private:
             entries[subject.key] = entry_of(subject, overall, views, world.masters, rules, now, tree=world.tree)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from redirector.registry.edit.catalogue import public_categories
 from redirector.registry.edit.change import Change, find_host, pullers_of
 from redirector.registry.exports import (
     FORMATS,
@@ -22,12 +23,12 @@ from redirector.registry.exports import (
 from redirector.registry.permits import Act
 from redirector.registry.public import mirror_object, public_list
 from redirector.registry.publish.holdings import Holdings, read_holdings
-from redirector.registry.publish.selection import select
+from redirector.registry.publish.selection import embargo_of, select
 from redirector.registry.refusals import FieldProblem, Forbidden, Invalid
 from redirector.registry.rules import name_key
 from redirector.store.contents import find_contents
 from redirector.store.registry import queries
-from redirector.store.registry.rows import AclRow, CategoryRow, HostRow, SiteRow
+from redirector.store.registry.rows import AclRow, HostRow, SiteRow
 
 NAMES = ("rsync-acl", "rsync-filter", "tiers", "public", "mirmon", "exclusions")
 
@@ -76,8 +77,7 @@ async def _check(change: Change, name: str, wish: Wish) -> None:
         await _asked_host(change, wish)
     if name == "rsync-filter":
         _read_since(wish.since)
-        categories = await queries.list_rows(change.connection, CategoryRow)
-        _read_categories(wish.categories, {name_key(row.name): row.id for row in categories})
+        _read_categories(wish.categories, {row.name_key: row.id for row in await public_categories(change)})
 
 
 async def _render(change: Change, name: str, wish: Wish, holdings: Holdings) -> str:
@@ -87,13 +87,13 @@ async def _render(change: Change, name: str, wish: Wish, holdings: Holdings) -> 
         case "rsync-filter":
             return await _filter(change, wish, holdings)
         case "tiers":
-            return render_tiers(holdings)
+            return render_tiers(holdings, embargo_of(holdings, change.now))
         case "exclusions":
             return render_exclusions(holdings, await _asked_host(change, wish))
         case "public":
             return _public(holdings, change.now)
         case _:
-            return render_mirmon(holdings, wish.mail)
+            return render_mirmon(holdings, embargo_of(holdings, change.now), wish.mail)
 
 
 def _public(holdings: Holdings, now: int) -> str:
@@ -162,7 +162,7 @@ def _read_tier(text: str | None) -> int | None:
 
 async def _filter(change: Change, wish: Wish, holdings: Holdings) -> str:
     """rsync's filter for what the named categories' masters changed. Raises Invalid for a name or time that is none."""
-    numbers = _read_categories(wish.categories, {name_key(row.name): row.id for row in holdings.categories.values()})
+    numbers = _read_categories(wish.categories, {row.name_key: row.id for row in holdings.categories.values()})
     shown = {name for category in select(holdings, change.now).categories for name in category.names}
     found = [await _changed(change, holdings, number, shown) for number in numbers]
     return render_filter(found, _read_since(wish.since), wish.strip.strip("/"))

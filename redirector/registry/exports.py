@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from redirector.registry.listing import SiteState
+from redirector.registry.publish.embargo import Embargo
 from redirector.registry.publish.holdings import Holdings
-from redirector.registry.publish.selection import public_urls
+from redirector.registry.publish.selection import public_urls, shown_carried
 from redirector.store.registry.rows import HostRow, UrlRow
 
 FORMATS = ("plain", "hosts", "json")
@@ -124,25 +125,25 @@ def _escape(path: str) -> str:
 # -- Tiers and mirmon --------------------------------------------------------------------------------------------------
 
 
-def render_tiers(holdings: Holdings) -> str:
+def render_tiers(holdings: Holdings, embargo: Embargo) -> str:
     """A line a public host: tier, name, country, Mbit/s, where it pulls from, rsync URL; `-` for what is not said."""
-    lines = sorted(set(_tier_lines(holdings)))
+    lines = sorted(set(_tier_lines(holdings, embargo)))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _tier_lines(holdings: Holdings) -> Iterator[str]:
+def _tier_lines(holdings: Holdings, embargo: Embargo) -> Iterator[str]:
     for host in admitted_hosts(holdings):
         source = "master" if host.pulls_from_master else None
         if host.pulls_from is not None and (named := holdings.hosts.get(host.pulls_from)) is not None:
             source = named.name if is_admitted(holdings, named) else None
-        rsync = min((url.url for url in urls_of(holdings, host) if url.url.startswith("rsync:")), default=None)
+        rsync = min((url.url for url in urls_of(holdings, host, embargo) if url.url.startswith("rsync:")), default=None)
         fields = (host.tier, host.name, host.country, host.bandwidth_mbit, source, rsync)
         yield "\t".join("-" if each is None or each == "" else str(each) for each in fields)
 
 
-def urls_of(holdings: Holdings, host: HostRow) -> list[UrlRow]:
-    """Public URLs of all that the host carries."""
-    return [url for carried in holdings.carried.get(host.id, ()) for url in public_urls(holdings, carried)]
+def urls_of(holdings: Holdings, host: HostRow, embargo: Embargo) -> list[UrlRow]:
+    """Public URLs of all that the host carries and anybody may know of."""
+    return [url for carried in shown_carried(holdings, host, embargo) for url in public_urls(holdings, carried)]
 
 
 def render_exclusions(holdings: Holdings, host: int) -> str:
@@ -155,12 +156,12 @@ def render_exclusions(holdings: Holdings, host: int) -> str:
     return "".join(sorted(lines))
 
 
-def render_mirmon(holdings: Holdings, mail: bool = False) -> str:
+def render_mirmon(holdings: Holdings, embargo: Embargo, mail: bool = False) -> str:
     """mirmon's list: `cc URL/` for each public URL; *mail*: and the first contact of the site."""
     lines = set()
     for host in admitted_hosts(holdings):
         contacts = holdings.contacts.get(host.site, ())
-        for url in urls_of(holdings, host):
+        for url in urls_of(holdings, host, embargo):
             words = [(host.country or "--").lower(), url.url.rstrip("/") + "/"]
             lines.add(" ".join(words + ([contacts[0].mail] if mail and contacts else [])))
     return "".join(f"{line}\n" for line in sorted(lines))

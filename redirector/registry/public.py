@@ -13,8 +13,17 @@ from typing import Any
 from redirector.model import SCHEMES
 from redirector.registry.listing import Condition, SiteState, listing_reason
 from redirector.registry.publish.contents import Look
+from redirector.registry.publish.embargo import Embargo
 from redirector.registry.publish.holdings import Holdings
-from redirector.registry.publish.selection import Publication, PublishedHost, condition_of, public_urls
+from redirector.registry.publish.selection import (
+    Publication,
+    PublishedHost,
+    condition_of,
+    embargo_of,
+    public_urls,
+    shown_carried,
+    shown_look,
+)
 from redirector.registry.views import show_time
 from redirector.store.registry.rows import CarriedRow, HostRow, SiteRow
 
@@ -133,9 +142,10 @@ def public_list(holdings: Holdings, publication: Publication, now: int) -> Publi
     """
     published = {host.id: host for host in publication.hosts}
     given = _given(publication)
+    embargo = embargo_of(holdings, now)
     carries = _carries(holdings, publication)
     mirrors = [
-        _mirror(holdings, row, site, published.get(row.id), given.get(row.id, frozenset()), carries, now)
+        _mirror(holdings, row, site, embargo, published.get(row.id), given.get(row.id, frozenset()), carries, now)
         for row, site in _public_hosts(holdings)
     ]
     return PublicList(publication.built, tuple(sorted(mirrors, key=lambda mirror: mirror.host)))
@@ -190,13 +200,14 @@ def _mirror(
     holdings: Holdings,
     row: HostRow,
     site: SiteRow,
+    embargo: Embargo,
     published: PublishedHost | None,
     given: frozenset[str],
     carries: Mapping[int, set[tuple[str, str, str]]],
     now: int,
 ) -> PublicMirror:
-    look = holdings.looks.get(row.id, Look(since=row.unchecked_since))
-    carried = holdings.carried.get(row.id, ())
+    look = shown_look(holdings, row, embargo)
+    carried = shown_carried(holdings, row, embargo)
     condition = condition_of(holdings, row)
     reason = published.reason if published else listing_reason(condition, now)
     local = row.cloud_type is not None

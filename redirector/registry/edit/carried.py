@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redirector.registry import nouns, rules
+from redirector.registry.edit import catalogue
 from redirector.registry.edit.asns import judge_asns_again
 from redirector.registry.edit.change import Change, check_version, differences, find_child, find_host, taken, write
 from redirector.registry.permits import Act, Target
@@ -18,10 +19,11 @@ MASKED = "***"
 
 
 async def _find_category(change: Change, name: str) -> CategoryRow:
-    found = await queries.find(change.connection, CategoryRow, name_key=rules.name_key(name))
-    if found is None:
-        raise Invalid(problems=(FieldProblem("category", "there is no such category"),))
-    return found
+    key = rules.name_key(name)
+    for row in await catalogue.list_categories(change):
+        if row.name_key == key:
+            return row
+    raise Invalid(problems=(FieldProblem("category", "there is no such category"),))
 
 
 async def category_names(change: Change) -> dict[int, str]:

@@ -6,27 +6,61 @@ from typing import Any
 
 from redirector.registry import nouns
 from redirector.registry.edit.change import Change, check_version, differences, taken, write
+from redirector.registry.listing import SiteState
 from redirector.registry.permits import Act
+from redirector.registry.publish.embargo import embargo_at
 from redirector.registry.refusals import Conflict, Missing
 from redirector.registry.rules import name_key
 from redirector.registry.views import show_category, show_redirect, show_release, show_repository
 from redirector.store.registry import queries
-from redirector.store.registry.rows import CarriedRow, CategoryRow, RedirectRow, ReleaseRow, RepositoryRow
+from redirector.store.registry.rows import (
+    CarriedRow,
+    CategoryRow,
+    HostRow,
+    RedirectRow,
+    ReleaseRow,
+    RepositoryRow,
+    SiteRow,
+)
 
 # -- Categories --------------------------------------------------------------------------------------------------------
 
 
 async def list_categories(change: Change) -> list[CategoryRow]:
-    """All; everybody may know them."""
-    return await queries.list_rows(change.connection, CategoryRow)
+    """Those that the actor may know of: what is under embargo is told to those who mirror it, and to the distribution's
+    admins."""
+    if await _knows_what_is_staged(change):
+        return await queries.list_rows(change.connection, CategoryRow)
+    return await public_categories(change)
+
+
+async def public_categories(change: Change) -> list[CategoryRow]:
+    """Those that everybody may know of."""
+    rows = await queries.list_rows(change.connection, CategoryRow)
+    embargo = embargo_at(await queries.list_rows(change.connection, ReleaseRow), rows, (), change.now)
+    return [row for row in rows if not embargo.hides_category(row)]
+
+
+async def _knows_what_is_staged(change: Change) -> bool:
+    """Distribution admins, and whoever acts for an approved site: notices of what is staged go there."""
+    actor = change.actor
+    if actor.admin:
+        return True
+    sites = set(actor.sites)
+    if actor.only is not None:
+        kind, number = actor.only
+        host = await queries.find(change.connection, HostRow, id=number) if kind == "host" else None
+        sites.add(host.site if host is not None else number)
+    rows = await queries.list_rows(change.connection, SiteRow, id=sites)
+    return any(row.state == SiteState.APPROVED.value for row in rows)
 
 
 async def find_category(change: Change, number: int) -> CategoryRow:
-    """One. Raises Missing."""
-    row = await queries.find(change.connection, CategoryRow, id=number)
-    if row is None:
-        raise Missing
-    return row
+    """One that the actor may know of. Raises Missing."""
+    for row in await list_categories(change):
+        if row.id == number:
+            return row
+    raise Missing
 
 
 async def create_category(change: Change, body: object, origin: str | None = None) -> CategoryRow:
@@ -81,7 +115,7 @@ async def delete_category(change: Change, number: int, version: int | None = Non
 
 
 async def list_repositories(change: Change) -> list[RepositoryRow]:
-    """All; everybody may know them."""
+    """All; what of them everybody may know is for `shown_repositories` to say."""
     return await queries.list_rows(change.connection, RepositoryRow)
 
 
@@ -135,7 +169,7 @@ async def delete_repository(change: Change, number: int, version: int | None = N
 
 
 async def list_redirects(change: Change) -> list[RedirectRow]:
-    """All; everybody may know them."""
+    """All; what of them everybody may know is for `shown_redirects` to say."""
     return await queries.list_rows(change.connection, RedirectRow)
 
 

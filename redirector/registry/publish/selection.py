@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 import numpy as np
 
-from redirector.model import FileDetail, FileIndex, Network
+from redirector.model import FileDetail, Network
 from redirector.registry import rules
 from redirector.registry.listing import Condition, Reason, SiteState, in_maintenance, listing_reason
 from redirector.registry.publish.contents import Bits, CategoryContents, Look, excluded
+from redirector.registry.publish.embargo import Embargo, embargo_at, shown_redirects, shown_repositories
 from redirector.registry.publish.holdings import Holdings
 from redirector.sources.mirrors_d.cloud import pick_networks
-from redirector.store.registry.rows import CarriedRow, CategoryRow, HostRow, SiteRow, UrlRow
+from redirector.store.registry.rows import CarriedRow, HostRow, SiteRow, UrlRow
 
 WEIGHTS_MBIT = (1, 10_000)
 """MirrorManager's weights: what a host has beyond counts no more."""
@@ -105,7 +105,6 @@ class Publication:
     disabled: tuple[str, ...]
     redirects: Mapping[str, Mapping[str, str]]
     details: Mapping[tuple[str, str], tuple[FileDetail, ...]]
-    files: FileIndex | None
     left_out: tuple[str, ...]
 
     @property
@@ -126,33 +125,34 @@ def select(holdings: Holdings, now: int, clouds: Clouds = NO_CLOUDS) -> Publicat
 
     clouds  whose networks are added to those of hosts that serve the clients of one
     """
-    embargoed = {number: _embargoed(holdings, number, now) for number in holdings.contents}
-    judged = {number: _judge(holdings, row, embargoed, now, clouds) for number, row in holdings.hosts.items()}
+    embargo = embargo_of(holdings, now)
+    embargoed = {number: _embargoed(holdings, number, embargo) for number in holdings.contents}
+    judged = {number: _judge(holdings, row, embargo, embargoed, now, clouds) for number, row in holdings.hosts.items()}
     categories = tuple(
         _select_category(holdings, number, judged, embargoed[number])
         for number, row in sorted(holdings.categories.items(), key=lambda pair: pair[1].name_key)
+        if not embargo.hides_category(row)
     )
     listed = {number for category in categories for each in category.sets for number in each.urls}
     known = {name for category in categories for name in category.names}
     hosts = tuple(
         host for number, host in judged.items() if number in listed or (not host.private and _shown(host, now))
     )
-    rows = [row for row in holdings.repositories if row.directory]
-    by_prefix: dict[str, list[bool]] = defaultdict(list)
-    for each in holdings.repositories:
-        by_prefix[each.prefix].append(each.enabled)
-    disabled = tuple(sorted(prefix for prefix, enabled in by_prefix.items() if not any(enabled)))
-    secret = {name for number in holdings.contents for name in _hidden(holdings, number, embargoed[number])}
+    told = shown_repositories(embargo, holdings.categories.values(), holdings.repositories)
+    rows = [row for row in holdings.repositories if row.id in told]
+    enabled = {row.prefix for row in holdings.repositories if row.enabled}
+    disabled = tuple(sorted({row.prefix for row in rows} - enabled))
     repositories = {
         (row.prefix, row.arch): row.directory
         for row in rows
-        if (row.enabled or row.prefix in disabled) and row.directory not in secret
+        if row.directory and (row.enabled or row.prefix not in enabled)
     }
+    secret = {name for number in holdings.contents for name in _hidden(holdings, number, embargoed[number])}
     details: dict[tuple[str, str], tuple[FileDetail, ...]] = {}
     for contents in holdings.contents.values():
         details |= {key: found for key, found in contents.details.items() if key[0] not in secret}
     redirects: dict[str, dict[str, str]] = {"repository": {}, "continent": {}, "country": {}}
-    for redirect in holdings.redirects:
+    for redirect in shown_redirects(embargo, holdings.categories.values(), holdings.repositories, holdings.redirects):
         redirects[redirect.kind][redirect.source] = redirect.target
     return Publication(
         built=_built(holdings, now),
@@ -162,7 +162,6 @@ def select(holdings: Holdings, now: int, clouds: Clouds = NO_CLOUDS) -> Publicat
         disabled=disabled,
         redirects=redirects,
         details=details,
-        files=_join_files(holdings),
         left_out=tuple(_left_out(judged.values(), repositories, known)),
     )
 
@@ -208,12 +207,29 @@ def public_urls(holdings: Holdings, carried: CarriedRow) -> list[UrlRow]:
     return [url for url in holdings.urls.get(carried.id, ()) if url.audience == "public"]
 
 
+def shown_look(holdings: Holdings, row: HostRow, embargo: Embargo) -> Look:
+    """What a checker says of the host, without words about what is not public."""
+    look = holdings.looks.get(row.id, Look(since=row.unchecked_since))
+    return replace(look, reason=embargo.clear(look.reason))
+
+
 def _has_networks(holdings: Holdings, row: HostRow) -> bool:
     networks, asns = holdings.networks.get(row.id, ()), holdings.asns.get(row.id, ())
     return any(each.counts for each in networks) or any(each.counts for each in asns)
 
 
-def _judge(holdings: Holdings, row: HostRow, embargoed: Mapping[int, Bits], now: int, clouds: Clouds) -> PublishedHost:
+def shown_carried(holdings: Holdings, row: HostRow, embargo: Embargo) -> list[CarriedRow]:
+    """What the host carries of categories that anybody may know of."""
+    return [
+        each
+        for each in holdings.carried.get(row.id, ())
+        if not embargo.hides_category(holdings.categories[each.category])
+    ]
+
+
+def _judge(
+    holdings: Holdings, row: HostRow, embargo: Embargo, embargoed: Mapping[int, Bits], now: int, clouds: Clouds
+) -> PublishedHost:
     site = holdings.sites[row.site]
     hidden = bool(holdings.carried.get(row.id)) and all(
         _is_hidden(holdings, each, embargoed[each.category]) for each in holdings.carried[row.id]
@@ -221,7 +237,7 @@ def _judge(holdings: Holdings, row: HostRow, embargoed: Mapping[int, Bits], now:
     return PublishedHost(
         row=row,
         site=site,
-        look=holdings.looks.get(row.id, Look(since=row.unchecked_since)),
+        look=shown_look(holdings, row, embargo),
         reason=listing_reason(condition_of(holdings, row, embargoed=hidden), now),
         private=row.private or site.private,
         networks=tuple(dict.fromkeys((*_networks(holdings, row, now), *_cloud_networks(row, clouds)))),
@@ -229,7 +245,7 @@ def _judge(holdings: Holdings, row: HostRow, embargoed: Mapping[int, Bits], now:
         countries=tuple(sorted(each.country for each in holdings.countries.get(row.id, ()))),
         urls={
             url.id: url.url.rstrip("/")
-            for each in holdings.carried.get(row.id, ())
+            for each in shown_carried(holdings, row, embargo)
             for url in public_urls(holdings, each)
         },
     )
@@ -283,61 +299,19 @@ def _shown(host: PublishedHost, now: int) -> bool:
 # -- Categories --------------------------------------------------------------------------------------------------------
 
 
-def _embargoed(holdings: Holdings, number: int, now: int) -> Bits:
+def embargo_of(holdings: Holdings, now: int) -> Embargo:
+    """What is not public at *now*, epoch seconds."""
+    secret = frozenset(name for contents in holdings.contents.values() for name in contents.secret)
+    return embargo_at(holdings.releases, holdings.categories.values(), holdings.repositories, now, secret)
+
+
+def _embargoed(holdings: Holdings, number: int, embargo: Embargo) -> Bits:
     """Directories of releases whose time has not come."""
-    contents = holdings.contents[number]
-    is_embargoed = _embargo_of(holdings, holdings.categories[number], now)
-    if is_embargoed is None:
+    contents, product = holdings.contents[number], holdings.categories[number].product
+    if not embargo.waiting:
         return np.zeros(len(contents.names), dtype=np.bool_)
-    hidden = (is_embargoed(contents.subpath_of(name)) for name in contents.names)
+    hidden = (embargo.hides(f"{name}/{contents.subpath_of(name)}", product) for name in contents.names)
     return np.fromiter(hidden, np.bool_, len(contents.names))
-
-
-def _embargo_of(holdings: Holdings, category: CategoryRow | None, now: int) -> Callable[[str], bool] | None:
-    """Whether a path is of a release whose time has not come; None where no release of the *category* waits.
-
-    category  None: of no known one, where every release counts
-    """
-    product = rules.name_key(category.product) if category is not None else ""
-    waiting = [
-        release
-        for release in holdings.releases
-        if release.not_before is not None
-        and release.not_before > now
-        and (not product or rules.name_key(release.product) == product)
-    ]
-    if not waiting:
-        return None
-    arches = {row.arch for row in holdings.repositories}
-    versions = {release.version_name: frozenset(release.arches) for release in waiting}
-
-    def is_embargoed(path: str) -> bool:
-        parts = set(path.split("/"))
-        return any(
-            version in parts and (not named or bool(parts & named) or not parts & arches)
-            for version, named in versions.items()
-        )
-
-    return is_embargoed
-
-
-def shown_repositories(holdings: Holdings, now: int) -> frozenset[int]:
-    """Numbers of the repositories that anybody may know of: those of no embargo, and of nothing secret."""
-    secret = {name for contents in holdings.contents.values() for name in contents.secret}
-    tops = {row.top: row for row in holdings.categories.values()}
-    embargoes: dict[str | None, Callable[[str], bool] | None] = {}
-    found = set()
-    for row in holdings.repositories:
-        parts = row.directory.split("/")
-        ways = ["/".join(parts[:depth]) for depth in range(len(parts), 0, -1)]
-        top = next((way for way in ways if way in tops), None)
-        if top not in embargoes:
-            embargoes[top] = _embargo_of(holdings, None if top is None else tops[top], now)
-        is_embargoed = embargoes[top]
-        below = row.directory[len(top or "") :].strip("/")
-        if secret.isdisjoint(ways) and not (is_embargoed is not None and is_embargoed(below)):
-            found.add(row.id)
-    return frozenset(found)
 
 
 def _hidden(holdings: Holdings, number: int, embargoed: Bits) -> Iterator[str]:
@@ -419,14 +393,6 @@ def _built(holdings: Holdings, now: int) -> int:
     times += [end for row in holdings.hosts.values() if row.maintenance for end in row.maintenance]
     times += [row.not_before for row in holdings.releases if row.not_before]
     return max((time for time in times if time <= now), default=0)
-
-
-def _join_files(holdings: Holdings) -> FileIndex | None:
-    """Which files the masters hold: known when it is known of every category, for what is missing would be denied."""
-    found = [contents.files for contents in holdings.contents.values()]
-    if len(found) == 1:
-        return found[0]
-    return None
 
 
 def _left_out(

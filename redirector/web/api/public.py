@@ -11,12 +11,14 @@ from redirector.health.recall import recall_listed
 from redirector.health.report import render_status
 from redirector.health.rules import Rules
 from redirector.registry.public import mirror_object
+from redirector.registry.publish.embargo import Embargo
 from redirector.registry.refusals import FieldProblem, Invalid, Missing
 from redirector.stats.exports import Table, access_table, countme_table, items, propagation_table
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S
 from redirector.web.api.call import MAX_PAGE, PAGE, Call, Reply, Route, read_number
 from redirector.web.pages.filters import choose, read_choice
+from redirector.web.pages.shown import told_margins, told_propagation, told_systems
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -80,24 +82,28 @@ def _page(call: Call, rows: Iterable[Any], table: Callable[[Iterable[Any]], Tabl
     return Reply({"items": found, "next": following})
 
 
+async def _embargo(call: Call) -> Embargo:
+    return (await call.shelf.read(call.change.connection, call.change.now)).embargo
+
+
 async def show_access(call: Call) -> Reply:
     """Requests by day and country, architecture, repository."""
     since, until = _days(call.query)
     category = call.query.get("category")
     rows = await statistics.list_margins(call.change.connection, since, until, category)
-    return _page(call, rows, access_table)
+    return _page(call, told_margins(await _embargo(call), rows), access_table)
 
 
 async def show_countme(call: Call) -> Reply:
     """Systems by week."""
     rows = await statistics.list_countme(call.change.connection, repository=call.query.get("repository"))
-    return _page(call, rows, countme_table)
+    return _page(call, told_systems(await _embargo(call), rows), countme_table)
 
 
 async def show_propagation(call: Call) -> Reply:
     """Mirrors by how far behind they were, by run and repository."""
     rows = await statistics.list_propagation(call.change.connection, repository=call.query.get("repository"))
-    return _page(call, rows, propagation_table)
+    return _page(call, told_propagation(await _embargo(call), rows), propagation_table)
 
 
 ROUTES = (

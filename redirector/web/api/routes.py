@@ -12,7 +12,16 @@ from redirector.registry.permits import Act
 from redirector.registry.refusals import Missing
 from redirector.store.checks import CheckRow, find_checks
 from redirector.store.registry import queries
-from redirector.store.registry.rows import AclRow, AsnRow, CarriedRow, CountryRow, HostRow, NetworkRow, RepositoryRow
+from redirector.store.registry.rows import (
+    AclRow,
+    AsnRow,
+    CarriedRow,
+    CountryRow,
+    HostRow,
+    NetworkRow,
+    RedirectRow,
+    RepositoryRow,
+)
 from redirector.web.api import public
 from redirector.web.api.call import Call, Reply, Route
 
@@ -434,8 +443,17 @@ async def delete_repository(call: Call) -> Reply:
 
 
 async def list_redirects(call: Call) -> Reply:
-    rows, following = page_of(call, await catalogue.list_redirects(call.change))
+    rows, following = page_of(call, await _known_redirects(call))
     return collection([views.show_redirect(row) for row in rows], following)
+
+
+async def _known_redirects(call: Call) -> list[RedirectRow]:
+    """As with repositories: those that name what is not public are for distribution admins."""
+    rows = await catalogue.list_redirects(call.change)
+    if call.change.actor.admin:
+        return rows
+    shown = await call.shelf.read(call.change.connection, call.change.now)
+    return [row for row in rows if row.id in shown.redirects]
 
 
 async def create_redirect(call: Call) -> Reply:
@@ -444,8 +462,10 @@ async def create_redirect(call: Call) -> Reply:
 
 
 async def show_redirect(call: Call) -> Reply:
-    row = await catalogue.find_redirect(call.change, call.numbers["number"])
-    return Reply(views.show_redirect(row), version=row.version)
+    for row in await _known_redirects(call):
+        if row.id == call.numbers["number"]:
+            return Reply(views.show_redirect(row), version=row.version)
+    raise Missing
 
 
 async def edit_redirect(call: Call) -> Reply:

@@ -9,15 +9,14 @@ from typing import Any
 from aiohttp import web
 
 from redirector.registry import nouns
-from redirector.registry.edit import accounts, asns, carried, hosts, networks
+from redirector.registry.edit import accounts, asns, carried, catalogue, hosts, networks
 from redirector.registry.edit.change import Change, find_host, find_site
 from redirector.registry.permits import Act
 from redirector.registry.publish.selection import Publication
 from redirector.registry.refusals import Missing, RegistryError
 from redirector.registry.views import show_time
 from redirector.store.checks import find_checks
-from redirector.store.registry import queries
-from redirector.store.registry.rows import CategoryRow, HostRow, SiteRow
+from redirector.store.registry.rows import HostRow, SiteRow
 from redirector.web.effects import tell_lists, tell_state
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields, names_of
 from redirector.web.forms.kinds import KINDS, Kind, show_cell
@@ -358,5 +357,5 @@ async def _choices(change: Change, kind: Kind, host: int) -> dict[str, list[str]
     own = {names[row.category] for row in await carried.list_carried(change, host)}
     if kind.plural == "urls":
         return {"category": sorted(own)}
-    rows = await queries.list_rows(change.connection, CategoryRow)
+    rows = await catalogue.list_categories(change)
     return {"category": [row.name for row in rows if row.name not in own and (row.joinable or change.actor.admin)]}

@@ -78,7 +78,7 @@ class PublicPages:
             mirror = shown.find(request.match_info["host"])
             if mirror is None:
                 raise web.HTTPNotFound
-            past = await read_past(connection, mirror.host, now)
+            past = await read_past(connection, mirror.host, now, shown.embargo)
         return await self._answer(request, "", lambda shown: pages.mirror_page(shown, mirror, past))
 
     async def map(self, request: web.Request) -> web.Response:

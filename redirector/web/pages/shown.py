@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, pstdev
 from typing import Any
@@ -16,8 +16,9 @@ from redirector.health.spread import Push
 from redirector.locate.places import CityName, find_cities, place_of_country
 from redirector.model import Place
 from redirector.registry.public import PublicList, PublicMirror, public_list, version_of
+from redirector.registry.publish.embargo import NOTHING_WAITS, Embargo, shown_redirects, shown_repositories
 from redirector.registry.publish.holdings import Holdings, read_holdings
-from redirector.registry.publish.selection import Publication, shown_repositories
+from redirector.registry.publish.selection import Publication, embargo_of
 from redirector.registry.publish.selection import select as select_published
 from redirector.registry.rules import name_key
 from redirector.store import contents as scans
@@ -68,7 +69,8 @@ class Shown:
 
     now     epoch seconds
     scores  host -> archlinux.org's score of the last day; the lower, the better
-    repositories  numbers of those that anybody may know of
+    repositories, redirects  numbers of those that anybody may know of
+    embargo  what is in nothing of this
     publication, holdings  what it was made of; None without a registry
     places  host -> where it is drawn: its own coordinates, else its city's, else its country's largest city's
     """
@@ -83,6 +85,8 @@ class Shown:
     pushes: Sequence[Push] = ()
     categories: Sequence[CategoryShown] = ()
     repositories: frozenset[int] = frozenset()
+    redirects: frozenset[int] = frozenset()
+    embargo: Embargo = NOTHING_WAITS
     publication: Publication | None = None
     holdings: Holdings | None = None
 
@@ -97,8 +101,9 @@ async def read_shown(connection: AsyncConnection, now: int) -> Shown:
     holdings = await read_holdings(connection, now)
     publication = select_published(holdings, now)
     counts = {name_key(name): each.sizes for name, each in (await scans.list_counts(connection)).items()}
-    secret = {row.version_name for row in holdings.releases if row.not_before is not None and row.not_before > now}
-    releases = {row.version_name for row in holdings.releases} - secret
+    embargo = embargo_of(holdings, now)
+    releases = {row.version_name for row in holdings.releases}
+    redirects = shown_redirects(embargo, holdings.categories.values(), holdings.repositories, holdings.redirects)
     listed = public_list(holdings, publication, now)
     return Shown(
         now=now,
@@ -106,19 +111,28 @@ async def read_shown(connection: AsyncConnection, now: int) -> Shown:
         publication=publication,
         holdings=holdings,
         places=places_of(listed.mirrors),
-        **await read_kept(connection, listed.mirrors, now),
+        **await read_kept(connection, listed.mirrors, now, embargo),
         categories=[
             CategoryShown(
                 row.name,
                 row.product,
                 row.top,
                 len(holdings.contents[number].names),
-                sizes_of(counts.get(row.name_key, {}), releases),
+                sizes_of(
+                    {
+                        path: size
+                        for path, size in counts.get(row.name_key, {}).items()
+                        if not embargo.hides(path, row.product)
+                    },
+                    releases,
+                ),
             )
             for number, row in sorted(holdings.categories.items(), key=lambda pair: pair[1].name_key)
-            if row.joinable and row.for_people
+            if row.joinable and row.for_people and not embargo.hides_category(row)
         ],
-        repositories=shown_repositories(holdings, now),
+        repositories=shown_repositories(embargo, holdings.categories.values(), holdings.repositories),
+        redirects=frozenset(row.id for row in redirects),
+        embargo=embargo,
     )
 
 
@@ -132,25 +146,64 @@ def sizes_of(sizes: Mapping[str, int], releases: frozenset[str] | set[str]) -> l
     return [(name, found[name]) for name in (*names, "") if name in found]
 
 
-async def read_kept(connection: AsyncConnection, mirrors: Sequence[PublicMirror], now: int) -> dict[str, Any]:
+async def read_kept(
+    connection: AsyncConnection, mirrors: Sequence[PublicMirror], now: int, embargo: Embargo = NOTHING_WAITS
+) -> dict[str, Any]:
     """What crawls and statistics keep, as fields of `Shown`."""
     day = datetime.fromtimestamp(now, UTC).date()
     names = frozenset(mirror.host for mirror in mirrors)
     return {
         "scores": _scores([row for row in await evidence.find_visits(connection, now - DAY_S) if row.host in names]),
-        "margins": await statistics.list_margins(connection, str(day - timedelta(days=STATISTICS_DAYS))),
-        "systems": await statistics.list_countme(connection, (now - 345_600) // 604_800 - SYSTEM_WEEKS),
-        "propagation": await statistics.list_propagation(connection, now - PROPAGATION_DAYS * DAY_S),
-        "pushes": last_pushes(await evidence.find_pushes(connection, now - PROPAGATION_DAYS * DAY_S), mirrors),
+        "margins": told_margins(
+            embargo, await statistics.list_margins(connection, str(day - timedelta(days=STATISTICS_DAYS)))
+        ),
+        "systems": told_systems(
+            embargo, await statistics.list_countme(connection, (now - 345_600) // 604_800 - SYSTEM_WEEKS)
+        ),
+        "propagation": told_propagation(
+            embargo, await statistics.list_propagation(connection, now - PROPAGATION_DAYS * DAY_S)
+        ),
+        "pushes": last_pushes(
+            [
+                row
+                for row in await evidence.find_pushes(connection, now - PROPAGATION_DAYS * DAY_S)
+                if not embargo.names(row.category)
+            ],
+            mirrors,
+        ),
     }
 
 
-async def read_past(connection: AsyncConnection, host: str, now: int) -> Past:
-    """What is kept of one mirror."""
+# -- What was counted, less what is not public ---------------------------------------------------------------------
+
+
+def told_margins(embargo: Embargo, rows: Sequence[Margin]) -> Sequence[Margin]:
+    """Requests, without those for repositories under embargo."""
+    return [row for row in rows if row.category != "repositories" or not embargo.hides_repository(row.name)]
+
+
+def told_systems(embargo: Embargo, rows: Sequence[SystemRow]) -> Sequence[SystemRow]:
+    """Systems, without those of releases under embargo."""
+    return [
+        row
+        for row in rows
+        if not (embargo.hides_repository(row.repo_tag) or embargo.hides_system(row.os_name, row.os_version))
+    ]
+
+
+def told_propagation(embargo: Embargo, rows: Sequence[PropagationRow]) -> Sequence[PropagationRow]:
+    """How repositories spread, without those under embargo."""
+    return [row for row in rows if not (embargo.hides_repository(row.repository) or embargo.hides(row.repository))]
+
+
+async def read_past(connection: AsyncConnection, host: str, now: int, embargo: Embargo = NOTHING_WAITS) -> Past:
+    """What is kept of one mirror, without words about what is under *embargo*."""
     since = now - HISTORY_DAYS * DAY_S
     day = str(datetime.fromtimestamp(since, UTC).date())
     return Past(
-        history=await evidence.find_history(connection, 0, host),
+        history=[
+            replace(row, reason=embargo.clear(row.reason)) for row in await evidence.find_history(connection, 0, host)
+        ],
         visits=await evidence.find_visits(connection, since, host),
         traffic=await statistics.list_traffic(connection, day, host=host),
     )
@@ -158,7 +211,10 @@ async def read_past(connection: AsyncConnection, host: str, now: int) -> Past:
 
 async def read_pasts(connection: AsyncConnection, shown: Shown) -> dict[str, Past]:
     """What is kept of each mirror, by name."""
-    return {mirror.host: await read_past(connection, mirror.host, shown.now) for mirror in shown.listed.mirrors}
+    return {
+        mirror.host: await read_past(connection, mirror.host, shown.now, shown.embargo)
+        for mirror in shown.listed.mirrors
+    }
 
 
 def _scores(visits: Sequence[VisitRow]) -> dict[str, float]:
