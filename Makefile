@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt $(wildcard redirector/*/*.
 		echo 'Python 3.11 or newer is needed, and $(PYTHON) is another, or is not there: make PYTHON=python3.11' >&2; exit 1; }
 	@echo 'Installing what is needed into .venv; the first time it takes a minute or two'
 	@$(PYTHON) -m venv .venv || { echo 'Debian has venv in a package of its own: apt install python3-venv' >&2; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[network,postgresql,dev,bench]' || { \
+	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --constraint constraints.txt --editable '.[network,postgresql,dev,bench]' || { \
 		echo 'pytricia is built from source: a C compiler and the headers of Python have to be there' >&2; \
 		echo 'Debian, Ubuntu: apt install gcc python3-dev    Fedora, AlmaLinux: dnf install gcc python3-devel' >&2; exit 1; }
 	@touch $@
