@@ -78,8 +78,11 @@ async def scanned(registry: Registry) -> None:
 
 
 async def seen(registry: Registry, host: str, states: dict[str, int], vantage: str = "main", **more: object) -> None:
-    """A visit of *host* from *vantage*: directory -> its state's byte, current where it is not named."""
-    names = tuple(each.name for each in read_contents(scan()).directories)
+    """A visit of *host* from *vantage*: directory -> its state's byte, current where it is not named.
+
+    unlisted  a directory that the crawler's list did not have yet
+    """
+    names = tuple(each.name for each in read_contents(scan()).directories if each.name != more.get("unlisted"))
     good = EVER | Content.CURRENT
     raw = bytes(states.get(name, good) for name in names)
     standing = Standing(state=State(str(more.get("state", "ok"))), since=NOW - 100)
@@ -154,6 +157,18 @@ async def test_what_a_host_lacks_is_left_out_with_what_stands_for_it(registry: R
     await seen(registry, "mirror.example.org", {"1/os": EVER | OUT, "1/os/Packages": ABSENT}, at=NOW + 50)
     registry.now = NOW + 60
     assert await current(registry) == {"mirror.example.org": {"", "2", "2/os", "2/os/repodata"}}
+
+
+async def test_each_visit_counts_by_the_list_of_directories_that_it_went_by(registry: Registry) -> None:
+    await scanned(registry)
+    site = await registry.site()
+    for name in ("early.example.org", "late.example.org"):
+        await registry.carry(await registry.host(site, name=name), always=False)
+    registry.now += 1
+    await seen(registry, "early.example.org", {}, at=NOW + 50, unlisted="1/os")
+    await seen(registry, "late.example.org", {"1/os": EVER | OUT}, at=NOW + 50)
+    registry.now = NOW + 60
+    assert (await current(registry))["late.example.org"] == PUBLIC - {"1", "1/os", "1/os/repodata"}
 
 
 @pytest.mark.parametrize("state", ["unreachable", "stale", "unknown"])

@@ -142,22 +142,24 @@ class _Maps:
     def __init__(self, connection: AsyncConnection, masters: Mapping[str, Master]) -> None:
         self._connection = connection
         self._masters = masters
-        self._places: dict[tuple[str, str], NDArray[np.int64]] = {}
-        self._parents: dict[str, list[tuple[int, int]]] = {}
+        self._found: dict[tuple[str, str], tuple[NDArray[np.int64], list[tuple[int, int]]]] = {}
 
     async def apply(self, category: str, contents: CategoryContents, digest: str, served: bytes) -> Bits:
         """Which of the *contents* a host has by the bits *served*: those that nobody judges go by what is below."""
-        places = await self._find(category, contents, digest)
+        places, links = await self._find(category, contents, digest)
         flags = np.unpackbits(np.frombuffer(served, np.uint8), bitorder="little").astype(np.bool_)
         bits: Bits = np.append(flags, np.False_)[np.where(places < len(flags), places, -1)]
-        for parent, child in self._parents[category]:
+        for parent, child in links:
             if bits[child]:
                 bits[parent] = True
         return bits
 
-    async def _find(self, category: str, contents: CategoryContents, digest: str) -> NDArray[np.int64]:
-        if (category, digest) in self._places:
-            return self._places[category, digest]
+    async def _find(
+        self, category: str, contents: CategoryContents, digest: str
+    ) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+        """For each name its number in the crawler's list, -1 without one; and (parent, child) as of `_links`."""
+        if (category, digest) in self._found:
+            return self._found[category, digest]
         raw = await evidence.find_names(self._connection, digest)
         listed = {name: number for number, name in enumerate(unpack_names(raw))} if raw else {}
         unjudged = {each.name for each in self._masters[category].directories if not each.judged}
@@ -167,9 +169,8 @@ class _Maps:
             name = subpath if subpath in listed else _repository_of(subpath)
             if name in listed and name not in unjudged:
                 places[position] = listed[name]
-        self._places[category, digest] = places
-        self._parents.setdefault(category, _links(subpaths, places))
-        return places
+        self._found[category, digest] = (places, _links(subpaths, places))
+        return self._found[category, digest]
 
 
 def _repository_of(subpath: str) -> str:
