@@ -21,7 +21,8 @@ from tests.sources.snapshot_file import MirrorList
 
 TARGET = "/mirrorlist?repo=fedora-40&arch=x86_64"
 METALINK = "/metalink?repo=fedora-40&arch=x86_64"
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
+"""For whatever comes at once on a machine that does nothing else."""
 
 _READY = re.compile(r"ready on (.+) \(admin ([^)]+)\)")
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
