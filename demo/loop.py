@@ -263,13 +263,20 @@ class Loop:
         await self.programs.finish("publish", "registry", "publish", "--snapshot", snapshot, *more, may_fail=may_fail)
 
     async def _die_for_ever(self, mirror: Mirror) -> None:
+        """Up and down for its times at the least, and until the lists show it: on a slow machine that is later."""
         while True:
             await asyncio.sleep(mirror.up_s)
+            await self._until_listed(mirror, True)
             await mirror.stop()
             self.tell(f"{mirror.name} has died")
             await asyncio.sleep(mirror.down_s)
+            await self._until_listed(mirror, False)
             await mirror.start(self._mirror_folder(mirror), self.plan.ports.mirrors)
             self.tell(f"{mirror.name} is back")
+
+    async def _until_listed(self, mirror: Mirror, listed: bool) -> None:
+        while any(mirror.name in names for names in self.listed.values()) is not listed:
+            await asyncio.sleep(1)
 
     async def _look_for_ever(self) -> None:
         while True:

@@ -22,8 +22,8 @@ class Mirror:
 
     every_s   between two synchronizations
     without   what it leaves out of the tree
-    up_s      how long it runs before it dies; 0: it never does
-    down_s    how long it is dead
+    up_s      how long it runs before it dies, at the least; 0: it never does
+    down_s    how long it is dead, at the least
     """
 
     name: str

@@ -22,7 +22,7 @@ from demo.loop import Loop, Plan
 from demo.mirrors import Mirror, five_mirrors
 from demo.programs import ask
 
-PATIENCE_S = 400.0
+PATIENCE_S = 600.0
 """On a machine that does much else; 150 on one that does not."""
 
 GONE, BACK = "is OUT of the list", "is back IN the list"
@@ -53,8 +53,14 @@ async def running(folder: Path) -> AsyncIterator[tuple[Loop, list[str], Callable
             changed.clear()
             await changed.wait()
 
+    async def wait_patiently(text: str) -> None:
+        try:
+            await asyncio.wait_for(wait_until(text), PATIENCE_S)
+        except TimeoutError:
+            raise AssertionError(f"nobody told {text!r}:\n" + "\n".join(told)) from None
+
     def until(text: str) -> asyncio.Future[None]:
-        return asyncio.ensure_future(asyncio.wait_for(wait_until(text), PATIENCE_S))
+        return asyncio.ensure_future(wait_patiently(text))
 
     plan = Plan(folder, free_ports(), pace=0.001, push_s=15.0, turn_s=2.0)
     loop = Loop(plan, tell, tuple(lively(each) for each in five_mirrors()))
