@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.open_loop import Latencies
-from benchmarks.processes import ROOT, pinned
+from benchmarks.open_loop import Latencies, measure
+from benchmarks.processes import pinned
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
 
@@ -83,12 +82,9 @@ def open_loop(
     address: str, traffic: Path, *, rate: float, seconds: float, cores: Sequence[int], connections: int = 64
 ) -> Latencies:
     """Latencies at *rate* requests a second, in a process of its own on one of *cores*."""
-    command = [sys.executable, "-m", "benchmarks.open_loop", address, str(traffic)]
-    command += ["--rate", str(rate), "--seconds", str(seconds), "--connections", str(connections)]
-    printed = subprocess.run(
-        pinned(cores[-1:], command), capture_output=True, text=True, cwd=ROOT, timeout=seconds + _GRACE_S, check=True
-    ).stdout
-    found = Latencies(**json.loads(printed))
+    found = measure(
+        address, traffic, rate=rate, seconds=seconds, connections=connections, before=pinned(cores[-1:], [])
+    )
     if found.bad:
         raise BadAnswersError(f"{address}: {found.bad} answers were not 200")
     return found

@@ -3,39 +3,38 @@
     python -m benchmarks.open_loop --rate 20000 --seconds 10 127.0.0.1:8080 FILE
 
 Gaps between requests are exponential. A request's time runs from when it fell due, not from when a connection was free
-to send it, so a server that stalls is charged for everybody who waited (no coordinated omission). The program never
-sleeps: give it a core of its own. What it adds itself, some 20 µs a request, is charged to the server.
+to send it, so a server that stalls is charged for everybody who waited (no coordinated omission). What asks is a small
+program in C, `open_loop.c`, compiled when it is needed. It never sleeps: give it a core of its own. What it adds itself
+is charged to the server too, and told.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import re
-import socket
-from collections import deque
+import os
+import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
-from select import EPOLLIN, epoll
-from time import perf_counter
 
-_LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)\r\n", re.IGNORECASE)
+ROOT = Path(__file__).resolve().parents[1]
 
-_RECEIVED = memoryview(bytearray(1 << 18))
-"""What came last. One buffer for all: to make one for each answer costs as much as to read it."""
+_SOURCE = Path(__file__).with_suffix(".c")
+_PROGRAM = ROOT / "build" / "benchmarks" / "open_loop"
 
-_HEAD_BYTES = 1024
-"""More than the head of an answer has."""
-
-_PATIENCE_S = 10.0
-"""How long answers may take to come in after the last request fell due."""
+_GRACE_S = 60.0
+"""For reading the traffic file, and for answers that are late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """*unanswered* requests fell due and got no whole answer; *bad* ones got a status other than 200."""
+    """*unanswered* requests fell due and got no whole answer; *bad* ones got a status other than 200.
+
+    own_us    what the load program itself took for a request, system calls included
+    busy      for what share of the time it had something to do; near 1 it is the load that is slow
+    had_core  for what share of the time it had a core; the rest went to others
+    """
 
     rate: float
     answered: int
@@ -46,42 +45,9 @@ class Latencies:
     p99_ms: float
     p999_ms: float
     max_ms: float
-
-
-class _Connection:
-    """One connection with at most one request under way; opened again when the server closes it."""
-
-    __slots__ = ("_address", "_events", "due", "missing", "socket", "started")
-
-    def __init__(self, address: tuple[str, int], events: epoll) -> None:
-        self._address = address
-        self._events = events
-        self.due = 0.0
-        self.open()
-
-    def open(self) -> None:
-        """Connect, with nothing under way."""
-        self.socket = socket.create_connection(self._address)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._events.register(self.socket, EPOLLIN)
-        self.missing = 0
-        self.started = False
-
-    def send(self, request: bytes) -> None:
-        try:
-            self.socket.sendall(request)
-        except ConnectionError:
-            # Closed while it was idle, and we have not read that yet.
-            self.socket.close()
-            self.open()
-            self.socket.sendall(request)
-
-    def receive(self) -> int:
-        """How many bytes came, from the start of `_RECEIVED`; 0 when the server has closed the connection."""
-        try:
-            return self.socket.recv_into(_RECEIVED)
-        except ConnectionError:
-            return 0
+    own_us: float
+    busy: float
+    had_core: float
 
 
 def read_requests(path: Path) -> list[bytes]:
@@ -90,75 +56,28 @@ def read_requests(path: Path) -> list[bytes]:
 
 
 def measure(
-    address: tuple[str, int], requests: list[bytes], rate: float, seconds: float, connections: int
+    address: str, traffic: Path, *, rate: float, seconds: float, connections: int = 64, before: Sequence[str] = ()
 ) -> Latencies:
-    """Offer *rate* requests a second for *seconds*; each request of the list at most once, then from the start."""
-    events = epoll()
-    free = deque(_Connection(address, events) for _ in range(connections))
-    by_descriptor = {connection.socket.fileno(): connection for connection in free}
-    chance = Random(1)
-    spent: list[float] = []
-    bad = sent = 0
-    gc.disable()
-    due = start = perf_counter()
-    end = start + seconds
-    while (now := perf_counter()) < end + _PATIENCE_S and (due < end or len(free) < connections):
-        while due <= now and due < end and free:
-            connection = free.popleft()
-            connection.due = due
-            connection.send(requests[sent % len(requests)])
-            by_descriptor[connection.socket.fileno()] = connection
-            sent += 1
-            due += chance.expovariate(rate)
-        for descriptor, _ in events.poll(0):
-            connection = by_descriptor[descriptor]
-            received = connection.receive()
-            if not received:
-                connection.socket.close()
-                connection.open()
-                by_descriptor[connection.socket.fileno()] = connection
-                if connection not in free:
-                    free.append(connection)
-                continue
-            if not connection.started:
-                connection.started = True
-                head = bytes(_RECEIVED[: min(received, _HEAD_BYTES)])
-                bad += not head.startswith(b"HTTP/1.1 200 ")
-                connection.missing = _answer_size(head)
-            connection.missing -= received
-            if connection.missing <= 0:
-                spent.append(perf_counter() - connection.due)
-                connection.started = False
-                free.append(connection)
-    gc.enable()
-    for connection in by_descriptor.values():
-        connection.socket.close()
-    events.close()
-    return _summarise(sorted(spent), sent, bad, seconds)
+    """Offer *rate* requests a second of the file *traffic* to `HOST:PORT` for *seconds*; from the start when it ends.
+
+    before  what the program is to be run by, `taskset` say
+    raises  CalledProcessError when there is no compiler, or nobody accepts connections
+    """
+    host, _, port = address.rpartition(":")
+    command = [*before, str(_build()), host.strip("[]"), port, str(traffic), str(rate), str(seconds), str(connections)]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=seconds + _GRACE_S, check=True)
+    return Latencies(**json.loads(ran.stdout))
 
 
-def _answer_size(first: bytes) -> int:
-    """Bytes of the whole answer, going by what came *first*; the head of an answer comes in one piece."""
-    found = _LENGTH.search(first)
-    assert found, f"an answer without Content-Length: {first[:200]!r}"
-    return first.index(b"\r\n\r\n") + 4 + int(found[1])
-
-
-def _summarise(spent: list[float], sent: int, bad: int, seconds: float) -> Latencies:
-    def at(share: float) -> float:
-        return round(spent[min(len(spent) - 1, int(len(spent) * share))] * 1e3, 3) if spent else float("inf")
-
-    return Latencies(
-        rate=round(len(spent) / seconds, 1),
-        answered=len(spent),
-        unanswered=sent - len(spent),
-        bad=bad,
-        p50_ms=at(0.5),
-        p90_ms=at(0.9),
-        p99_ms=at(0.99),
-        p999_ms=at(0.999),
-        max_ms=at(1.0),
-    )
+def _build() -> Path:
+    """The program, compiled anew when its source is newer."""
+    if not _PROGRAM.exists() or _PROGRAM.stat().st_mtime < _SOURCE.stat().st_mtime:
+        _PROGRAM.parent.mkdir(parents=True, exist_ok=True)
+        made = _PROGRAM.with_name(f"{_PROGRAM.name}-{os.getpid()}")  # somebody else may be building it too
+        flags = ["-O2", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run([os.environ.get("CC", "cc"), *flags, "-o", made, _SOURCE, "-lm"], check=True)
+        made.replace(_PROGRAM)
+    return _PROGRAM
 
 
 def main() -> None:
@@ -169,13 +88,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=64)
     options = parser.parse_args()
-    host, _, port = options.address.rpartition(":")
     found = measure(
-        (host.strip("[]"), int(port)),
-        read_requests(options.traffic),
-        options.rate,
-        options.seconds,
-        options.connections,
+        options.address, options.traffic, rate=options.rate, seconds=options.seconds, connections=options.connections
     )
     print(json.dumps(asdict(found)))
 

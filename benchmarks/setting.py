@@ -111,17 +111,30 @@ def judge(setting: Setting, inputs: Inputs, server: Server) -> dict[str, float]:
 
 def sample(setting: Setting, server: Server, traffic: Path, connections: int = 64) -> Sample:
     """One closed loop on *server*."""
-    cpu_s, busy_s, start = _cpu_seconds(server), busy_seconds(setting.cores.server), perf_counter()
+    watch = Watch(setting, server)
     throughput = closed_loop(
         server.address, traffic, seconds=setting.seconds, cores=setting.cores.load, connections=connections
     )
-    cpu_s, busy_s = _cpu_seconds(server) - cpu_s, busy_seconds(setting.cores.server) - busy_s
-    strangers = max(0.0, busy_s - cpu_s) / ((perf_counter() - start) * len(setting.cores.server))
-    return Sample(throughput.rate, round(cpu_s / throughput.requests * 1e6, 2), round(strangers, 3), throughput)
+    cpu_s, strangers = watch.read()
+    return Sample(throughput.rate, round(cpu_s / throughput.requests * 1e6, 2), strangers, throughput)
 
 
-def _cpu_seconds(server: Server) -> float:
-    return sum(process.cpu_s for process in family(server.pid))
+class Watch:
+    """Looks at the clock, at a server and at its cores, from now on."""
+
+    def __init__(self, setting: Setting, server: Server) -> None:
+        self._cores = setting.cores.server
+        self._server = server
+        self._begun = self._now()
+
+    def _now(self) -> tuple[float, float, float]:
+        cpu_s = sum(process.cpu_s for process in family(self._server.pid))
+        return perf_counter(), cpu_s, busy_seconds(self._cores)
+
+    def read(self) -> tuple[float, float]:
+        """CPU time of the server since then, and what share of its cores strangers had."""
+        elapsed_s, cpu_s, busy_s = (now - then for now, then in zip(self._now(), self._begun, strict=True))
+        return cpu_s, round(max(0.0, busy_s - cpu_s) / (elapsed_s * len(self._cores)), 3)
 
 
 def take_turns(setting: Setting, loads: Mapping[str, tuple[Server, Path]]) -> dict[str, list[Sample]]:

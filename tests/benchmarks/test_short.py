@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.drive import BadAnswersError, closed_loop
 from benchmarks.micro import measure_functions
-from benchmarks.open_loop import measure, read_requests
+from benchmarks.open_loop import measure
 from benchmarks.processes import Server, family, find_nginx, run_nginx, workers
 from benchmarks.report import Report, describe_machine
 from benchmarks.setting import CLOSE, METALINK, MIRRORLIST, Inputs, Setting, judge, ratio, take_turns
@@ -34,9 +34,7 @@ def test_server_answers_all_kinds_of_traffic_rightly(setting: Setting, inputs: I
 
 
 def test_open_loop_offers_the_rate_it_is_told(inputs: Inputs, server: Server) -> None:
-    host, _, port = server.address.rpartition(":")
-    requests = read_requests(inputs.traffic[METALINK])
-    found = measure((host, int(port)), requests, rate=300, seconds=1, connections=8)
+    found = measure(server.address, inputs.traffic[METALINK], rate=300, seconds=1, connections=8)
     assert (found.unanswered, found.bad) == (0, 0)
     assert 200 < found.answered < 400
     assert 0 < found.p50_ms <= found.p90_ms <= found.p99_ms <= found.max_ms
