@@ -206,6 +206,18 @@ async def test_two_vantage_points_must_agree_that_something_is_missing(registry:
     assert await current(registry) == {"mirror.example.org": PUBLIC - {"2", "2/os", "2/os/repodata"}}
 
 
+async def test_a_name_that_comes_back_is_unchecked_whatever_its_history_says(registry: Registry) -> None:
+    """Memory of a host that left is forgotten after a day, its history is not."""
+    await scanned(registry)
+    await a_host(registry)
+    registry.now = NOW + 60
+    async with registry.store.write() as connection:
+        row = evidence.HistoryRow("mirror.example.org", NOW - 9000, "stale", "behind", 0)
+        await evidence.add_history(connection, [row])
+    holdings = await registry.holdings()
+    assert holdings.hosts and not holdings.looks
+
+
 async def test_private_hosts_are_never_visited_and_their_word_counts(registry: Registry) -> None:
     await scanned(registry)
     host = await a_host(registry, private=True)
