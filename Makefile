@@ -116,3 +116,4 @@ bench bench-short:
 	$(BIN)/python -m benchmarks.rules $(if $(filter bench-short,$@),--quick)
 	$(BIN)/python -m benchmarks.scan_list
 	$(BIN)/python -m benchmarks.mirror_sync
+	$(BIN)/python -m benchmarks.pages $(if $(filter bench-short,$@),--quick)

@@ -438,8 +438,13 @@ async def count(store: Store, names: Sequence[str], end: int, days: int, chance:
         await evidence.add_round(connection, RoundRow("main", end - 9 * DAY - 1200, 41.0, 118, 96, 300, void))
 
 
-async def make_network(database: str, mirrors: int, days: int, house: House, end: int, seed: int = 11) -> list[str]:
-    """The whole network in a new *database*; names of its mirrors. cost: half a minute for 120 mirrors and 30 days"""
+async def make_network(
+    database: str, mirrors: int, days: int, house: House, end: int, seed: int = 11, visited_s: int | None = None
+) -> list[str]:
+    """The whole network in a new *database*; names of its mirrors. cost: half a minute for 120 mirrors and 30 days
+
+    visited_s  for how long the crawler looks; None: all the time
+    """
     chance = Random(seed)
     end = end // HOUR * HOUR
     begin = end - days * DAY
@@ -450,7 +455,7 @@ async def make_network(database: str, mirrors: int, days: int, house: House, end
                 await scans.keep_contents(connection, scan(category, master, begin - 1))
         names = await make_registry(store, house, mirrors, begin, end, chance)
         world = World(begin, make_mirrors(names, masters, begin, end, chance))
-        await live(store, masters, world, begin, end)
+        await live(store, masters, world, begin if visited_s is None else end - visited_s, end)
         await count(store, names, end, days, chance)
         async with store.write() as connection:
             for number, name in enumerate(names):

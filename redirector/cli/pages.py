@@ -79,5 +79,5 @@ async def _read(database: str | None, of_source: Callable[[], Shown]) -> tuple[S
                 shown = await read_shown(connection, now)
             else:
                 shown = of_source()
-                shown = replace(shown, **await read_kept(connection, shown.listed.mirrors, now))
+                shown = replace(shown, **(await read_kept(connection, now)).of(shown.listed.mirrors))
             return shown, await read_pasts(connection, shown)

@@ -58,10 +58,13 @@ class Wish:
     mail: bool = False
 
 
-async def export(change: Change, name: str, wish: Wish) -> str:
-    """The export *name*. Raises Invalid, Forbidden, Missing."""
+async def export(change: Change, name: str, wish: Wish, holdings: Holdings | None = None) -> str:
+    """The export *name*. Raises Invalid, Forbidden, Missing.
+
+    holdings  as they are at this moment; None: they are read, which takes longer than all the rest
+    """
     await _check(change, name, wish)
-    return await _render(change, name, wish, await read_holdings(change.connection, change.now))
+    return await _render(change, name, wish, holdings or await read_holdings(change.connection, change.now))
 
 
 async def _check(change: Change, name: str, wish: Wish) -> None:

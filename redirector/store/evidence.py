@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import sqrt
 from typing import Any
 
 from sqlalchemy import Table, and_, case, delete, func, insert, not_, select, update
@@ -228,6 +229,46 @@ async def find_visits(
         return [VisitRow(*row) for row in await connection.execute(query)][::-1]
     query = query.order_by(visits.c.at, visits.c.host, visits.c.vantage)
     return [VisitRow(*row) for row in await connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class VisitSums:
+    """What the visits of one host come to: how many counted and were good, and means and deviation of the good ones.
+
+    None for what none of them says; *deviation_s* is that of the population
+    """
+
+    host: str
+    counted: int
+    good: int
+    delay_s: float | None
+    duration_s: float
+    deviation_s: float
+
+
+async def sum_visits(connection: AsyncConnection, since: int) -> list[VisitSums]:
+    """Visits from *since* on that counted, by host; those during which everybody failed are left out."""
+    good = case((visits.c.event == "good", 1))
+    duration = case((visits.c.event == "good", visits.c.duration_s))
+    query = (
+        select(
+            visits.c.host,
+            func.count(),
+            func.count(good),
+            func.avg(case((visits.c.event == "good", visits.c.delay_s))),
+            func.avg(duration),
+            func.avg(duration * duration),
+        )
+        .where(visits.c.at >= since, visits.c.counted, visits.c.event != "quiet")
+        .group_by(visits.c.host)
+    )
+    return [
+        VisitSums(
+            host, counted, good, None if delay is None else float(delay), mean or 0.0,
+            sqrt(max(0.0, (square or 0.0) - (mean or 0.0) ** 2)),
+        )
+        for host, counted, good, delay, mean, square in await connection.execute(query)
+    ]  # fmt: skip
 
 
 async def add_history(connection: AsyncConnection, rows: Sequence[HistoryRow]) -> None:

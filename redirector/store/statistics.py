@@ -292,14 +292,21 @@ async def add_propagation(connection: AsyncConnection, rows: Iterable[Propagatio
 
 
 async def list_propagation(
-    connection: AsyncConnection, since: int = 0, until: int = 1 << 40, repository: str | None = None
+    connection: AsyncConnection, since: int = 0, until: int = 1 << 40, repositories: Collection[str] | None = None
 ) -> tuple[PropagationRow, ...]:
-    """How far repositories had spread, by run and name."""
-    query = select(propagation).where(propagation.c.run >= since, propagation.c.run <= until)
-    if repository is not None:
-        query = query.where(propagation.c.repository == repository)
+    """How far repositories had spread, by run and name; None: all of them, some hundred thousand rows of a month."""
+    columns = [propagation.c[name] for name in PropagationRow.__slots__]
+    query = select(*columns).where(propagation.c.run >= since, propagation.c.run <= until)
+    if repositories is not None:
+        query = query.where(propagation.c.repository.in_(list(repositories)))
     found = await connection.execute(query.order_by(propagation.c.run, propagation.c.repository))
-    return tuple(PropagationRow(**row) for row in found.mappings())
+    return tuple(PropagationRow(*row) for row in found)
+
+
+async def list_spreading(connection: AsyncConnection, since: int) -> list[str]:
+    """Names of the repositories of which it is known how far they had spread since then."""
+    query = select(propagation.c.repository).where(propagation.c.run >= since).distinct()
+    return sorted((await connection.execute(query)).scalars())
 
 
 async def find_last_run(connection: AsyncConnection) -> int:

@@ -7,10 +7,13 @@ from aiohttp import web
 from redirector.registry.exporting import NAMES, TYPES, Wish, export
 from redirector.registry.exports import NOBODY
 from redirector.registry.refusals import Invalid, Missing
-from redirector.web.access import API, OPEN, asking
+from redirector.web.access import API, OPEN, SITE, asking
 
 PUBLIC = ("rsync-filter", "tiers", "public", "mirmon")
 """Exports that everybody may have; addresses are for those who let others in."""
+
+SAME = ("tiers", "public", "mirmon")
+"""Exports that are the same for everybody, whatever is asked with them."""
 
 
 def add_exports(application: web.Application) -> None:
@@ -36,18 +39,24 @@ async def _export(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in NAMES:
         raise Missing(f"there is no such export: {', '.join(NAMES)} are there")
-    wish = _wish_of(request)
+    wish, site = _wish_of(request), request.app[SITE]
     async with asking(request, write=False, public=name in PUBLIC) as change:
-        text = await export(change, name, wish)
+        shown = await site.shelf.read(change.connection, change.now)
+        key = (request.path, "export")
+        kept = site.shelf.page(key, shown) if name in SAME else None
+        body = kept or (await export(change, name, wish, shown.holdings)).encode()
+        if name in SAME:
+            site.shelf.keep(key, shown, body)
     layout = {"rsync-acl": wish.layout, "public": "json"}.get(name, "plain")
     content_type = TYPES.get(layout, "text/plain")
-    return web.Response(text=text, content_type=content_type, headers=OPEN if name in PUBLIC else None)
+    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=OPEN if name in PUBLIC else None)
 
 
 async def _filter(request: web.Request) -> web.Response:
     """A wrong request transfers nothing, and says why in a comment."""
     try:
         async with asking(request, write=False, public=True) as change:
-            return web.Response(text=await export(change, "rsync-filter", _wish_of(request)))
+            shown = await request.app[SITE].shelf.read(change.connection, change.now)
+            return web.Response(text=await export(change, "rsync-filter", _wish_of(request), shown.holdings))
     except Invalid as error:
         return web.Response(status=400, text=f"# {error}\n{NOBODY}\n")

@@ -100,7 +100,7 @@ async def test_propagation_is_counted_by_run_and_repository(store: Store) -> Non
         await add_propagation(connection, ())
     async with store.read() as connection:
         rows = await list_propagation(connection)
-        assert await list_propagation(connection, repository="epel-9") == rows[1:]
+        assert await list_propagation(connection, repositories=["epel-9"]) == rows[1:]
     assert exports.render_csv(exports.propagation_table(rows)) == (
         "run,repository,same_day,one_day,two_day,older,no_info\n"
         "2026-11-28T06:00:00Z,baseos-9,4,0,0,0,0\n"

@@ -8,8 +8,15 @@ import re
 import pytest
 from lxml import etree  # type: ignore[import-untyped] # no stubs are needed for one call
 
+from redirector.registry.edit import hosts
+from redirector.store.registry import queries
+from redirector.store.registry.rows import HostRow
+from redirector.web.access import SITE
+from redirector.web.pages import shown
+from redirector.web.pages.filters import Choice
 from tests.web.conftest import Api
 from tests.web.html import check_html
+from tests.web.test_forms import logged_in
 
 PAGES = ("/mirrors", "/map", "/propagation", "/statistics", "/join")
 
@@ -74,6 +81,39 @@ async def test_the_style_sheet_is_there(api: Api) -> None:
 async def test_two_hundred_visitors_at_once_are_answered(network: Api) -> None:
     answers = await asyncio.gather(*(network.client.get("/mirrors") for _ in range(200)))
     assert {answer.status for answer in answers} == {200}
+
+
+async def test_visitors_are_given_what_is_at_hand_and_who_edits_sees_his_edit(network: Api) -> None:
+    """Where a server keeps it fresh; a page that was kept is not given once something changed."""
+    application = network.client.app
+    assert application is not None
+    shelf, store = application[SITE].shelf, network.registry.store
+    browser = await logged_in(network, "chief", admin=True)
+    async with store.read() as connection:
+        await shelf.refresh(connection, network.registry.now)
+    (name, *_) = re.findall(r'href="/mirrors/([^"?]+)">', await read(network, "/mirrors?sort=name"))
+    row = await network.registry.do(lambda change: queries.find(change.connection, HostRow, name=name))
+    assert row is not None
+    await network.registry.do(hosts.edit_host, row.id, None, {"name": "renamed.example.org"})
+    assert name in await read(network, "/mirrors?sort=name") and "renamed" not in await read(network, "/mirrors")
+    assert "renamed.example.org" in await browser.get("/mirrors")
+    assert "renamed.example.org" in await read(network, "/mirrors?sort=name")
+    network.registry.now += 3600
+    await network.registry.do(hosts.edit_host, row.id, None, {"name": "again.example.org"})
+    assert "again.example.org" in await read(network, "/mirrors"), "nobody refreshed it: the store is asked"
+
+
+async def test_pages_of_one_moment_are_kept_up_to_a_bound(network: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "KEPT_BYTES", 60_000)
+    application = network.client.app
+    assert application is not None
+    shelf = application[SITE].shelf
+    for number in range(40):
+        assert "No mirror fits" in await read(network, f"/mirrors?country={number}")
+    async with network.registry.store.read() as connection:
+        newest = await shelf.read(connection, network.registry.now)
+    kept = [n for n in range(40) if shelf.page(("/mirrors", Choice(country=str(n))), newest) is not None]
+    assert kept and kept == list(range(40 - len(kept), 40)), "the newest are"
 
 
 async def test_what_is_not_there_is_said_on_a_page_to_browsers_and_in_a_line_to_others(api: Api) -> None:

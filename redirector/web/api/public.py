@@ -102,7 +102,8 @@ async def show_countme(call: Call) -> Reply:
 
 async def show_propagation(call: Call) -> Reply:
     """Mirrors by how far behind they were, by run and repository."""
-    rows = await statistics.list_propagation(call.change.connection, repository=call.query.get("repository"))
+    wanted = [call.query["repository"]] if "repository" in call.query else None
+    rows = await statistics.list_propagation(call.change.connection, repositories=wanted)
     return _page(call, told_propagation(await _embargo(call), rows), propagation_table)
 
 

@@ -23,12 +23,12 @@ from redirector.store.statistics import PropagationRow
 from redirector.web.pages import draw
 from redirector.web.pages.filters import ORDERS, Choice, choose, values_of
 from redirector.web.pages.render import show_bytes
-from redirector.web.pages.shown import HISTORY_DAYS, Past, Shown
+from redirector.web.pages.shown import HISTORY_DAYS, REPOSITORIES_SHOWN, Past, Shown
 from redirector.web.pages.versions import version_key
 from redirector.web.words import KINDS, STATES, kind_of
 
-REPOSITORIES_SHOWN = 6
-"""Repositories whose propagation is drawn on one page."""
+POINTS = 112
+"""Of one picture of propagation, at most: three hours apart in two weeks."""
 
 LABELS = ("up to a day", "one day", "two days", "older", "not known")
 
@@ -204,40 +204,35 @@ def map_page(shown: Shown) -> Page:
     )
 
 
-def propagation_page(shown: Shown, repository: str = "", *, forms: bool = True) -> Page:
-    """How fast pushes spread, and how old the copies of repositories are."""
+def propagation_page(
+    shown: Shown, repository: str = "", asked: Sequence[PropagationRow] = (), *, forms: bool = True
+) -> Page:
+    """How fast pushes spread, and how old the copies of repositories are.
+
+    repository, asked  the one that was asked for, and its rows; without rows those are shown that tell most
+    """
     rows: dict[str, list[PropagationRow]] = {}
-    for row in shown.propagation:
+    for row in asked or shown.propagation:
         rows.setdefault(row.repository, []).append(row)
-    names = [repository] if repository in rows else _most_telling(rows)
     newest: dict[str, int] = {}
     for push in shown.pushes:
         newest[push.category] = max(push.pushed, newest.get(push.category, 0))
-    pictures = [(name, _draw_propagation(name, rows[name]), rows[name][-30:][::-1]) for name in names]
+    pictures = [(name, _draw_propagation(name, each), each[-30:][::-1]) for name, each in sorted(rows.items())]
     return Page(
         "propagation.html",
         {
             "pushes": [(push, push.pushed == newest[push.category]) for push in shown.pushes],
             "labels": LABELS,
             "repositories": pictures,
-            "choice": sorted(rows) if forms and len(rows) > REPOSITORIES_SHOWN else [],
+            "choice": shown.spreading if forms and len(shown.spreading) > REPOSITORIES_SHOWN else [],
             "repository": repository,
             "now": shown.now,
         },
     )
 
 
-def _most_telling(rows: Mapping[str, Sequence[PropagationRow]]) -> list[str]:
-    """Those that most mirrors carry."""
-
-    def known(name: str) -> int:
-        last = rows[name][-1]
-        return last.same_day + last.one_day + last.two_day + last.older
-
-    return sorted(sorted(rows), key=lambda name: -known(name))[:REPOSITORIES_SHOWN]
-
-
 def _draw_propagation(name: str, rows: Sequence[PropagationRow]) -> str:
+    rows = rows[::-1][:: -(-len(rows) // POINTS)][::-1]  # the newest is always one of them
     short = len(rows) > 1 and rows[-1].run - rows[0].run > 3 * DAY_S
     labels = [f"{datetime.fromtimestamp(row.run, UTC):{'%d %b' if short else '%d %b %H:%M'}}" for row in rows]
     layers = [
