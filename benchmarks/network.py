@@ -257,7 +257,7 @@ async def measure_store(folder: Path, mirrors: int, repositories: int, days: int
     path = folder / "year.db"
     async with await open_store(f"sqlite:///{path}") as store:
         async with store.write() as connection:
-            hosts = [kept.HostRow(name, "main", now, now, "ok", now, "", 0, memory) for name in names]
+            hosts = [kept.MemoryRow(name, "main", now, now, "ok", now, "", 0, memory) for name in names]
             contents = [kept.ContentRow(name, "main", "", "digest", served, packed) for name in names]
             await kept.put_memories(connection, hosts, contents)
         for day in range(max(0, days - kept.KEPT_DAYS), days):

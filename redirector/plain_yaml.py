@@ -24,8 +24,8 @@ _LIMIT_DEPTH = 20
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _NO_TEXT = frozenset({"", "~", "null"})
-_TRUE = frozenset(form for word in ("yes", "true", "on") for form in (word, word.capitalize(), word.upper()))
-_FALSE = frozenset(form for word in ("no", "false", "off") for form in (word, word.capitalize(), word.upper()))
+_TRUE = frozenset(spelling for word in ("yes", "true", "on") for spelling in (word, word.capitalize(), word.upper()))
+_FALSE = frozenset(spelling for word in ("no", "false", "off") for spelling in (word, word.capitalize(), word.upper()))
 """YAML 1.1, as every reader of these files today: the country code `NO` is false unless it is quoted."""
 
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "seq", "map"))

@@ -169,7 +169,7 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
 
 def _form_of(query: Query, answer: Answer) -> Form:
     """The form whose hosts and URLs *answer* shows."""
-    if layout := TABLES.get(query.form or "") or LINES.get(query.form or ""):
+    if layout := TABLES.get(query.format or "") or LINES.get(query.format or ""):
         return layout.form
     if answer.kind is Kind.REDIRECT:
         return Form.REDIRECT

@@ -113,18 +113,18 @@ class Responder:
                 return self._file(request, query)
             if query.kind is Kind.PAGE:
                 raise QueryError(404, "there is no page here for people")
-            metalink = query.form == "metalink" if query.form else query.kind is Kind.METALINK
-            if query.redirect and query.path and not (metalink or query.form) and self.snapshot.policy.decode:
+            metalink = query.format == "metalink" if query.format else query.kind is Kind.METALINK
+            if query.redirect and query.path and not (metalink or query.format) and self.snapshot.policy.decode:
                 found = self._file(replace(request, accept=""), query)  # as the file's own path, but for `Accept`
                 return replace(found, headers=tuple(each for each in found.headers if each[0] != "Vary"))
             listing = resolve(self.snapshot, query)
             seat = self.reader.seat(request, query)
-            if (metalink or query.form == "meta4") and not listing.details:
+            if (metalink or query.format == "meta4") and not listing.details:
                 refused = self._refuse(request, no_details(listing, self.snapshot.policy, self.snapshot.has_primary))
                 return replace(refused, country=seat.country, asked=listing.asked)
-            if lines := LINES.get(query.form or ""):
+            if lines := LINES.get(query.format or ""):
                 return answer_lines(self.reader, listing, seat, lines)
-            if table := TABLES.get(query.form or ""):
+            if table := TABLES.get(query.format or ""):
                 return answer_table(self.reader, request, listing, seat, table)
             frame = frame_of(listing, metalink, self.snapshot.policy)
         return self._list(request, query, frame, seat)

@@ -23,7 +23,7 @@ from redirector.health.hysteresis import Event
 from redirector.health.keeping import Known, evidence_text
 from redirector.health.pace import Pace
 from redirector.health.probing import Probes, open_probes
-from redirector.health.report import Entry
+from redirector.health.report import HostHealth
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.rules import Rules
 from redirector.health.safety import Safety
@@ -99,10 +99,10 @@ def common(flags: Mapping[str, str | Sequence[str]], key: str) -> str | None:
     if isinstance(given := flags.get(key), str):
         return given
     config = flags.get("config")
-    entry = read_file(config).entry("", key) if isinstance(config, str) else None
-    if entry is None or not isinstance(entry.value, str):
+    block = read_file(config).block("", key) if isinstance(config, str) else None
+    if block is None or not isinstance(block.value, str):
         return None
-    return os.path.join(entry.folder, entry.value)
+    return os.path.join(block.folder, block.value)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -275,7 +275,7 @@ def _json_of(made: Round, *, evidence: bool = False) -> dict[str, Any]:
     import json
 
     def of(result: Result) -> dict[str, Any]:
-        entry: Entry | None = made.entries.get(result.subject.key)
+        entry: HostHealth | None = made.entries.get(result.subject.key)
         told: dict[str, Any] = {
             "host": result.subject.key,
             "visit": result.event.value,

@@ -18,7 +18,7 @@ from redirector.errors import ConfigError, StoreError
 from redirector.health.keeping import unpack_memory
 from redirector.health.recall import recall_entries, recall_listed
 from redirector.health.replay import Replay, replay
-from redirector.health.report import Entry, render_mirmon, render_status, rendered_entry
+from redirector.health.report import HostHealth, render_mirmon, render_status, rendered_entry
 from redirector.health.rules import DAY_S, Rules
 from redirector.health.show import describe, lines_of, table_of_entries, table_of_replay
 from redirector.settings.crawl import Crawl
@@ -145,7 +145,7 @@ async def _show(store: Store, rules: Rules, name: str, *, as_objects: bool) -> i
         visits = await kept.find_visits(connection, int(now - HISTORY_S), key, SHOWN_EVIDENCE)
         history = await kept.find_history(connection, int(now - HISTORY_S), key)
         seen = [json.loads(text) for text in await kept.find_evidence(connection, key, SHOWN_EVIDENCE)]
-    entry: Entry | None = entries.get(key)
+    entry: HostHealth | None = entries.get(key)
     if as_objects:
         told: dict[str, Any] = {
             "host": key,

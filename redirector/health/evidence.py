@@ -139,7 +139,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderItem:
     """One line of a listing. *path* is below the probe's base and path; None where a page of links does not say."""
 
     path: str
@@ -201,7 +201,7 @@ class Evidence:
     redirected: str = ""
     certificate_made: int | None = None
     certificate_expires: int | None = None
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[FolderItem, ...] = ()
     complete: bool = True
     finding: str = ""
 

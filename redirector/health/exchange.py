@@ -63,7 +63,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Fetched:
     """What came. Times are epoch seconds, absent is None or "".
 
     outcome       without regard to what the body says
@@ -182,7 +182,7 @@ class Connection:
     async def close(self) -> None:
         await self._session.close()
 
-    async def exchange(self, method: str, url: URL, question: Question, left_s: float) -> Answer:
+    async def exchange(self, method: str, url: URL, question: Question, left_s: float) -> Fetched:
         """One request and its answer. Never raises for what the other side does."""
         headers = {}
         if question.etag:
@@ -200,29 +200,29 @@ class Connection:
             ):
                 return await self._read(method, response, question)
         except TimeoutError:
-            return Answer(Outcome.TIMEOUT, "no answer in time")
+            return Fetched(Outcome.TIMEOUT, "no answer in time")
         except aiohttp.ClientConnectorCertificateError as error:
             return _certificate_failure(error.certificate_error)
         except aiohttp.ClientConnectorSSLError as error:
-            return Answer(Outcome.TLS, f"TLS: {error.os_error}")
+            return Fetched(Outcome.TLS, f"TLS: {error.os_error}")
         except aiohttp.ClientOSError as error:
             return self._connection_failure(error)
         except aiohttp.ServerDisconnectedError:
-            return Answer(Outcome.NO_CONNECTION, "closed without an answer")
+            return Fetched(Outcome.NO_CONNECTION, "closed without an answer")
         except aiohttp.ClientPayloadError as error:
-            return Answer(Outcome.CUT, f"cut: {error}")
+            return Fetched(Outcome.CUT, f"cut: {error}")
         except aiohttp.ClientResponseError as error:
             return _broken(error.__cause__ or error)
         except HttpProcessingError as error:
             return _broken(error)
         except (aiohttp.ClientError, ValueError) as error:
-            return Answer(Outcome.UNREADABLE, f"no HTTP: {error}")
+            return Fetched(Outcome.UNREADABLE, f"no HTTP: {error}")
 
-    async def _read(self, method: str, response: aiohttp.ClientResponse, question: Question) -> Answer:
+    async def _read(self, method: str, response: aiohttp.ClientResponse, question: Question) -> Fetched:
         headers = response.headers
         made, expires = _validity(response)
         outcome = _outcome(response.status, headers, self._now())
-        answer = Answer(
+        answer = Fetched(
             outcome=outcome,
             status=response.status,
             size_bytes=_size(response.status, headers),
@@ -259,12 +259,12 @@ class Connection:
             return replace(answer, outcome=Outcome.UNREADABLE, finding=f"cannot be unpacked: {error}")
         return replace(answer, body=body, size_bytes=len(body), complete=True)
 
-    def _connection_failure(self, error: aiohttp.ClientOSError) -> Answer:
+    def _connection_failure(self, error: aiohttp.ClientOSError) -> Fetched:
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         if isinstance(cause, _Forbidden):
-            return Answer(Outcome.FORBIDDEN, str(cause))
+            return Fetched(Outcome.FORBIDDEN, str(cause))
         reason = os.strerror(cause.errno) if cause.errno else cause.strerror or str(cause)
-        return Answer(Outcome.NO_CONNECTION, reason or "no connection")
+        return Fetched(Outcome.NO_CONNECTION, reason or "no connection")
 
     def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         """The socket for what is about to be connected to, if that is allowed."""
@@ -344,21 +344,21 @@ def _certificate_time(text: str) -> int | None:
         return None
 
 
-def _certificate_failure(error: Exception) -> Answer:
+def _certificate_failure(error: Exception) -> Fetched:
     code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
     text = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
     if code in _TLS_EXPIRED:
         outcome = Outcome.TLS_EXPIRED
     else:
         outcome = Outcome.TLS_NAME if code in _TLS_NAME else Outcome.TLS_UNTRUSTED
-    return Answer(outcome, f"certificate: {text}")
+    return Fetched(outcome, f"certificate: {text}")
 
 
-def _broken(error: BaseException) -> Answer:
+def _broken(error: BaseException) -> Fetched:
     message = error.message if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError) else str(error)
     if any(words in message for words in _ENDLESS):
-        return Answer(Outcome.HOSTILE, f"headers without end: {message}")
-    return Answer(Outcome.UNREADABLE, f"no HTTP: {message}")
+        return Fetched(Outcome.HOSTILE, f"headers without end: {message}")
+    return Fetched(Outcome.UNREADABLE, f"no HTTP: {message}")
 
 
 async def _skip(response: aiohttp.ClientResponse) -> bool:

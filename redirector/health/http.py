@@ -20,9 +20,9 @@ from redirector.health.evidence import (
     INDEX_LIMIT_BYTES,
     MARKER_LIMIT_BYTES,
     Ask,
-    Entry,
     Evidence,
     Family,
+    FolderItem,
     Outcome,
     Probe,
     printable,
@@ -31,8 +31,8 @@ from redirector.health.exchange import (
     CONNECT_S,
     REDIRECTED,
     REQUEST_S,
-    Answer,
     Connection,
+    Fetched,
     Question,
     epoch_of,
     looks_html,
@@ -95,7 +95,7 @@ class Http:
         """Closes the connections that are kept."""
         await self._pace.close()
 
-    async def fetch(self, question: Question) -> Answer:
+    async def fetch(self, question: Question) -> Fetched:
         """The answer to *question*, at the end of at most three redirects."""
         url, redirected = question.url, ""
         spent_s = 0.0
@@ -104,7 +104,7 @@ class Http:
             try:
                 target = _Target.parse(url)
             except ValueError as error:
-                return Answer(Outcome.UNREADABLE, f"no URL: {error}", redirected=redirected)
+                return Fetched(Outcome.UNREADABLE, f"no URL: {error}", redirected=redirected)
             answer = await self._ask(target, question, self._request_s - spent_s)
             spent_s += answer.duration_s
             answer = replace(answer, redirected=redirected, duration_s=spent_s)
@@ -118,30 +118,30 @@ class Http:
             if hops > REDIRECTS:
                 return replace(answer, outcome=Outcome.REDIRECT, finding=f"redirect {hops} in a row, to {url}")
 
-    async def _ask(self, target: _Target, question: Question, left_s: float) -> Answer:
+    async def _ask(self, target: _Target, question: Question, left_s: float) -> Fetched:
         """One request without following redirects: a name's addresses are tried while none can be connected to."""
         try:
             async with asyncio.timeout(min(self._connect_s, left_s)):
                 found = await self._resolve(target.host)
         except TimeoutError:
-            return Answer(Outcome.TIMEOUT, f"no answer about the name {target.host}", duration_s=self._connect_s)
+            return Fetched(Outcome.TIMEOUT, f"no answer about the name {target.host}", duration_s=self._connect_s)
         except OSError as error:
-            return Answer(Outcome.NO_NAME, f"{target.host}: {error.strerror or error}")
+            return Fetched(Outcome.NO_NAME, f"{target.host}: {error.strerror or error}")
         addresses = [each for each in found if question.family in (None, _family_of(each))]
         if not addresses:
             wanted = "no address" if question.family is None else f"no address of {question.family}"
-            return Answer(Outcome.NO_NAME, f"{target.host}: {wanted}")
+            return Fetched(Outcome.NO_NAME, f"{target.host}: {wanted}")
         refusals = {each: self._safety.refusal(each, target.port, question.ports) for each in addresses}
         open_ones = [each for each in addresses if refusals[each] is None][:_TRIES]
         if not open_ones:
             refused = addresses[0]
-            return Answer(Outcome.FORBIDDEN, _forbidden(target, refused, refusals[refused]))
-        answer = Answer(Outcome.NO_CONNECTION)
+            return Fetched(Outcome.FORBIDDEN, _forbidden(target, refused, refusals[refused]))
+        answer = Fetched(Outcome.NO_CONNECTION)
         spent_s = 0.0
         for address in open_ones:
             source = self._route(address)
             if source is None:
-                answer = Answer(Outcome.NO_ROUTE, f"no route to {address} from here")
+                answer = Fetched(Outcome.NO_ROUTE, f"no route to {address} from here")
                 continue
             answer = await self._ask_at(address, target, question, left_s - spent_s)
             spent_s += answer.duration_s
@@ -152,7 +152,7 @@ class Http:
                 break
         return replace(answer, duration_s=spent_s)
 
-    async def _ask_at(self, address: Address, target: _Target, question: Question, left_s: float) -> Answer:
+    async def _ask_at(self, address: Address, target: _Target, question: Question, left_s: float) -> Fetched:
         """One request to one address. One that a kept connection did not survive is made once more on a new one."""
         method = "HEAD" if question.limit_bytes is None else "GET"
         answer, old = await self._turn(address, target, question, method, left_s)
@@ -164,7 +164,7 @@ class Http:
 
     async def _turn(
         self, address: Address, target: _Target, question: Question, method: str, left_s: float
-    ) -> tuple[Answer, bool]:
+    ) -> tuple[Fetched, bool]:
         """The answer, and whether it was asked for on a connection that had been kept."""
         try:
             async with self._pace.request(str(address), target.purpose) as lease:
@@ -183,7 +183,7 @@ class Http:
                     await connection.close()
         except NotNow as refusal:
             outcome = Outcome.BUSY if refusal.busy else Outcome.UNASKED
-            return Answer(outcome, str(refusal), retry_after=int(refusal.until)), False
+            return Fetched(outcome, str(refusal), retry_after=int(refusal.until)), False
         duration_s = self._monotonic() - began
         answer = replace(answer, address=address, duration_s=duration_s)
         if answer.outcome is Outcome.BUSY and answer.retry_after is not None:
@@ -196,7 +196,7 @@ class Http:
 
         return Connection(address, target.port, check, self._tls, self._agent, self._connect_s, self._now)
 
-    def _evidence(self, probe: Probe, answer: Answer) -> Evidence:
+    def _evidence(self, probe: Probe, answer: Fetched) -> Evidence:
         found = Evidence(
             at=int(self._now()),
             vantage=self._vantage,
@@ -300,16 +300,16 @@ def _file_name(url: URL) -> str:
     return unquote(url.raw_path.rpartition("/")[2])
 
 
-def _is_html(path: str, answer: Answer) -> bool:
+def _is_html(path: str, answer: Fetched) -> bool:
     """Whether a page for people came for *path*, which is none."""
     if path.endswith((".html", ".htm")):
         return False
     return answer.content_type.lower().startswith(("text/html", "application/xhtml")) or looks_html(answer.body)
 
 
-def _entries(body: bytes) -> Iterable[Entry]:
+def _entries(body: bytes) -> Iterable[FolderItem]:
     for name in parse_links(body.decode("utf-8", "surrogateescape")):
-        yield Entry(name.rstrip("/"), folder=name.endswith("/"))
+        yield FolderItem(name.rstrip("/"), folder=name.endswith("/"))
 
 
 def _family_of(address: Address) -> Family:

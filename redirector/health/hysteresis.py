@@ -54,7 +54,7 @@ class Content(StrEnum):
     NONE = "none"
 
 
-class Answers(StrEnum):
+class Reached(StrEnum):
     NEW = "new"
     OK = "ok"
     UNREACHABLE = "unreachable"
@@ -103,7 +103,7 @@ class Standing:
     reason        why it is out, or about to be; "" when all is well
     """
 
-    answers: Answers = Answers.NEW
+    answers: Reached = Reached.NEW
     stale: bool = False
     failures: Row = NONE
     goods: Row = NONE
@@ -126,19 +126,19 @@ def _move_answers(standing: Standing, seen: Seen, rules: Rules) -> Standing:
     match seen.event:
         case Event.QUIET:
             silent = standing.learnt and seen.at - standing.learnt >= rules.unknown_s
-            if silent and standing.answers is not Answers.UNREACHABLE:
-                return replace(standing, answers=Answers.UNKNOWN, goods=NONE)
+            if silent and standing.answers is not Reached.UNREACHABLE:
+                return replace(standing, answers=Reached.UNKNOWN, goods=NONE)
             return standing
         case Event.FAILED:
             failures = standing.failures.add(seen.at)
             down = failures.reaches(rules.down_after, rules.down_span_s)
-            answers = Answers.UNREACHABLE if down else standing.answers
+            answers = Reached.UNREACHABLE if down else standing.answers
             return replace(standing, answers=answers, failures=failures, goods=NONE, learnt=seen.at)
         case Event.GOOD:
             goods = standing.goods.add(seen.at)
-            again = standing.answers in (Answers.UNREACHABLE, Answers.UNKNOWN)
+            again = standing.answers in (Reached.UNREACHABLE, Reached.UNKNOWN)
             back = not again or goods.reaches(rules.up_after, rules.up_span_s)
-            answers = Answers.OK if back else standing.answers
+            answers = Reached.OK if back else standing.answers
             return replace(standing, answers=answers, failures=NONE, goods=NONE if back else goods, learnt=seen.at)
 
 
@@ -155,13 +155,13 @@ def _move_content(standing: Standing, seen: Seen, rules: Rules) -> Standing:
 
 def _state_of(standing: Standing) -> State:
     match standing.answers:
-        case Answers.UNREACHABLE:
+        case Reached.UNREACHABLE:
             return State.UNREACHABLE
-        case Answers.UNKNOWN:
+        case Reached.UNKNOWN:
             return State.UNKNOWN
-        case Answers.NEW:
+        case Reached.NEW:
             return State.STALE if standing.stale else State.UNCHECKED
-        case Answers.OK:
+        case Reached.OK:
             return State.STALE if standing.stale else State.OK
 
 

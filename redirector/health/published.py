@@ -10,24 +10,24 @@ from redirector.health.keeping import (
     unpack_memory,
 )
 from redirector.health.memory import Held, Memory
-from redirector.health.report import Entry, entry_of
+from redirector.health.report import HostHealth, entry_of
 from redirector.health.world import World
 from redirector.store import evidence as kept
 
 
 async def judge_all(
     connection: AsyncConnection, world: World, now: float
-) -> tuple[dict[str, Entry], dict[str, Overall]]:
+) -> tuple[dict[str, HostHealth], dict[str, Overall]]:
     """What all vantage points together say of each host of the world that was ever visited."""
     rules = world.rules
-    rows: dict[str, list[kept.HostRow]] = {}
+    rows: dict[str, list[kept.MemoryRow]] = {}
     for row in await kept.find_hosts(connection):
         rows.setdefault(row.host, []).append(row)
     contents: dict[tuple[str, str], dict[str, Held]] = {}
     for content in await kept.find_contents(connection):
         contents.setdefault((content.host, content.vantage), {})[content.category] = unpack_held(content.memory)
     states = await kept.find_states(connection)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, HostHealth] = {}
     overalls: dict[str, Overall] = {}
     for subject in world.subjects:
         if subject.unvisited or subject.key not in rows:

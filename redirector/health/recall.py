@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redirector.health.expected import Expected, Master
 from redirector.health.keeping import unpack_held, unpack_memory, unpack_names
 from redirector.health.published import judge_all
-from redirector.health.report import Entry, Listed, Look
+from redirector.health.report import HostHealth, Look, StatusHost
 from redirector.health.rules import Rules
 from redirector.health.subjects import Carried, Subject
 from redirector.health.world import World
@@ -45,13 +45,13 @@ async def recall_world(connection: AsyncConnection, rules: Rules) -> World:
     return World(subjects, masters, {}, rules, tree)
 
 
-async def recall_entries(connection: AsyncConnection, rules: Rules, now: float) -> dict[str, Entry]:
+async def recall_entries(connection: AsyncConnection, rules: Rules, now: float) -> dict[str, HostHealth]:
     """What is published of every host."""
     entries, _ = await judge_all(connection, await recall_world(connection, rules), now)
     return entries
 
 
-async def recall_listed(connection: AsyncConnection, rules: Rules, now: float, since: int) -> list[Listed]:
+async def recall_listed(connection: AsyncConnection, rules: Rules, now: float, since: int) -> list[StatusHost]:
     """The same with URLs and the visits since then, for statistics."""
     entries = await recall_entries(connection, rules, now)
     looks: dict[str, list[Look]] = {}
@@ -59,9 +59,9 @@ async def recall_listed(connection: AsyncConnection, rules: Rules, now: float, s
         if visit.counted and visit.event != "quiet":
             good = visit.event == "good"
             looks.setdefault(visit.host, []).append(Look(visit.at, good, visit.delay_s, visit.duration_s))
-    listed: list[Listed] = []
+    listed: list[StatusHost] = []
     for row in await kept.find_hosts(connection):
         memory, entry = unpack_memory(row.memory), entries.get(row.host)
         if entry is not None and not (listed and listed[-1].entry.key == row.host):
-            listed.append(Listed(tuple(memory.urls), memory.country, entry, tuple(looks.get(row.host, ()))))
+            listed.append(StatusHost(tuple(memory.urls), memory.country, entry, tuple(looks.get(row.host, ()))))
     return listed

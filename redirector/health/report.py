@@ -30,7 +30,7 @@ MIRMON_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HostHealth:
     """What the health file says of a host.
 
     urls  what is to be said of base URLs; *marked* are those of which the file says that they fail
@@ -73,7 +73,7 @@ def entry_of(
     now: float,
     *,
     tree: bool,
-) -> Entry:
+) -> HostHealth:
     """One host as all who looked lately see it."""
     newest = max(views, key=lambda view: view[0].visited)[0]
     lacking = _lacking(subject, overall, [held for _, held in views], masters, tree=tree)
@@ -83,7 +83,7 @@ def entry_of(
         (memory.certificate_expires, memory.certificate_made) for memory, _ in views if memory.certificate_expires
     ]
     expires, made = min(certificates, key=lambda validity: validity[0], default=(None, None))
-    return Entry(
+    return HostHealth(
         state=overall.state,
         since=int(overall.since),
         reason=overall.reason,
@@ -201,13 +201,13 @@ def _family(memories: Sequence[Memory], family: Family, rules: Rules, now: float
     return None
 
 
-def render_health(entries: Mapping[str, Entry], checked: float) -> bytes:
+def render_health(entries: Mapping[str, HostHealth], checked: float) -> bytes:
     """The health file."""
     mirrors = {key: rendered_entry(entry) for key, entry in sorted(entries.items())}
     return (json.dumps({"checked": int(checked), "mirrors": mirrors}, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def rendered_entry(entry: Entry) -> dict[str, Any]:
+def rendered_entry(entry: HostHealth) -> dict[str, Any]:
     """One mirror of the health file."""
     told: dict[str, Any] = {"up": entry.up, "state": entry.state.value, "since": entry.since}
     if entry.reason:
@@ -244,12 +244,12 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class StatusHost:
     """A host whose URLs are told."""
 
     urls: tuple[str, ...]
     country_code: str
-    entry: Entry
+    entry: HostHealth
     looks: tuple[Look, ...]
 
 
@@ -258,7 +258,7 @@ def score_of(delay_s: float, average_s: float, deviation_s: float, completion: f
     return (delay_s / HOUR_S + average_s + deviation_s) / (completion or 0.005)
 
 
-def render_status(hosts: Iterable[Listed], checked: float, interval_s: float, rounds: int, now: float) -> bytes:
+def render_status(hosts: Iterable[StatusHost], checked: float, interval_s: float, rounds: int, now: float) -> bytes:
     """archlinux.org's `mirrors/status/json`, version 3, of the last 24 hours."""
     urls = [
         _status_of(url, host, now)
@@ -277,7 +277,7 @@ def render_status(hosts: Iterable[Listed], checked: float, interval_s: float, ro
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _status_of(url: str, host: Listed, now: float) -> dict[str, Any]:
+def _status_of(url: str, host: StatusHost, now: float) -> dict[str, Any]:
     looks = [look for look in host.looks if now - STATUS_CUTOFF_S <= look.at]
     good = [look for look in looks if look.good]
     completion = len(good) / len(looks) if looks else 0.0
@@ -323,7 +323,7 @@ def mirmon_state(age_s: float | None) -> str:
     return "b" if age_s <= MIRMON_OLDISH_S else "f"
 
 
-def render_mirmon(hosts: Iterable[Listed]) -> bytes:
+def render_mirmon(hosts: Iterable[StatusHost]) -> bytes:
     """mirmon's state file: `url age last_status last_ok_probe probe_history state_history last_probe`."""
     lines = []
     for host in hosts:
@@ -365,7 +365,7 @@ METRIC_HOSTS = 2000
 
 
 def render_metrics(
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, HostHealth],
     checked: float,
     requests: Mapping[tuple[str, str], int],
     duration_s: float | None,

@@ -34,7 +34,7 @@ from redirector.health.keeping import (
 )
 from redirector.health.memory import PENDING, Held, Memory, content_of, digest_of, renumber
 from redirector.health.published import judge_all
-from redirector.health.report import Entry
+from redirector.health.report import HostHealth
 from redirector.health.rows import evidence_rows, visit_row
 from redirector.health.rules import DAY_S, FUTURE_S
 from redirector.health.spread import Push, last_pushes
@@ -79,7 +79,7 @@ class Round:
     took_s: float
     void: str
     results: tuple[Result, ...]
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[str, HostHealth] = field(default_factory=dict)
     changes: Mapping[str, tuple[State, Overall]] = field(default_factory=dict)
     world: World | None = None
     pushes: tuple[Push, ...] = ()
@@ -301,7 +301,7 @@ class Crawler:
 
     async def _conclude(self, made: Round, world: World, memories: Mapping[str, Memory], wanted: Wanted) -> Round:
         rules, now = world.rules, made.at
-        host_rows: list[kept.HostRow] = []
+        host_rows: list[kept.MemoryRow] = []
         content_rows: list[kept.ContentRow] = []
         concluded: list[Result] = []
         for result in made.results:
@@ -320,7 +320,7 @@ class Crawler:
             concluded.append(replace(result, memory=memory))
             overall = combine((each.category, each.held.standing) for each in result.categories)
             host_rows.append(
-                kept.HostRow(
+                kept.MemoryRow(
                     host=result.subject.key,
                     vantage=self._vantage,
                     visited=int(result.at),
@@ -366,18 +366,20 @@ class Crawler:
                 await kept.thin_out(connection, int(now))
         return replace(made, results=tuple(concluded), entries=entries, changes=changes, pushes=pushes)
 
-    async def _old_row(self, host: str, memory: Memory) -> kept.HostRow:
+    async def _old_row(self, host: str, memory: Memory) -> kept.MemoryRow:
         async with self._store.read() as connection:
             rows = await kept.find_hosts(connection)
         for row in rows:
             if row.host == host and row.vantage == self._vantage:
                 return replace(row, next_visit=int(memory.next_visit), memory=pack_memory(memory))
-        return kept.HostRow(
+        return kept.MemoryRow(
             host, self._vantage, int(memory.visited), int(memory.next_visit), State.UNCHECKED.value, 0, "", None,
             pack_memory(memory),
         )  # fmt: skip
 
-    async def _publishable(self, world: World, now: float) -> tuple[dict[str, Entry], dict[str, tuple[State, Overall]]]:
+    async def _publishable(
+        self, world: World, now: float
+    ) -> tuple[dict[str, HostHealth], dict[str, tuple[State, Overall]]]:
         """What all vantage points together say of each host, and whose state changed by it."""
         async with self._store.read() as connection:
             entries, overalls = await judge_all(connection, world, now)
@@ -436,7 +438,7 @@ def _first_of(group: BaseExceptionGroup[StoreError]) -> StoreError:
     return first if isinstance(first, StoreError) else _first_of(first)
 
 
-def _with_next_visit(row: kept.HostRow) -> Memory:
+def _with_next_visit(row: kept.MemoryRow) -> Memory:
     """What is remembered of a host. Its check-in may have brought the next visit forward, but no busy host's."""
     memory = unpack_memory(row.memory)
     soon = max(float(row.next_visit), memory.busy_until)

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from redirector.errors import FormatError
-from redirector.health.evidence import Ask, Entry, Evidence, Family, Outcome, Probe, printable
+from redirector.health.evidence import Ask, Evidence, Family, FolderItem, Outcome, Probe, printable
 from redirector.health.names import Resolve, Route, source_for
 from redirector.health.pace import NotNow, Pace
 from redirector.health.safety import Address, Safety
@@ -63,7 +63,7 @@ class RsyncRun:
     """
 
     status: int | None
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[FolderItem, ...] = ()
     errors: str = ""
     ended: Outcome | None = None
     finding: str = ""
@@ -313,7 +313,7 @@ class _Reader:
     """
 
     def __init__(self, lines: int) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[FolderItem] = []
         self.finding = ""
         self.odd = False
         self._left = lines
@@ -349,7 +349,7 @@ class _Reader:
             self.odd = True
             return None
         path = entry.path.decode("utf-8", "surrogateescape")
-        self.entries.append(Entry(path, entry.size_bytes, entry.time, folder=entry.kind is Kind.DIRECTORY))
+        self.entries.append(FolderItem(path, entry.size_bytes, entry.time, folder=entry.kind is Kind.DIRECTORY))
         return None
 
 

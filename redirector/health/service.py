@@ -11,7 +11,7 @@ from aiohttp import web
 
 from redirector.errors import SnapshotError, StoreError
 from redirector.files import write_atomically
-from redirector.health.report import Entry, render_health, render_metrics
+from redirector.health.report import HostHealth, render_health, render_metrics
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.spread import count_mirrors, render_spread
 from redirector.health.telling import Teller
@@ -53,7 +53,7 @@ class Service:
         self._now = now
         self._then = then
         self._teller = teller
-        self._entries: Mapping[str, Entry] = {}
+        self._entries: Mapping[str, HostHealth] = {}
         self._checked = 0.0
         self._written = 0.0
         self._took_s: float | None = None
@@ -172,6 +172,6 @@ async def listen(service: Service, address: Address | None) -> AsyncIterator[Non
         await runner.cleanup()
 
 
-def write_health(path: str, entries: Mapping[str, Entry], checked: float) -> None:
+def write_health(path: str, entries: Mapping[str, HostHealth], checked: float) -> None:
     """Put the health file at *path*, for whoever answers to read. Raises OSError."""
     write_atomically(path, render_health(entries, checked), mode=0o644)

@@ -14,10 +14,10 @@ from redirector.health.judge import explain, span, utc
 from redirector.health.keeping import unpack_evidence
 from redirector.health.memory import OUT, Memory, content_of
 from redirector.health.replay import Replay
-from redirector.health.report import Entry, note_of
+from redirector.health.report import HostHealth, note_of
 from redirector.health.round import Round
 from redirector.health.visit import Result, Visited
-from redirector.store.evidence import HistoryRow, HostRow, VisitRow
+from redirector.store.evidence import HistoryRow, MemoryRow, VisitRow
 
 SHOWN = 20
 """Directories that are named one by one."""
@@ -37,7 +37,9 @@ def table_of(made: Round) -> str:
     return table_of_entries(made.entries, requests, tail)
 
 
-def table_of_entries(entries: Mapping[str, Entry], requests: Mapping[str, int] | None = None, tail: str = "") -> str:
+def table_of_entries(
+    entries: Mapping[str, HostHealth], requests: Mapping[str, int] | None = None, tail: str = ""
+) -> str:
     """The same for what is known, whoever was visited."""
     order = list(State)[::-1]
     rows = [("mirror", "state", "late", "requests" if requests is not None else "", "")]
@@ -89,7 +91,7 @@ def _together(found: Collection[Replay]) -> str:
 
 
 def lines_of(
-    memories: Sequence[tuple[HostRow, Memory]],
+    memories: Sequence[tuple[MemoryRow, Memory]],
     visits: Sequence[VisitRow],
     history: Sequence[HistoryRow],
     evidence: Sequence[Mapping[str, Any]],
@@ -117,7 +119,7 @@ def _requests(count: int) -> str:
     return f"{count} request{'s' if count != 1 else ''}"
 
 
-def tell_visit(result: Result, entry: Entry | None, masters: Mapping[str, Master]) -> str:
+def tell_visit(result: Result, entry: HostHealth | None, masters: Mapping[str, Master]) -> str:
     """One visit in full: each thing asked and what came, then what follows of it."""
     took = span(result.at - result.evidence[0].at) if result.evidence else "0 s"
     lines = [f"{result.subject.name}: visited {utc(result.at)}, {_requests(result.requests)} in {took}", ""]
@@ -155,7 +157,7 @@ def _lines_of_content(visited: Visited, masters: Mapping[str, Master]) -> list[s
     return lines
 
 
-def describe(entry: Entry) -> list[str]:
+def describe(entry: HostHealth) -> list[str]:
     """How a mirror stands, in lines."""
     since = f" since {utc(entry.since)}" if entry.since else ""
     lines = [f"state: {entry.state}{since}{f': {entry.reason}' if entry.reason else ''}"]

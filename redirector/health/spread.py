@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from redirector.health.expected import Master
-from redirector.health.report import Entry
+from redirector.health.report import HostHealth
 from redirector.health.subjects import Subject
 
 RAREST = 50
@@ -66,7 +66,7 @@ def last_pushes(delays: Mapping[tuple[str, int], Mapping[str, int]], subjects: I
 
 
 def count_mirrors(
-    entries: Mapping[str, Entry], subjects: Iterable[Subject], masters: Mapping[str, Master]
+    entries: Mapping[str, HostHealth], subjects: Iterable[Subject], masters: Mapping[str, Master]
 ) -> dict[str, int]:
     """Repository -> how many mirrors it is served from: those that are up, carry it, and do not lack it."""
     names = {

@@ -15,7 +15,7 @@ import msgspec
 from redirector.health.evidence import Evidence
 from redirector.health.keeping import unpack_evidence
 from redirector.health.notices import LOG_LINES, Memo, Mirror, Notice, decide, message_of, write_letter
-from redirector.health.report import Entry
+from redirector.health.report import HostHealth
 from redirector.health.round import Round
 from redirector.health.send import Courier, empty, keep_empty
 from redirector.health.subjects import Subject
@@ -126,7 +126,7 @@ class Teller:
         return Parcel(digest, channel, notice.kind.value, notice.host, target, body, subject)
 
 
-def _mirror_of(subject: Subject, entry: Entry) -> Mirror:
+def _mirror_of(subject: Subject, entry: HostHealth) -> Mirror:
     return Mirror(
         key=subject.key,
         name=subject.name,

@@ -24,9 +24,9 @@ from redirector.kit.looking.by_ftp import ByFtp
 from redirector.kit.looking.by_http import ByHttp
 from redirector.kit.looking.by_rsync import ByRsync
 from redirector.kit.looking.looking import Looking
-from redirector.kit.looking.places import place_of
 from redirector.kit.looking.ports import look_at_ports
 from redirector.kit.looking.tools import Look, Tools, open_tools, refuse_url
+from redirector.kit.looking.trees import tree_at
 
 __all__ = ["Look", "Tools", "check_mirror", "open_tools", "refuse_url", "tell_findings"]
 
@@ -99,7 +99,7 @@ async def _look_at_all(urls: Sequence[str], look: Look, tools: Tools) -> AsyncIt
     if good and look.known is None and look.master is not None:
         refusal = None if "://" not in look.master else refuse_url(look.master, ftp=False)
         if refusal is None:
-            master = await explore(place_of(look.master, tools), tools.now(), look.staged)
+            master = await explore(tree_at(look.master, tools), tools.now(), look.staged)
             if look.newest is not None and master.marker and not refuse_url(look.newest, ftp=False):
                 master = await _with_newest(master, look.newest, tools)
         if refusal or (master.file is None and not master.marker):
@@ -123,7 +123,7 @@ async def _look_at_all(urls: Sequence[str], look: Look, tools: Tools) -> AsyncIt
 async def _with_newest(master: Known, url: str, tools: Tools) -> Known:
     """*master* with the time stamp that its source has now, if that says it."""
     folder, _, name = url.rpartition("/")
-    body = await place_of(folder + "/", tools).read(name, 4096)
+    body = await tree_at(folder + "/", tools).read(name, 4096)
     if body is None:
         return master
     text, time = read_marker(name, body, tools.now())

@@ -6,10 +6,21 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from redirector.kit.known import IMAGES, INDEX_NAMES, MARKERS, PACKAGES, Found, Known, KnownFile, order_folders
+from redirector.kit.known import (
+    IMAGES,
+    INDEX_NAMES,
+    MARKERS,
+    PACKAGES,
+    Known,
+    KnownFile,
+    order_folders,
+    with_index,
+    with_list,
+    with_marker,
+)
 
 LISTINGS = 40
 DEPTH = 9
@@ -27,7 +38,7 @@ class Item:
     hidden: bool = False
 
 
-class Place(Protocol):
+class Tree(Protocol):
     """Where files lie."""
 
     async def list(self, path: str) -> Sequence[Item]:
@@ -37,8 +48,8 @@ class Place(Protocol):
         """The file *path*, if it is there and not larger."""
 
 
-class Folder:
-    """A tree on this machine."""
+class LocalTree:
+    """On this machine."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -65,63 +76,74 @@ def _item_of(entry: os.DirEntry[str]) -> Item:
     return Item(entry.name, folder, hidden=not mode & (stat.S_IXOTH if folder else stat.S_IROTH))
 
 
-async def explore(place: Place, now: float, staged: Sequence[str] = ()) -> Known:
-    """What can be asked about the tree at *place*.
+async def explore(tree: Tree, now: float, staged: Sequence[str] = ()) -> Known:
+    """What can be asked about *tree*.
 
     staged  folders that are known to be hidden, beside those that are found
     """
-    found = Found(staged=list(staged))
+    known = Known()
+    hidden = list(staged)
     left = LISTINGS
     waiting: list[tuple[str, int]] = [("", 0)]
     plain = ""
     while waiting and left > 0:
         path, depth = waiting.pop()
         left -= 1
-        items = [each for each in await place.list(path) if each.name not in (".~tmp~", "lost+found")]
+        items = [each for each in await tree.list(path) if each.name not in (".~tmp~", "lost+found")]
         prefix = f"{path}/" if path else ""
-        found.staged += [prefix + each.name for each in items if each.hidden and each.folder]
-        names = {each.name for each in items if not each.folder and not each.hidden}
+        hidden += [prefix + each.name for each in items if each.hidden and each.folder]
+        names = sorted(each.name for each in items if not each.folder and not each.hidden)
         if depth == 0:
-            await _take_marker(place, found, prefix, names, now)
-        for name in sorted(names):
-            if found.package is None and name.endswith(PACKAGES):
-                found.package = KnownFile(prefix + name)
-            if found.image is None and name.endswith(IMAGES):
-                found.image = KnownFile(prefix + name)
-            plain = plain or (prefix + name if name not in MARKERS else "")
-        if found.index is None:
-            await _take_index(place, found, prefix, names)
+            known = await _add_marker(tree, known, names, now)
+        known = replace(
+            known,
+            package=known.package or _first_of(names, PACKAGES, prefix),
+            image=known.image or _first_of(names, IMAGES, prefix),
+        )
+        plain = plain or next((prefix + name for name in names if name not in MARKERS), "")
+        if known.index is None:
+            known = await _add_index(tree, known, prefix, names)
         folders = order_folders(each.name for each in items if each.folder and not each.hidden)
-        if found.index is not None and (found.package is not None or depth > 3):
+        if known.index is not None and (known.package is not None or depth > 3):
             # What is searched for now are images and what is hidden: near the top.
             folders = folders[:8] if depth < 2 else []
         if depth < DEPTH:
             waiting += [(prefix + name, depth + 1) for name in reversed(folders)]
-        if found.index is not None and found.package is not None and found.image is not None and left < LISTINGS - 20:
+        if known.index is not None and known.package is not None and known.image is not None and left < LISTINGS - 20:
             break
-    if found.index is None and plain:
-        body = await place.read(plain, _FILE_BYTES)
+    if known.index is None and plain:
+        body = await tree.read(plain, _FILE_BYTES)
         if body is not None:
-            found.named = KnownFile(plain, len(body), hashlib.sha256(body).hexdigest())
-    return found.known()
+            known = replace(known, named=KnownFile(plain, len(body), hashlib.sha256(body).hexdigest()))
+    return replace(known, staged=tuple(hidden[:3]))
 
 
-async def _take_marker(place: Place, found: Found, prefix: str, names: set[str], now: float) -> None:
+def _first_of(names: Sequence[str], endings: tuple[str, ...], prefix: str) -> KnownFile | None:
+    return next((KnownFile(prefix + name) for name in names if name.endswith(endings)), None)
+
+
+async def _add_marker(tree: Tree, known: Known, names: Sequence[str], now: float) -> Known:
     for name in MARKERS:
-        if name in names and not found.marker:
-            body = await place.read(prefix + name, 64)
+        if name in names and not known.marker:
+            body = await tree.read(name, 64)
             if body is not None:
-                found.take_marker(prefix + name, body, now)
+                known = with_marker(known, name, body, now)
+    return known
 
 
-async def _take_index(place: Place, found: Found, prefix: str, names: set[str]) -> None:
+async def _add_index(tree: Tree, known: Known, prefix: str, names: Sequence[str]) -> Known:
     for name in INDEX_NAMES:
         if name not in names:
             continue
-        body = await place.read(prefix + name, _INDEX_BYTES)
-        if body is not None and found.take_index(prefix + name, body):
-            if found.named is not None:
-                listed = await place.read(found.named.path, _LIST_BYTES)
-                if listed is not None:
-                    found.take_list(found.named.path, listed)
-            return
+        body = await tree.read(prefix + name, _INDEX_BYTES)
+        if body is None:
+            continue
+        known = with_index(known, prefix + name, body)
+        if known.index is None:
+            continue
+        if known.named is not None:
+            listed = await tree.read(known.named.path, _LIST_BYTES)
+            if listed is not None:
+                known = with_list(known, known.named.path, listed)
+        return known
+    return known

@@ -9,7 +9,7 @@ import lzma
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from redirector.errors import FormatError
 from redirector.health.reading import read_index, read_marker
@@ -63,47 +63,28 @@ class Known:
         return self.index or self.named or self.package or self.image
 
 
-@dataclass(slots=True)
-class Found:
-    """A `Known` while it is being put together."""
+def with_marker(known: Known, path: str, body: bytes, now: float) -> Known:
+    """*known*, and the time stamp *body* at *path* if it is one."""
+    text, time = read_marker(path, body, now)
+    if time is None and path.rpartition("/")[2] not in ("state", "COMPOSE_ID"):
+        return known
+    return replace(known, marker=path, marker_text=text, marker_time=time)
 
-    marker: str = ""
-    marker_text: str = ""
-    marker_time: float | None = None
-    index: KnownFile | None = None
-    index_time: float | None = None
-    named: KnownFile | None = None
-    package: KnownFile | None = None
-    image: KnownFile | None = None
-    staged: list[str] = field(default_factory=list)
 
-    def take_marker(self, path: str, body: bytes, now: float) -> None:
-        text, time = read_marker(path, body, now)
-        if time is not None or path.rpartition("/")[2] in ("state", "COMPOSE_ID"):
-            self.marker, self.marker_text, self.marker_time = path, text, time
+def with_index(known: Known, path: str, body: bytes) -> Known:
+    """*known*, and the index *body* at *path* if it is one."""
+    named = named_by(path, body)
+    if named is None:
+        return known
+    index = KnownFile(path, len(body), hashlib.sha256(body).hexdigest())
+    return replace(known, index=index, index_time=read_index(path, body)[0], named=named[0] if named else None)
 
-    def take_index(self, path: str, body: bytes) -> bool:
-        """Whether *body* is an index."""
-        named = named_by(path, body)
-        if named is None:
-            return False
-        self.index = KnownFile(path, len(body), hashlib.sha256(body).hexdigest())
-        self.index_time = read_index(path, body)[0]
-        self.named = named[0] if named else None
-        return True
 
-    def take_list(self, path: str, body: bytes) -> None:
-        """What the list of packages at *path* names first."""
-        repository = path.rpartition("/repodata/")[0] if "/repodata/" in f"/{path}" else path.partition("dists/")[0]
-        place = first_package(path, body)
-        if place:
-            self.package = KnownFile(f"{repository}/{place}".strip("/") if repository else place)
-
-    def known(self) -> Known:
-        return Known(
-            self.marker, self.marker_text, self.marker_time, self.index, self.index_time, self.named, self.package,
-            self.image, tuple(self.staged[:3]),
-        )  # fmt: skip
+def with_list(known: Known, path: str, body: bytes) -> Known:
+    """*known*, and what the list of packages at *path* names first."""
+    repository = path.rpartition("/repodata/")[0] if "/repodata/" in f"/{path}" else path.partition("dists/")[0]
+    first = first_package(path, body)
+    return replace(known, package=KnownFile(f"{repository}/{first}".strip("/"))) if first else known
 
 
 def named_by(path: str, body: bytes) -> list[KnownFile] | None:
@@ -128,8 +109,8 @@ def _named_by_repomd(repository: str, index: Repomd) -> list[KnownFile]:
     found = []
     for file in index.files:
         if file.kind in ("primary", "primary_db") and (file.size_bytes or 0) <= _LIST_BYTES:
-            place = file.path.decode("utf-8", "surrogateescape")
-            path = f"{repository}/{place}" if repository else place
+            below = file.path.decode("utf-8", "surrogateescape")
+            path = f"{repository}/{below}" if repository else below
             found.append(KnownFile(path, file.size_bytes or None, file.sha256))
     return found
 

@@ -272,7 +272,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RsyncLine:
     """One line of a listing by rsync.
 
     path      below what was asked for; `.` is that itself
@@ -293,7 +293,7 @@ _RSYNC_KINDS = {b"-": Kind.FILE, b"d": Kind.DIRECTORY, b"l": Kind.LINK}
 _RSYNC_ESCAPE = re.compile(rb"\\#([0-3][0-7]{2})")
 
 
-def parse_rsync_line(line: bytes) -> Entry:
+def parse_rsync_line(line: bytes) -> RsyncLine:
     """One line, without its end, of `rsync --list-only --no-h` in UTC and the C locale.
 
     `b"-rw-r--r--          1,234 2026/11/28 …"` FormatError: numbers are not grouped
@@ -316,7 +316,7 @@ def parse_rsync_line(line: bytes) -> Entry:
     readable = mode[6:7] == b"r" and (not is_directory or mode[8:9] in b"xt")
     if len(size) > 18:
         raise FormatError(f"no such size: {show(line)!r}")
-    return Entry(_RSYNC_KINDS.get(kind, Kind.OTHER), name, int(size), time, readable)
+    return RsyncLine(_RSYNC_KINDS.get(kind, Kind.OTHER), name, int(size), time, readable)
 
 
 @lru_cache(10_000)

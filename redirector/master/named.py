@@ -9,7 +9,7 @@ from redirector.errors import MasterError
 from redirector.master.gathering import Gathering, compile_exclude
 from redirector.master.merging import Content
 from redirector.master.reading import Progress, Read
-from redirector.master.web import Answer, Web, join_url
+from redirector.master.web import Fetched, Web, join_url
 from redirector.settings.masters import Master
 from redirector.store.directories import Packed
 
@@ -40,7 +40,7 @@ class Named:
             answers[url].status == 304 if url in validators else answers[url].status in (404, 410) for url in self._urls
         )
 
-    async def _ask(self, web: Web, known: Mapping[str, str]) -> dict[str, Answer]:
+    async def _ask(self, web: Web, known: Mapping[str, str]) -> dict[str, Fetched]:
         answers = await web.get_all(list(self._urls), known)
         for url, answer in answers.items():
             web.check_status(url, answer.status)

@@ -27,7 +27,7 @@ BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Fetched:
     """What came for one URL; *body* is None for anything but 200."""
 
     status: int
@@ -72,7 +72,7 @@ class Web:
 
     @asynccontextmanager
     async def open(self, url: str, known: str = "") -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer for *url*, its body not read yet; *known* is the `Answer.validator` of what is had already."""
+        """The answer for *url*, its body not read yet; *known* is the `Fetched.validator` of what is had already."""
         assert self._session
         headers = {}
         if known:
@@ -93,7 +93,7 @@ class Web:
                 waiting.clear()
         yield bytes(waiting)
 
-    async def get(self, url: str, known: str = "") -> Answer:
+    async def get(self, url: str, known: str = "") -> Fetched:
         """A file of at most 4 MiB. Raises MasterError beyond that, and for a server that cannot answer."""
         async with self._turns:
             try:
@@ -107,7 +107,7 @@ class Web:
             except TimeoutError:
                 raise self._failed(url, f"no whole answer in {FILE_S:.0f} s") from None
 
-    async def get_all(self, urls: Sequence[str], known: Mapping[str, str]) -> dict[str, Answer]:
+    async def get_all(self, urls: Sequence[str], known: Mapping[str, str]) -> dict[str, Fetched]:
         """Each of *urls*, some at a time; *known* are validators by URL. Raises MasterError if one cannot be had."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -136,8 +136,8 @@ def _fits(response: aiohttp.ClientResponse) -> bool:
     return (response.content_length or 0) <= INDEX_LIMIT_BYTES
 
 
-def _answer(response: aiohttp.ClientResponse, body: bytes | None) -> Answer:
-    return Answer(response.status, response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""), body)
+def _answer(response: aiohttp.ClientResponse, body: bytes | None) -> Fetched:
+    return Fetched(response.status, response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""), body)
 
 
 def join_url(base: str, path: bytes) -> str:

@@ -6,22 +6,22 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
-from redirector.settings.option import Entry, Option, option_field
+from redirector.settings.option import Block, Option, option_field
 
 NAMES = ("aws", "gcp", "azure", "oci")
 
 
-def read_cloud_ranges(entry: Entry) -> tuple[tuple[str, str], ...]:
+def read_cloud_ranges(block: Block) -> tuple[tuple[str, str], ...]:
     """The mapping `cloud_ranges`: (cloud, file) each. Raises ConfigError."""
-    if not isinstance(entry.value, dict):
-        raise entry.wrong("a mapping is needed: the name of a cloud, and the file of its ranges")
+    if not isinstance(block.value, dict):
+        raise block.wrong("a mapping is needed: the name of a cloud, and the file of its ranges")
     found = {}
-    for cloud, path in entry.value.items():
+    for cloud, path in block.value.items():
         if cloud not in NAMES:
-            raise entry.wrong(f"{str(cloud)[:40]!r} is none of {', '.join(NAMES)}")
+            raise block.wrong(f"{str(cloud)[:40]!r} is none of {', '.join(NAMES)}")
         if not isinstance(path, str) or not path or "\0" in path:
-            raise entry.wrong("a path is needed", str(cloud))
-        found[cloud] = os.path.join(entry.folder, path)
+            raise block.wrong("a path is needed", str(cloud))
+        found[cloud] = os.path.join(block.folder, path)
     return tuple(sorted(found.items()))
 
 

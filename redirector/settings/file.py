@@ -16,7 +16,7 @@ from redirector.files import explain_failure, read_bytes
 from redirector.near_names import find_nearest
 from redirector.plain_yaml import Value, parse_yaml
 from redirector.settings.jobs import JOBS, section_of
-from redirector.settings.option import Entry, Given, Option, options_of, shorten
+from redirector.settings.option import Block, Given, Option, options_of, shorten
 from redirector.settings.serving import COMPATIBLE_WINDOW_S, Config
 
 T = TypeVar("T")
@@ -41,13 +41,13 @@ class Document:
     path: str = ""
     mapping: Mapping[str, Value] = field(default_factory=dict)
 
-    def entry(self, section: str, key: str) -> Entry | None:
+    def block(self, section: str, key: str) -> Block | None:
         """What stands behind *key* in *section* ("": at the top); None when nothing does."""
         inside = self.mapping if not section else self.mapping.get(section, {})
         if not isinstance(inside, Mapping) or key not in inside:
             return None
         name = f"{section}.{key}" if section else key
-        return Entry(self.path, name, inside[key], os.path.dirname(self.path))
+        return Block(self.path, name, inside[key], os.path.dirname(self.path))
 
 
 def load_config(flags: Flags) -> Config:
@@ -122,12 +122,12 @@ def _read_job(job: type, flags: Flags, document: Document) -> dict[str, object]:
     """Values of the fields of *job* that somebody gave."""
     values: dict[str, object] = {}
     for key, option in options_of(job):
-        entry = document.entry(section_of(job), key) if option.in_file else None
+        block = document.block(section_of(job), key) if option.in_file else None
         if option.flag and key in flags:
             texts = [flags[key]] if isinstance(flags[key], str) else flags[key]
             values[key] = _parse(option, [Given(COMMAND_LINE, option.flag, str(text)) for text in texts])
-        elif entry is not None:
-            values[key] = option.read(entry) if option.read is not None else _parse(option, _read_value(entry, option))
+        elif block is not None:
+            values[key] = option.read(block) if option.read is not None else _parse(option, _read_value(block, option))
     return values
 
 
@@ -137,16 +137,16 @@ def _parse(option: Option, given: list[Given]) -> object:
     return option.parse(given[0])
 
 
-def _read_value(entry: Entry, option: Option) -> list[Given]:
-    value = entry.value
+def _read_value(block: Block, option: Option) -> list[Given]:
+    value = block.value
     items = value if option.repeat and isinstance(value, list) else [value]
     if option.switch:
         items = [str(item).lower() if isinstance(item, bool) else item for item in items]
     texts = [item for item in items if isinstance(item, str)]
     if len(texts) < len(items) or (option.filled and not texts):
         kind = "a list of texts" if option.repeat else "a text or number"
-        raise entry.wrong(f"{kind} is needed ({option.metavar}); quotes make a text of a word", value=_show(value))
-    return [Given(entry.path, entry.key, text, entry.folder) for text in texts]
+        raise block.wrong(f"{kind} is needed ({option.metavar}); quotes make a text of a word", value=_show(value))
+    return [Given(block.path, block.key, text, block.folder) for text in texts]
 
 
 def _show(value: Value) -> object:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import ClassVar
 
-from redirector.settings.option import Entry, Option, option_field
+from redirector.settings.option import Block, Option, option_field
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _KEYS = ("text", "minimum_mbit", "embargoed", "addresses")
@@ -29,35 +29,35 @@ class Join:
     addresses: tuple[str, ...] = ()
 
 
-def read_join(entry: Entry) -> Join:
+def read_join(block: Block) -> Join:
     """The mapping `join`. Raises ConfigError."""
-    value = entry.value
+    value = block.value
     if not isinstance(value, dict):
-        raise entry.wrong("a mapping of text, minimum_mbit, embargoed and addresses is needed")
+        raise block.wrong("a mapping of text, minimum_mbit, embargoed and addresses is needed")
     for key in value:
         if key not in _KEYS:
-            raise entry.wrong(f"{key!r} is not one of {', '.join(_KEYS)}")
+            raise block.wrong(f"{key!r} is not one of {', '.join(_KEYS)}")
     text, least = value.get("text", ""), value.get("minimum_mbit", 0)
     if not isinstance(text, str) or len(text) > 10_000:
-        raise entry.wrong("text: a text of at most 10,000 characters is needed")
+        raise block.wrong("text: a text of at most 10,000 characters is needed")
     number = str(least)
     if not re.fullmatch(r"[0-9]{1,7}", number) or int(number) > 1_000_000:
-        raise entry.wrong("minimum_mbit: a whole number from 0 to 1,000,000 is needed")
-    embargoed = _texts(entry, value.get("embargoed", []), "embargoed")
+        raise block.wrong("minimum_mbit: a whole number from 0 to 1,000,000 is needed")
+    embargoed = _texts(block, value.get("embargoed", []), "embargoed")
     if any(not _COUNTRY.fullmatch(code) for code in embargoed):
-        raise entry.wrong("embargoed: countries such as KP are needed, two capitals each")
-    addresses = _texts(entry, value.get("addresses", []), "addresses")
+        raise block.wrong("embargoed: countries such as KP are needed, two capitals each")
+    addresses = _texts(block, value.get("addresses", []), "addresses")
     for address in addresses:
         try:
             ip_network(address)
         except ValueError:
-            raise entry.wrong(f"addresses: {address!r} is no network") from None
+            raise block.wrong(f"addresses: {address!r} is no network") from None
     return Join(text, int(number), embargoed, addresses)
 
 
-def _texts(entry: Entry, value: object, key: str) -> tuple[str, ...]:
+def _texts(block: Block, value: object, key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise entry.wrong(f"{key}: a list of texts is needed")
+        raise block.wrong(f"{key}: a list of texts is needed")
     return tuple(each for each in value if isinstance(each, str))
 
 

@@ -12,7 +12,7 @@ from email.utils import getaddresses
 from typing import ClassVar
 
 from redirector.plain_yaml import Value
-from redirector.settings.option import Entry, Option, option_field, shorten
+from redirector.settings.option import Block, Option, option_field, shorten
 
 SMTP_PORT = 25
 SMTPS_PORT = 465
@@ -76,23 +76,23 @@ def _is_mailbox(text: str) -> bool:
     return text.isprintable() and len(found) == 1 and is_mail_address(found[0][1])
 
 
-def read_mail(entry: Entry) -> Mail:
+def read_mail(block: Block) -> Mail:
     """`mail: {relay: HOST[:PORT], from: ADDRESS, reply_to: ADDRESS}`. Raises ConfigError."""
-    texts = _texts(entry, entry.value, "", _MAIL_KEYS)
+    texts = _texts(block, block.value, "", _MAIL_KEYS)
     for key in ("relay", "from"):
         if key not in texts:
-            raise entry.wrong("is needed", key)
+            raise block.wrong("is needed", key)
     for key in ("from", "reply_to"):
         if key in texts and not _is_mailbox(texts[key]):
-            raise entry.wrong("a mail address is needed, such as mirrors@example.org", key, shorten(texts[key]))
-    host, port, tls = _read_relay(entry, texts["relay"])
+            raise block.wrong("a mail address is needed, such as mirrors@example.org", key, shorten(texts[key]))
+    host, port, tls = _read_relay(block, texts["relay"])
     return Mail(host, port, tls, texts["from"], texts.get("reply_to"))
 
 
-def _read_relay(entry: Entry, text: str) -> tuple[str, int, bool]:
+def _read_relay(block: Block, text: str) -> tuple[str, int, bool]:
     scheme, separator, rest = text.rpartition("://")
     if scheme not in ("", "smtp", "smtps") or bool(scheme) != bool(separator):
-        raise entry.wrong("HOST, HOST:PORT or smtps://HOST is needed", "relay", shorten(text))
+        raise block.wrong("HOST, HOST:PORT or smtps://HOST is needed", "relay", shorten(text))
     tls = scheme == "smtps"
     host, port = rest.rstrip("/"), str(SMTPS_PORT if tls else SMTP_PORT)
     if host.startswith("[") and "]" in host:
@@ -101,60 +101,60 @@ def _read_relay(entry: Entry, text: str) -> tuple[str, int, bool]:
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
     if not host or not host.isascii() or not host.isprintable() or set(host) & set(" /@"):
-        raise entry.wrong("HOST, HOST:PORT or smtps://HOST is needed", "relay", shorten(text))
+        raise block.wrong("HOST, HOST:PORT or smtps://HOST is needed", "relay", shorten(text))
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise entry.wrong("no such port", "relay", shorten(text))
+        raise block.wrong("no such port", "relay", shorten(text))
     return host, int(port), tls
 
 
-def read_hooks(entry: Entry) -> tuple[Hook, ...]:
+def read_hooks(block: Block) -> tuple[Hook, ...]:
     """`hooks: [{on: KIND or list, url: URL or command: PROGRAM, secret_file: FILE}]`. Raises ConfigError."""
-    if not isinstance(entry.value, list):
-        raise entry.wrong("a list of mappings is needed")
-    return tuple(_read_hook(entry, number, value) for number, value in enumerate(entry.value))
+    if not isinstance(block.value, list):
+        raise block.wrong("a list of mappings is needed")
+    return tuple(_read_hook(block, number, value) for number, value in enumerate(block.value))
 
 
-def _read_hook(entry: Entry, number: int, value: Value) -> Hook:
+def _read_hook(block: Block, number: int, value: Value) -> Hook:
     if not isinstance(value, Mapping):
-        raise entry.wrong("a mapping is needed", str(number))
-    on = _words(entry, f"{number}.on", value.get("on", "*"))
-    command = _words(entry, f"{number}.command", value["command"]) if "command" in value else ()
+        raise block.wrong("a mapping is needed", str(number))
+    on = _words(block, f"{number}.on", value.get("on", "*"))
+    command = _words(block, f"{number}.command", value["command"]) if "command" in value else ()
     plain = {key: each for key, each in value.items() if key not in ("on", "command")}
-    texts = _texts(entry, plain, f"{number}.", _HOOK_KEYS)
+    texts = _texts(block, plain, f"{number}.", _HOOK_KEYS)
     url = texts.get("url", "")
     if bool(url) == bool(command):
-        raise entry.wrong("either url or command is needed", str(number))
+        raise block.wrong("either url or command is needed", str(number))
     if url and (not url.startswith(("http://", "https://")) or not url.isprintable() or " " in url):
-        raise entry.wrong("a URL of http or https is needed", f"{number}.url", shorten(url))
+        raise block.wrong("a URL of http or https is needed", f"{number}.url", shorten(url))
     if command and "secret_file" in texts:
-        raise entry.wrong("only what is sent to a URL is signed", f"{number}.secret_file")
+        raise block.wrong("only what is sent to a URL is signed", f"{number}.secret_file")
     if isinstance(value.get("command"), str):
         try:
             command = tuple(shlex.split(str(value["command"])))
         except ValueError:
             command = ()
     if "command" in value and (not command or any("\0" in word for word in command)):
-        raise entry.wrong("a program and its arguments are needed", f"{number}.command")
+        raise block.wrong("a program and its arguments are needed", f"{number}.command")
     secret = texts.get("secret_file")
-    return Hook(on, url, command, os.path.join(entry.folder, secret) if secret else None)
+    return Hook(on, url, command, os.path.join(block.folder, secret) if secret else None)
 
 
-def _texts(entry: Entry, value: Value, prefix: str, known: tuple[str, ...]) -> dict[str, str]:
+def _texts(block: Block, value: Value, prefix: str, known: tuple[str, ...]) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise entry.wrong("a mapping is needed, lines of `key: value`")
+        raise block.wrong("a mapping is needed, lines of `key: value`")
     for key, text in value.items():
         if key not in known:
-            raise entry.wrong(f"unknown key; known are {', '.join(known)}", f"{prefix}{shorten(str(key))}")
+            raise block.wrong(f"unknown key; known are {', '.join(known)}", f"{prefix}{shorten(str(key))}")
         if not isinstance(text, str) or not text:
-            raise entry.wrong("a text is needed", f"{prefix}{key}")
+            raise block.wrong("a text is needed", f"{prefix}{key}")
     return {key: str(text) for key, text in value.items()}
 
 
-def _words(entry: Entry, key: str, value: Value) -> tuple[str, ...]:
+def _words(block: Block, key: str, value: Value) -> tuple[str, ...]:
     """A text, or a list of texts."""
     words = value if isinstance(value, list) else [value]
     if not words or not all(isinstance(word, str) and word for word in words):
-        raise entry.wrong("a text is needed, or a list of texts", key)
+        raise block.wrong("a text is needed, or a list of texts", key)
     return tuple(str(word) for word in words)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from redirector.errors import ConfigError, ConfigErrors
 from redirector.near_names import find_nearest
 from redirector.plain_yaml import Value
-from redirector.settings.option import Entry, Option, option_field, shorten
+from redirector.settings.option import Block, Option, option_field, shorten
 from redirector.settings.repository_rules import Rule
 
 _KEYS = ("category", "top", "path", "list", "rsync", "http", "files", "start", "exclude", "repositories")
@@ -52,9 +52,9 @@ class Master:
     rules: tuple[Rule, ...] = ()
 
 
-def read_masters(entry: Entry) -> tuple[Master, ...]:
+def read_masters(block: Block) -> tuple[Master, ...]:
     """The value of `masters`. Raises ConfigErrors with all that is wrong in it."""
-    reader = _Reader(entry)
+    reader = _Reader(block)
     masters = reader.read_all()
     if reader.errors:
         first = reader.errors[0]
@@ -82,15 +82,15 @@ class Masters:
 
 
 class _Reader:
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
+    def __init__(self, block: Block) -> None:
+        self._block = block
         self.errors: list[ConfigError] = []
 
     def read_all(self) -> tuple[Master, ...]:
-        if not isinstance(self._entry.value, list) or not self._entry.value:
-            self.errors.append(self._entry.wrong("a list of masters is needed", value=_show(self._entry.value)))
+        if not isinstance(self._block.value, list) or not self._block.value:
+            self.errors.append(self._block.wrong("a list of masters is needed", value=_show(self._block.value)))
             return ()
-        found = [self._read(str(number), value) for number, value in enumerate(self._entry.value, 1)]
+        found = [self._read(str(number), value) for number, value in enumerate(self._block.value, 1)]
         masters = [master for master in found if master is not None]
         for number, master in enumerate(masters, 1):
             if master.category in (other.category for other in masters[: number - 1]):
@@ -98,7 +98,7 @@ class _Reader:
         return tuple(masters)
 
     def _wrong(self, key: str, value: Value, way_out: str) -> None:
-        self.errors.append(self._entry.wrong(way_out, key, _show(value)))
+        self.errors.append(self._block.wrong(way_out, key, _show(value)))
 
     def _known(self, key: str, value: Value, known: tuple[str, ...], what: str) -> dict[str, Value]:
         if not isinstance(value, dict) or not value:
@@ -170,7 +170,7 @@ class _Reader:
                 return reading, self._check_url(key, text).rstrip("/") + "/"
 
     def _join(self, path: str) -> str:
-        return os.path.join(self._entry.folder, path)
+        return os.path.join(self._block.folder, path)
 
     def _check_url(self, key: str, text: str, *schemes: str) -> str:
         schemes = schemes or ("http", "https")

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
-from redirector.settings.option import Entry, Option, option_field
+from redirector.settings.option import Block, Option, option_field
 
 _KEYS = ("issuer", "client_id", "client_secret_file", "group")
 _LOCAL = ("http://127.0.0.1", "http://[::1]", "http://localhost")
@@ -27,23 +27,23 @@ class Oidc:
     group: str = ""
 
 
-def read_oidc(entry: Entry) -> Oidc:
+def read_oidc(block: Block) -> Oidc:
     """The mapping `oidc`. Raises ConfigError."""
-    value = entry.value
+    value = block.value
     if not isinstance(value, dict) or not {"issuer", "client_id"} <= value.keys():
-        raise entry.wrong("a mapping of issuer, client_id, client_secret_file and group is needed")
+        raise block.wrong("a mapping of issuer, client_id, client_secret_file and group is needed")
     told: dict[str, str] = {}
     for key, text in value.items():
         if key not in _KEYS:
-            raise entry.wrong(f"one of {', '.join(_KEYS)} is needed", str(key), text)
+            raise block.wrong(f"one of {', '.join(_KEYS)} is needed", str(key), text)
         if not isinstance(text, str) or not text or not text.isprintable():
-            raise entry.wrong("a text is needed", str(key), text)
+            raise block.wrong("a text is needed", str(key), text)
         told[str(key)] = text
     issuer = told["issuer"]
     if not (issuer.startswith("https://") or issuer.startswith(_LOCAL)) or "?" in issuer or "#" in issuer:
-        raise entry.wrong("an https URL without query is needed", "issuer", issuer)
+        raise block.wrong("an https URL without query is needed", "issuer", issuer)
     secret = told.get("client_secret_file")
-    path = None if secret is None else os.path.join(entry.folder, secret)
+    path = None if secret is None else os.path.join(block.folder, secret)
     return Oidc(issuer, told["client_id"], path, told.get("group", ""))
 
 

@@ -61,7 +61,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Block:
     """A list or mapping as the file has it, for keys that are more than a text.
 
     folder  what a relative path in it is relative to
@@ -73,7 +73,7 @@ class Entry:
     folder: str = ""
 
     def wrong(self, way_out: str, key: str = "", value: object = None) -> ConfigError:
-        """The error about this entry, or about *key* inside it (`masters.0.path`)."""
+        """The error about this block, or about *key* inside it (`masters.0.path`)."""
         return ConfigError(self.path, f"{self.key}.{key}" if key else self.key, value, way_out)
 
 
@@ -106,7 +106,7 @@ class Option:
     in_file: bool = True
     restart: bool = False
     switch: str = ""
-    read: Callable[[Entry], object] | None = None
+    read: Callable[[Block], object] | None = None
 
 
 def option_field(default: T, option: Option) -> T:

@@ -39,7 +39,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class HostRow:
+class MemoryRow:
     """What one vantage point remembers of one host."""
 
     host: str
@@ -144,10 +144,10 @@ async def _upsert(connection: AsyncConnection, table: Table, rows: Sequence[dict
         await connection.execute(upsert, part)
 
 
-async def find_hosts(connection: AsyncConnection) -> list[HostRow]:
+async def find_hosts(connection: AsyncConnection) -> list[MemoryRow]:
     """What every vantage point remembers, by host."""
     found = await connection.execute(select(hosts).order_by(hosts.c.host, hosts.c.vantage))
-    return [HostRow(*row) for row in found]
+    return [MemoryRow(*row) for row in found]
 
 
 async def last_visit(connection: AsyncConnection) -> int:
@@ -183,7 +183,7 @@ async def add_names(connection: AsyncConnection, digest: str, made: int, packed:
 
 
 async def put_memories(
-    connection: AsyncConnection, host_rows: Sequence[HostRow], content_rows: Sequence[ContentRow]
+    connection: AsyncConnection, host_rows: Sequence[MemoryRow], content_rows: Sequence[ContentRow]
 ) -> None:
     """What is remembered from now on."""
     await _upsert(connection, hosts, [asdict(row) for row in host_rows])

@@ -34,7 +34,7 @@ LIST, LINK, ISOS, PAGE, OTHER = Kind.MIRRORLIST, Kind.METALINK, Kind.ISOLIST, Ki
         ("/mirrorlist?redirect&time=0", Query(LIST, redirect=True, time=True)),
         ("/mirrorlist?ip=1.2.3.4", Query(LIST, address="1.2.3.4")),
         ("/mirrorlist?ip=", Query(LIST)),
-        ("/mirrorlist?format=json", Query(LIST, form="json")),
+        ("/mirrorlist?format=json", Query(LIST, format="json")),
         ("/mirrorlist?countme=1&infra=$infra&content=centos", Query(LIST)),
         ("/mirrorlist/9/baseos", Query(LIST, version="9", repository="baseos")),
         ("/mirrorlist/9/baseos/", Query(LIST, version="9", repository="baseos")),

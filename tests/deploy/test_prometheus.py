@@ -15,7 +15,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from redirector.health.hysteresis import State
-from redirector.health.report import Entry, render_metrics
+from redirector.health.report import HostHealth, render_metrics
 from redirector.health.spread import Push, render_spread
 from redirector.settings.file import load_config
 from tests.clients.service import open_service
@@ -103,8 +103,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Lab
 def crawled() -> str:
     """What a crawler tells after a round."""
     entries = {
-        "a.example.org": Entry(State.OK, 0, "", 0, lag_s=0),
-        "b.example.org": Entry(State.STALE, 0, "an older push", 0, lag_s=90_000),
+        "a.example.org": HostHealth(State.OK, 0, "", 0, lag_s=0),
+        "b.example.org": HostHealth(State.STALE, 0, "an older push", 0, lag_s=90_000),
     }
     text = render_metrics(entries, 1, {("https", "ok"): 7}, 2.5, 1, {("stale", "sent"): 1})
     return (text + render_spread({"9/BaseOS/x86_64/os": 1}, [Push("9", 5, (60, 70), 2)])).decode()

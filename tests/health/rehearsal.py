@@ -14,7 +14,7 @@ from typing import Any
 from redirector.health.hysteresis import State
 from redirector.health.pace import Pace
 from redirector.health.probing import open_probes
-from redirector.health.report import Entry
+from redirector.health.report import HostHealth
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.rules import Rules
 from redirector.health.safety import Safety
@@ -39,7 +39,7 @@ class Rehearsal:
     crawler: Crawler
     clock: list[float]
     last: Round | None = None
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, HostHealth] = field(default_factory=dict)
 
     async def round(self, minutes: float = 0, wanted: Wanted | None = None) -> Round:
         """Everybody is visited *minutes* later."""

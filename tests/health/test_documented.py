@@ -9,7 +9,7 @@ import pytest
 
 from redirector.cli.main import find_verb, make_verb_parser
 from redirector.health.hysteresis import State
-from redirector.health.report import Entry, render_metrics
+from redirector.health.report import HostHealth, render_metrics
 from redirector.health.spread import Push, render_spread
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_config, load_job
@@ -52,7 +52,7 @@ def test_the_files_are_read(text: str, tmp_path: Path) -> None:
 
 def test_the_metrics_are_told() -> None:
     told = render_metrics(
-        {"m": Entry(State.OK, 0, "", 0, lag_s=1)}, 1, {("http", "ok"): 1}, 1, 1, {("stale", "sent"): 1}
+        {"m": HostHealth(State.OK, 0, "", 0, lag_s=1)}, 1, {("http", "ok"): 1}, 1, 1, {("stale", "sent"): 1}
     )
     told += render_spread({"r": 1}, [Push("", 1, (1,), 1)])
     for name, labels in re.findall(r"`(redirector_\w+)(?:\{([\w,]+)\})?`", PAGE):

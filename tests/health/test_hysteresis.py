@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.health.hysteresis import (
-    Answers,
     Content,
     Event,
     Overall,
+    Reached,
     Seen,
     Standing,
     State,
@@ -244,4 +244,4 @@ def test_who_comes_back_is_looked_at_soon() -> None:
 
 
 def test_unknown_is_a_state_of_its_own() -> None:
-    assert after((0, "good"), (1500, "quiet")).answers is Answers.UNKNOWN
+    assert after((0, "good"), (1500, "quiet")).answers is Reached.UNKNOWN

@@ -24,9 +24,9 @@ from redirector.health.keeping import (
 from redirector.health.memory import EVER, OUT, FamilyNote, Held, Memory, Trouble, UrlNote, Validator
 from redirector.health.replay import replay
 from redirector.health.report import (
-    Entry,
-    Listed,
+    HostHealth,
     Look,
+    StatusHost,
     entry_of,
     mirmon_state,
     render_health,
@@ -41,11 +41,11 @@ from redirector.store.evidence import VisitRow
 from tests.health.seen import NOW, file, master, repository
 
 RULES = Rules()
-ENTRY = Entry(State.OK, NOW - 500, "", NOW - 60)
+ENTRY = HostHealth(State.OK, NOW - 500, "", NOW - 60)
 FINE, GONE = Content.CURRENT | EVER, Content.ABSENT | EVER | OUT
 
 
-def entry(states: dict[str, bytes], *, tree: bool = True, views: int = 1, **changes: Any) -> Entry:
+def entry(states: dict[str, bytes], *, tree: bool = True, views: int = 1, **changes: Any) -> HostHealth:
     """A host with these bytes for its directories, as *views* vantage points see it (the others see all well)."""
     names = [f"{version}/{name}/os" for version in ("9.8", "10.2") for name in ("a", "b")]
     category = "" if tree else "pub/linux"
@@ -82,7 +82,7 @@ def test_families_are_true_false_or_missing() -> None:
 
 def test_the_health_file() -> None:
     entries = {
-        "a.example.org": Entry(
+        "a.example.org": HostHealth(
             State.UNREACHABLE, NOW - 9, "no connection", NOW - 1, ("9.8",), True, False, 5400, ("9.8/x/os",),
             {"http://a/": UrlNote(False, NOW, "refused"), "https://a/": UrlNote(True, NOW, "redirects to b")},
             certificate_expires=NOW + 99, marked=frozenset({"http://a/"}),
@@ -108,7 +108,7 @@ def test_the_health_file() -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_up_is_false_exactly_when_out(state: State) -> None:
-    assert Entry(state, 0, "", 0).up is (state in (State.OK, State.UNCHECKED))
+    assert HostHealth(state, 0, "", 0).up is (state in (State.OK, State.UNCHECKED))
 
 
 def test_beyond_a_thousand_parents_stand_for_directories() -> None:
@@ -128,7 +128,9 @@ def test_scores() -> None:
 def test_status_as_reflector_reads_it() -> None:
     looks = (Look(NOW - 900, True, 7200, 0.25), Look(NOW - 1800, False, None, None), Look(NOW - 2700, True, 7200, 0.75))
     old = Look(NOW - 90_000, False, None, None)
-    host = Listed(("https://m.example.org/",), "DE", Entry(State.OK, 0, "", NOW, stamp=NOW - 7200.0), (*looks, old))
+    host = StatusHost(
+        ("https://m.example.org/",), "DE", HostHealth(State.OK, 0, "", NOW, stamp=NOW - 7200.0), (*looks, old)
+    )
     status = json.loads(render_status([host], NOW, 900, 96, NOW))
     assert status["version"] == 3
     assert (status["cutoff"], status["num_checks"], status["check_frequency"]) == (86400, 96, 900)
@@ -156,8 +158,8 @@ def test_mirmon_lines() -> None:
         Look(day - 86400, False, None, None),
         Look(day, True, 30 * 3600, 1.0),
     )
-    host = Listed(("http://m/",), "DE", Entry(State.OK, 0, "", NOW, stamp=float(day - 30 * 3600)), looks)
-    unknown = Listed(("http://n/",), "", ENTRY, ())
+    host = StatusHost(("http://m/",), "DE", HostHealth(State.OK, 0, "", NOW, stamp=float(day - 30 * 3600)), looks)
+    unknown = StatusHost(("http://n/",), "", ENTRY, ())
     lines = render_mirmon([unknown, host]).decode().splitlines()
     assert lines[0] == f"http://m/ {day - 30 * 3600} ok {day} sfs {day}-sxbb {day}"
     assert lines[1] == "http://n/ undef undef undef undef undef undef"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.health.evidence import Ask, Entry, Evidence, Family, Outcome, Probe
+from redirector.health.evidence import Ask, Evidence, Family, FolderItem, Outcome, Probe
 from redirector.health.pace import Pace
 from redirector.health.rsync import LINE_BYTES, Source
 from redirector.health.safety import Safety
@@ -33,7 +33,7 @@ def tree(tmp_path: Path) -> Path:
     return top
 
 
-def by_path(entries: tuple[Entry, ...]) -> dict[str, Entry]:
+def by_path(entries: tuple[FolderItem, ...]) -> dict[str, FolderItem]:
     return {entry.path: entry for entry in entries}
 
 
@@ -49,7 +49,7 @@ async def test_a_listing_has_everything_below_with_sizes_and_times(tmp_path: Pat
         found = await one(rsync(), question(port, Ask.LISTING))
     assert (found.outcome, found.complete, found.status, found.address) == (Outcome.OK, True, 0, "127.0.0.1")
     entries = by_path(found.entries)
-    assert entries["9/os/Packages/a b.rpm"] == Entry("9/os/Packages/a b.rpm", 7, AT)
+    assert entries["9/os/Packages/a b.rpm"] == FolderItem("9/os/Packages/a b.rpm", 7, AT)
     assert entries["9/os"].folder
     assert entries["8/lit\\#012x"].size_bytes == 3
     assert "8/\udcff\n.rpm" in entries

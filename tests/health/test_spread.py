@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from redirector.health.expected import Expected, Master
 from redirector.health.hysteresis import State
-from redirector.health.report import Entry
+from redirector.health.report import HostHealth
 from redirector.health.spread import RAREST, Push, count_mirrors, last_pushes, render_spread
 from redirector.health.subjects import Carried, Subject
 
@@ -21,8 +21,8 @@ def subject(key: str, only: frozenset[str] | None = None, **more: object) -> Sub
     return Subject(key, key, (Carried("main", ("http://a/",), only),), **more)  # type: ignore[arg-type]
 
 
-def entry(state: State = State.OK, *lacking: str) -> Entry:
-    return Entry(state, 0, "", 0, lacking=lacking)
+def entry(state: State = State.OK, *lacking: str) -> HostHealth:
+    return HostHealth(state, 0, "", 0, lacking=lacking)
 
 
 def test_a_repository_is_counted_where_it_is_served() -> None:

@@ -10,7 +10,7 @@ import pytest
 from redirector.health.evidence import Ask, Evidence, Family, Outcome, Scheme
 from redirector.health.hysteresis import State
 from redirector.health.keeping import evidence_text, unpack_evidence
-from redirector.health.report import Entry
+from redirector.health.report import HostHealth
 from redirector.health.round import Round
 from redirector.health.rules import Rules
 from redirector.health.subjects import Subject
@@ -37,7 +37,7 @@ def a_round(state: State, since: int, void: str = "", **more: object) -> Round:
     usual: dict[str, object] = {"contacts": ("admin@mirror.example", "no address"), "site": "Example"}
     subject = Subject("m", "mirror.example", (), **{**usual, **more})  # type: ignore[arg-type]
     world = World((subject,), {}, {}, Rules(), tree=True)
-    entries = {"m": Entry(state, since, "no answer in time", since)}
+    entries = {"m": HostHealth(state, since, "no answer in time", since)}
     return Round(float(since), 1.0, void, (), entries, {}, world)
 
 

@@ -16,8 +16,8 @@ from redirector.errors import FormatError
 from redirector.master.formats import (
     INDEX_LIMIT_BYTES,
     Checksum,
-    Entry,
     Kind,
+    RsyncLine,
     parse_checksums,
     parse_marker,
     parse_release,
@@ -320,24 +320,36 @@ def test_a_treeinfo_names_images_with_checksums() -> None:
         ),
         (
             rb"-rw-r--r--           1234 2026/11/28 06:00:00 releases/43/Fedora Linux 43.iso",
-            Entry(Kind.FILE, b"releases/43/Fedora Linux 43.iso", 1234, 1_795_845_600, True),
+            RsyncLine(Kind.FILE, b"releases/43/Fedora Linux 43.iso", 1234, 1_795_845_600, True),
         ),
-        (rb"drwxr-xr-x           4096 2026/11/28 06:00:00 .", Entry(Kind.DIRECTORY, b".", 4096, 1_795_845_600, True)),
-        (rb"drwxr-x--x           4096 2026/11/28 06:00:00 a", Entry(Kind.DIRECTORY, b"a", 4096, 1_795_845_600, False)),
-        (rb"drwxr-xr--           4096 2026/11/28 06:00:00 a", Entry(Kind.DIRECTORY, b"a", 4096, 1_795_845_600, False)),
-        (rb"drwxr-xr-t           4096 2026/11/28 06:00:00 a", Entry(Kind.DIRECTORY, b"a", 4096, 1_795_845_600, True)),
-        (rb"-rw-r-----           4096 2026/11/28 06:00:00 a", Entry(Kind.FILE, b"a", 4096, 1_795_845_600, False)),
-        (rb"lrwxrwxrwx 7 2026/11/28 06:00:00 a -> b", Entry(Kind.LINK, b"a -> b", 7, 1_795_845_600, True)),
-        (rb"prw-r--r-- 0 1970/01/01 00:00:00 a", Entry(Kind.OTHER, b"a", 0, 0, True)),
-        (rb"-rw-r--r-- 0 1970/01/01 00:00:01  two", Entry(Kind.FILE, b" two", 0, 1, True)),
-        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 lit\#134#012x", Entry(Kind.FILE, rb"lit\#012x", 0, 1, True)),
-        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 a\#012b", Entry(Kind.FILE, b"a\nb", 0, 1, True)),
-        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 a\#303\#251", Entry(Kind.FILE, "aé".encode(), 0, 1, True)),
-        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 a\#99 \#4000 \n", Entry(Kind.FILE, rb"a\#99 \#4000 \n", 0, 1, True)),
-        (b"-rw-r--r-- 0 1970/01/01 00:00:01 a\xff", Entry(Kind.FILE, b"a\xff", 0, 1, True)),
+        (
+            rb"drwxr-xr-x           4096 2026/11/28 06:00:00 .",
+            RsyncLine(Kind.DIRECTORY, b".", 4096, 1_795_845_600, True),
+        ),
+        (
+            rb"drwxr-x--x           4096 2026/11/28 06:00:00 a",
+            RsyncLine(Kind.DIRECTORY, b"a", 4096, 1_795_845_600, False),
+        ),
+        (
+            rb"drwxr-xr--           4096 2026/11/28 06:00:00 a",
+            RsyncLine(Kind.DIRECTORY, b"a", 4096, 1_795_845_600, False),
+        ),
+        (
+            rb"drwxr-xr-t           4096 2026/11/28 06:00:00 a",
+            RsyncLine(Kind.DIRECTORY, b"a", 4096, 1_795_845_600, True),
+        ),
+        (rb"-rw-r-----           4096 2026/11/28 06:00:00 a", RsyncLine(Kind.FILE, b"a", 4096, 1_795_845_600, False)),
+        (rb"lrwxrwxrwx 7 2026/11/28 06:00:00 a -> b", RsyncLine(Kind.LINK, b"a -> b", 7, 1_795_845_600, True)),
+        (rb"prw-r--r-- 0 1970/01/01 00:00:00 a", RsyncLine(Kind.OTHER, b"a", 0, 0, True)),
+        (rb"-rw-r--r-- 0 1970/01/01 00:00:01  two", RsyncLine(Kind.FILE, b" two", 0, 1, True)),
+        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 lit\#134#012x", RsyncLine(Kind.FILE, rb"lit\#012x", 0, 1, True)),
+        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 a\#012b", RsyncLine(Kind.FILE, b"a\nb", 0, 1, True)),
+        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 a\#303\#251", RsyncLine(Kind.FILE, "aé".encode(), 0, 1, True)),
+        (rb"-rw-r--r-- 0 1970/01/01 00:00:01 a\#99 \#4000 \n", RsyncLine(Kind.FILE, rb"a\#99 \#4000 \n", 0, 1, True)),
+        (b"-rw-r--r-- 0 1970/01/01 00:00:01 a\xff", RsyncLine(Kind.FILE, b"a\xff", 0, 1, True)),
     ],
 )
-def test_a_line_of_a_listing(line: bytes, entry: Entry | None) -> None:
+def test_a_line_of_a_listing(line: bytes, entry: RsyncLine | None) -> None:
     if entry is None:
         with pytest.raises(FormatError):
             parse_rsync_line(line)
@@ -383,7 +395,7 @@ def test_a_name_comes_out_as_it_went_in(name: bytes, time: int, size: int) -> No
     written = b"".join(escape(byte, name[at + 1 :]) for at, byte in enumerate(name))
     stamp = datetime.fromtimestamp(time, UTC).strftime("%Y/%m/%d %H:%M:%S").encode()
     line = b"-rw-r--r-- %14d %s %s" % (size, stamp, written)
-    assert parse_rsync_line(line) == Entry(Kind.FILE, name, size, time, True)
+    assert parse_rsync_line(line) == RsyncLine(Kind.FILE, name, size, time, True)
 
 
 @given(st.binary(max_size=30) | st.lists(st.sampled_from([b"a", b".", b"..", b"", b"b\0", b"..."])).map(b"/".join))

@@ -15,7 +15,7 @@ from aiohttp import web
 from redirector.errors import MasterError
 from redirector.master import web as master_web
 from redirector.settings.masters import Reading, read_masters
-from redirector.settings.option import Entry
+from redirector.settings.option import Block
 from tests.master.rig import START, Rig, make_repomd
 from tests.master.test_filelist import make_list
 
@@ -178,7 +178,7 @@ async def test_a_list_that_cannot_be_had_whole_changes_nothing(tmp_path: Path, s
 
 def make_named(server: Server, *rules: dict[str, str]) -> dict[str, object]:
     value = [{"category": "c", "top": "pub/linux", "http": server.url, "repositories": list(rules)}]
-    (master,) = read_masters(Entry("r.yml", "masters", value))  # type: ignore[arg-type]
+    (master,) = read_masters(Block("r.yml", "masters", value))  # type: ignore[arg-type]
     return {name: getattr(master, name) for name in ("reading", "place", "rules")}
 
 

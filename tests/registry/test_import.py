@@ -11,7 +11,7 @@ from benchmarks.make_snapshot import SNAPSHOT, write_snapshot
 from benchmarks.scale import SCALES
 from redirector.model import Host
 from redirector.registry.edit import accounts, carried, hosts, networks, sites
-from redirector.registry.importing.apply import Report, apply
+from redirector.registry.importing.apply import Imported, apply
 from redirector.registry.importing.harvest import Harvest
 from redirector.registry.importing.mirrormanager import read_database
 from redirector.registry.importing.snapshot import read_snapshot
@@ -42,7 +42,7 @@ from tests.registry.snapshots import file_of, said_by
 from tests.rig import catalog_of, rig_of
 
 
-async def bring(registry: Registry, harvest: Harvest) -> Report:
+async def bring(registry: Registry, harvest: Harvest) -> Imported:
     return await registry.do(apply, harvest)
 
 

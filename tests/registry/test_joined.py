@@ -89,7 +89,7 @@ async def seen(registry: Registry, host: str, states: dict[str, int], vantage: s
     held = Held(standing=standing, directories=digest_of(names), states=raw)
     bits, packed = pack_held(held)
     at = int(str(more.get("at", NOW - 50)))
-    row = evidence.HostRow(
+    row = evidence.MemoryRow(
         host=host, vantage=vantage, visited=at, next_visit=NOW, state="ok", since=NOW - 100, reason="", lag_s=60,
         memory=pack_memory(Memory(visited=at)),
     )  # fmt: skip

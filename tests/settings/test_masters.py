@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redirector.errors import ConfigErrors
 from redirector.plain_yaml import Value, parse_yaml
 from redirector.settings.masters import Master, Reading, read_masters
-from redirector.settings.option import Entry
+from redirector.settings.option import Block
 from redirector.settings.repository_rules import Rule
 
 FULL = """
@@ -32,7 +32,7 @@ FULL = """
 
 
 def read(text: str) -> tuple[Master, ...]:
-    return read_masters(Entry("r.yml", "masters", parse_yaml(text.encode()).value, "/etc"))
+    return read_masters(Block("r.yml", "masters", parse_yaml(text.encode()).value, "/etc"))
 
 
 def test_every_way_to_name_a_master() -> None:
@@ -133,7 +133,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_any_value_is_read_or_refused(value: Value) -> None:
     try:
-        assert read_masters(Entry("r.yml", "masters", value))
+        assert read_masters(Block("r.yml", "masters", value))
     except ConfigErrors as errors:
         assert errors.errors and str(errors)
 

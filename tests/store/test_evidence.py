@@ -10,7 +10,7 @@ from redirector.store.evidence import (
     ContentRow,
     EvidenceRow,
     HistoryRow,
-    HostRow,
+    MemoryRow,
     PushRow,
     RoundRow,
     VisitRow,
@@ -40,7 +40,7 @@ from redirector.store.evidence import (
 from redirector.store.opening import Store
 
 NOW = 1_795_000_000
-HOST = HostRow("a", "main", NOW, NOW + 900, "ok", NOW - 9, "", None, b"m")
+HOST = MemoryRow("a", "main", NOW, NOW + 900, "ok", NOW - 9, "", None, b"m")
 CONTENT = ContentRow("a", "main", "Linux", "digest", b"\x01", b"c")
 VISIT = VisitRow("a", NOW, "main", "good", True, "fresh", "", "ok", 0, 10, 0.25, 7)
 

@@ -421,7 +421,7 @@ async def visited(mirror: Mirror, names: tuple[str, ...], served: list[bool], ne
     """A visit was made just now."""
     registry = mirror.api.registry
     memory = Memory(visited=registry.now, next_visit=registry.now + next_in)
-    row = evidence.HostRow(
+    row = evidence.MemoryRow(
         mirror.host.name, "here", registry.now, registry.now + next_in, "ok", registry.now, "", 0, pack_memory(memory)
     )
     packed = np.packbits(np.array(served), bitorder="little").tobytes()

@@ -39,7 +39,7 @@ class Query:
     version     of `/mirrorlist/<version>/<repository>` and `/isolist/<version>/<arch>`
     repository  likewise
     address     `ip=` as given; None: absent or empty
-    form        one of `FORMATS`, or None: by the path
+    format      one of `FORMATS`, or None: by the path
     redirect    answer 302 to the best URL
     time        add the snapshot's creation time
     """
@@ -51,7 +51,7 @@ class Query:
     version: str | None = None
     repository: str | None = None
     address: str | None = None
-    form: str | None = None
+    format: str | None = None
     redirect: bool = False
     time: bool = False
     protocol: str | None = None
@@ -117,10 +117,10 @@ def parse_query(target: bytes, decode: bool = True) -> Query:
 def _listed(
     kind: Kind, parameters: Mapping[str, str], version: str | None = None, repository: str | None = None
 ) -> Query:
-    """A query for a list in any form."""
-    form = parameters.get("format")
-    if form is not None and form not in FORMATS:
-        raise QueryError(400, f"format={form[:40]}: unknown; there are {', '.join(FORMATS)}")
+    """A query for a list in any format."""
+    format = parameters.get("format")
+    if format is not None and format not in FORMATS:
+        raise QueryError(400, f"format={format[:40]}: unknown; there are {', '.join(FORMATS)}")
     path = parameters.get("path")
     return Query(
         kind,
@@ -130,7 +130,7 @@ def _listed(
         version=version,
         repository=repository,
         address=parameters.get("ip") or None,
-        form=form,
+        format=format,
         redirect="redirect" in parameters,
         time="time" in parameters,
         protocol=parameters.get("protocol"),
@@ -242,11 +242,11 @@ def _words(parameters: Mapping[str, str], name: str, known: Sequence[str]) -> se
     return words
 
 
-def _countries(parameters: Mapping[str, str], name: str, form: re.Pattern[str]) -> tuple[str, ...]:
+def _countries(parameters: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
     countries = _split(parameters, name)
     for country in countries:
-        if not form.fullmatch(country):
-            allowed = "two letters" if form is _COUNTRY else "two letters or global"
+        if not pattern.fullmatch(country):
+            allowed = "two letters" if pattern is _COUNTRY else "two letters or global"
             raise QueryError(400, f"{name}={country[:40]}: each value must be {allowed}")
     return tuple(dict.fromkeys(map(_meant_country, countries)))
 

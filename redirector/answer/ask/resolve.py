@@ -38,10 +38,10 @@ def resolve(snapshot: Snapshot, query: Query) -> Listing:
 
     raises  QueryError with the status and text of `docs/mirrormanager.md`, section 3, rows 2 to 6
     """
-    metalink = query.form in ("metalink", "meta4") if query.form else query.kind is Kind.METALINK
+    metalink = query.format in ("metalink", "meta4") if query.format else query.kind is Kind.METALINK
     if query.version is not None and query.repository is not None:
         return _resolve_release(snapshot, query, metalink)
-    if query.path is not None and query.form == "pacman":
+    if query.path is not None and query.format == "pacman":
         return _resolve_server(snapshot, query.path)
     if query.path is not None:
         return _resolve_path(snapshot, query.path, metalink)

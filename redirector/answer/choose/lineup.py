@@ -246,13 +246,13 @@ class Lineup:
             size_bytes,
         )
 
-    def behind(self, near: Sequence[AnyLine], words: str) -> Lineup:
-        """The same behind the hosts of *near*, which are those of the client's own networks.
+    def behind(self, own: Sequence[AnyLine], words: str) -> Lineup:
+        """The same behind the hosts of *own*, which are those of the client's own networks.
 
         words  what the comment says of these
         cost   7 µs, of which 3 for each host that is in both
         """
-        front = Lineup.of(Order(tuple(near), comment=words), self.sheet)
+        front = Lineup.of(Order(tuple(own), comment=words), self.sheet)
         hosts, entries, spans = self.hosts, [*self.tail], [*self.spans]
         for host in front.hosts:
             at = hosts.find(host)

@@ -106,15 +106,15 @@ class Orders:
         if not self._is_regular(host_set, audience):
             return Lineup.of(self._own(host_set, audience, family), sheet), True
         who, place = self._snapshot.audiences.audience(audience), self._off_networks(audience)
-        near, words = self._near(who, self._snapshot.host_sets[host_set], family)
+        own, words = self._own_lines(who, self._snapshot.host_sets[host_set], family)
         if place != audience:
             lineup = self.line_up(host_set, form, place, family)
-            if not near and not words:
+            if not own and not words:
                 return lineup, False
-            if not near or not lineup.has_reserve:
-                return lineup.behind(near, words), False  # there are thousands of networks with few clients
-        lineup = Lineup.of(self._join(host_set, who.country, family, near), sheet)
-        return (lineup.behind(near, words), False) if near or words else (lineup, True)
+            if not own or not lineup.has_reserve:
+                return lineup.behind(own, words), False  # there are thousands of networks with few clients
+        lineup = Lineup.of(self._join(host_set, who.country, family, own), sheet)
+        return (lineup.behind(own, words), False) if own or words else (lineup, True)
 
     def line_up_once(self, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
         """Likewise, but what is new is not kept."""
@@ -143,7 +143,7 @@ class Orders:
             return audience
         return self._numbers.get((location, override, 0, 0), audience)
 
-    def _near(self, audience: Audience, carriers: HostSet, family: int) -> tuple[list[AnyLine], str]:
+    def _own_lines(self, audience: Audience, carriers: HostSet, family: int) -> tuple[list[AnyLine], str]:
         """The lines of *carriers*, a regular set, on the networks of an audience, and what the comment says of them."""
         facts, given = self._snapshot.hosts, networks_of(audience, carriers.urls)
         if self._snapshot.health_known:
@@ -206,8 +206,8 @@ class Orders:
             reserve = [Group(Tier.GLOBAL, tuple(left_over), weights, snapshot.everybody.public)]
         return _CountryLines(tuple(lines), self._line(reserve[0]) if reserve else None)
 
-    def _join(self, host_set: HostSetId, country: str | None, family: int, near: Sequence[AnyLine]) -> Order:
-        """The order of a country for one regular host set, behind the hosts of *near*: with the rest of the world if
+    def _join(self, host_set: HostSetId, country: str | None, family: int, own: Sequence[AnyLine]) -> Order:
+        """The order of a country for one regular host set, behind the hosts of *own*: with the rest of the world if
         few of the host set's are nearer."""
         snapshot = self._snapshot
         carriers = snapshot.host_sets[host_set]
@@ -216,7 +216,7 @@ class Orders:
         comment = self._words.find(key)
         if comment is None:
             comment = self._words.keep(key, place_words(snapshot, carriers, country))
-        present = {host for line in near for host in line.hosts}
+        present = {host for line in own for host in line.hosts}
         for line in places.lines:
             if len(present) < snapshot.minimum:
                 present.update(islice((host for host in line.hosts if host in carriers.urls), snapshot.minimum * 2))

@@ -454,15 +454,15 @@ def _by_distance(draft: _Draft) -> Ranking:
         origin = None
     if origin is not None:
         draft.shown.add(origin)
-    near = [host for host in hosts if host in tiers]
-    if near:
-        tier = Tier.NETBLOCK if any(tiers[host] is Tier.NETBLOCK for host in near) else Tier.ASN
+    own = [host for host in hosts if host in tiers]
+    if own:
+        tier = Tier.NETBLOCK if any(tiers[host] is Tier.NETBLOCK for host in own) else Tier.ASN
         words = NETBLOCK_WORDS if tier is Tier.NETBLOCK else asn_words(draft.audience.asn)
         draft.comment.append(words)
-        draft.add(tier, near, _evenly)
+        draft.add(tier, own, _evenly)
     if host_set.twins:
         hosts = _without_twins(draft, hosts)
-    length = min(max(snapshot.list_length, len(near)), limit or snapshot.counts.hosts)
+    length = min(max(snapshot.list_length, len(own)), limit or snapshot.counts.hosts)
     field = field_of(snapshot, hosts)
     km = field.measure(draft.audience)
     by_distance, words = field.rank(draft.audience, km, length - len(draft.taken), draft.taken)

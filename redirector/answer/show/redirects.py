@@ -23,10 +23,10 @@ def wanted_metalink(accept: str) -> str | None:
     qualities: dict[str, float] = {}
     for part in accept.split(","):
         media, *parameters = (word.strip().lower() for word in part.split(";"))
-        if form := _METALINKS.get(media):
-            qualities[form] = _quality(parameters)
-    wanted = [form for form in _METALINKS.values() if qualities.get(form, 0.0) > 0]
-    return max(wanted, key=lambda form: qualities[form], default=None)
+        if format := _METALINKS.get(media):
+            qualities[format] = _quality(parameters)
+    wanted = [format for format in _METALINKS.values() if qualities.get(format, 0.0) > 0]
+    return max(wanted, key=lambda format: qualities[format], default=None)
 
 
 def _quality(parameters: Sequence[str]) -> float:

@@ -13,7 +13,7 @@ from redirector.cli.output import Exit, as_json, print_result
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded
 from redirector.one_line import one_line
 from redirector.registry.edit.change import Change
-from redirector.registry.importing.apply import Report, apply, report_lines
+from redirector.registry.importing.apply import Imported, apply, report_lines
 from redirector.registry.importing.harvest import Harvest
 from redirector.registry.importing.mirrormanager import read_database
 from redirector.registry.importing.snapshot import read_snapshot
@@ -59,7 +59,7 @@ async def read_harvest(source: str, names: Mapping[str, str], now: float) -> Har
 class _Undone(Exception):
     """A rehearsal is over: the transaction must not be kept."""
 
-    report: Report
+    report: Imported
 
 
 async def _run(desk: Desk, names: Mapping[str, str], source: str, dry: bool, json: bool) -> int:
@@ -86,7 +86,7 @@ async def _run(desk: Desk, names: Mapping[str, str], source: str, dry: bool, jso
     return print_result(text, Exit.DONE)
 
 
-async def _apply(store: Store, desk: Desk, harvest: Harvest, now: int, dry: bool) -> Report:
+async def _apply(store: Store, desk: Desk, harvest: Harvest, now: int, dry: bool) -> Imported:
     async with store.write() as connection:
         report = await apply(Change(connection, OPERATOR, now, desk.house()), harvest)
         if dry:

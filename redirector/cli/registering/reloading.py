@@ -15,14 +15,14 @@ RELOAD_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reloaded:
     """What the server said: whether it serves what was published, and why not."""
 
     served: bool
     lines: tuple[str, ...]
 
 
-async def ask_reload(address: Address, allowed: str) -> Answer:
+async def ask_reload(address: Address, allowed: str) -> Reloaded:
     """Ask the server whose admin listener is at *address*; *allowed*: refusals that it shall overrule, `shrink`."""
     connector = aiohttp.UnixConnector(address.path) if address.path is not None else None
     host = "localhost" if address.path is not None else str(address)
@@ -34,10 +34,10 @@ async def ask_reload(address: Address, allowed: str) -> Answer:
             session.post(f"http://{host}/-/reload{query}") as response,
         ):
             if response.status == 200:
-                return Answer(True, ())
-            return Answer(False, tuple(_problems(response.status, await response.read())))
+                return Reloaded(True, ())
+            return Reloaded(False, tuple(_problems(response.status, await response.read())))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return Answer(False, (f"nobody answers ({type(error).__name__}): published, and not taken up yet",))
+        return Reloaded(False, (f"nobody answers ({type(error).__name__}): published, and not taken up yet",))
 
 
 def _problems(status: int, body: bytes) -> list[str]:

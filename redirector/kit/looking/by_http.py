@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from urllib.parse import urljoin
 
 from redirector.health.evidence import Outcome
-from redirector.health.exchange import Answer, Question
+from redirector.health.exchange import Fetched, Question
 from redirector.health.plan import control_name
 from redirector.kit.exploring import explore
 from redirector.kit.finding import Finding
 from redirector.kit.known import KnownFile
 from redirector.kit.looking.looking import FILE_BYTES, INDEX_BYTES, LISTING_BYTES, OURS, Looking, span_of
-from redirector.kit.looking.places import WebPlace
 from redirector.kit.looking.tools import DAY_S, ports_of, quoted
+from redirector.kit.looking.trees import WebTree
 
 REDIRECTED = (301, 302, 303, 307, 308)
 TLS_FAILURES = {Outcome.TLS, Outcome.TLS_EXPIRED, Outcome.TLS_NAME, Outcome.TLS_UNTRUSTED}
@@ -23,7 +23,7 @@ TLS_FAILURES = {Outcome.TLS, Outcome.TLS_EXPIRED, Outcome.TLS_NAME, Outcome.TLS_
 class ByHttp(Looking):
     async def fetch(
         self, path: str, limit: int | None, *, span: tuple[int, int] | None = None, follow: bool = True
-    ) -> Answer:
+    ) -> Fetched:
         question = Question(
             self.url + quoted(path), limit, self.family, ports=ports_of(self.url), span=span, follow=follow
         )
@@ -31,7 +31,7 @@ class ByHttp(Looking):
 
     async def findings(self) -> AsyncIterator[Finding]:
         if self.master.file is None and not self.master.marker:
-            self.master = await explore(WebPlace(self.url, self.tools, self.family), self.tools.now(), self.look.staged)
+            self.master = await explore(WebTree(self.url, self.tools, self.family), self.tools.now(), self.look.staged)
         known = self.master
         path = known.file.path if known.file else known.marker
         first = await self.fetch(path, self.first_bytes(path))
@@ -68,7 +68,7 @@ class ByHttp(Looking):
         known = self.master.file
         return FILE_BYTES if known and known.sha256 and known.path == path else None
 
-    async def open_http(self, path: str, first: Answer) -> AsyncIterator[Finding]:
+    async def open_http(self, path: str, first: Fetched) -> AsyncIterator[Finding]:
         """Whether it answers at all, from where, and with which certificate."""
         if first.outcome in TLS_FAILURES:
             self.lost = True
@@ -110,7 +110,7 @@ class ByHttp(Looking):
                 else self.ok("certificate", text)
             )
 
-    def judge_known(self, path: str, first: Answer) -> list[Finding]:
+    def judge_known(self, path: str, first: Fetched) -> list[Finding]:
         known = self.master
         if first.outcome is not Outcome.OK or not path:
             return []
@@ -120,7 +120,7 @@ class ByHttp(Looking):
             return self.judge_file(known.file, first.size_bytes, first.body if known.file.sha256 else None)
         return []
 
-    def judge_named(self, named: KnownFile, answer: Answer, first: Answer) -> list[Finding]:
+    def judge_named(self, named: KnownFile, answer: Fetched, first: Fetched) -> list[Finding]:
         """The file that the source's index names: on a mirror that has another index it need not be there."""
         current = self.master.index is not None and hashlib.sha256(first.body).hexdigest() == self.master.index.sha256
         if answer.outcome is Outcome.OK and answer.complete:
@@ -162,7 +162,7 @@ class ByHttp(Looking):
             case _:
                 yield self.warning("missing", text)
 
-    async def manners_by_http(self, path: str, first: Answer) -> AsyncIterator[Finding]:
+    async def manners_by_http(self, path: str, first: Fetched) -> AsyncIterator[Finding]:
         """Types, caching, connections, parts."""
         known = self.master
         for file in (known.package, known.image):
@@ -237,7 +237,7 @@ def _must_ask_again(cache_control: str) -> bool:
     return bool(words & {"no-cache", "no-store", "max-age=0"})
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Fetched) -> str:
     finding = answer.finding or (str(answer.status) if answer.status else "")
     text = finding or str(answer.outcome)
     return f"{text}; it came from {answer.redirected}" if answer.redirected else text

@@ -11,15 +11,15 @@ from redirector.health.rsync import RsyncRun
 from redirector.kit.exploring import explore
 from redirector.kit.finding import Finding
 from redirector.kit.looking.looking import OURS, Looking
-from redirector.kit.looking.places import RsyncPlace
 from redirector.kit.looking.tools import DAY_S, ports_of
+from redirector.kit.looking.trees import RsyncTree
 
 
 class ByRsync(Looking):
     async def findings(self) -> AsyncIterator[Finding]:
-        place = RsyncPlace(self.url, self.tools, self.family)
+        tree = RsyncTree(self.url, self.tools, self.family)
         if self.master.file is None and not self.master.marker:
-            self.master = await explore(place, self.tools.now(), self.look.staged)
+            self.master = await explore(tree, self.tools.now(), self.look.staged)
         known = self.master
         path = known.index.path if known.index else known.marker or (known.file.path if known.file else "")
         listed, body = await self.attempt(path, "--times") if path else (RsyncRun(0), None)

@@ -97,7 +97,7 @@ async def delete_carried(change: Change, host_number: int, number: int, version:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class CategoryUrl:
     """A URL, the category it is for, and its password for those who may see it."""
 
     row: UrlRow
@@ -109,7 +109,7 @@ class Listed:
         return show_url(self.row, self.category, self.password)
 
 
-async def list_urls(change: Change, host_number: int) -> list[Listed]:
+async def list_urls(change: Change, host_number: int) -> list[CategoryUrl]:
     """The host's URLs: all for its admins; those that may pull from it see `mirrors` ones, with passwords, too.
 
     Raises Missing for everybody else.
@@ -118,7 +118,7 @@ async def list_urls(change: Change, host_number: int) -> list[Listed]:
     carried = {row.id: row for row in await queries.list_rows(change.connection, CarriedRow, host=host.id)}
     names = await category_names(change)
     rows = await queries.list_rows(change.connection, UrlRow, carried=set(carried))
-    return [Listed(row, names[carried[row.carried].category], _open(change, row)) for row in rows]
+    return [CategoryUrl(row, names[carried[row.carried].category], _open(change, row)) for row in rows]
 
 
 def _open(change: Change, row: UrlRow) -> str | None:
@@ -127,17 +127,17 @@ def _open(change: Change, row: UrlRow) -> str | None:
     return change.house.cipher.decrypt(row.password)
 
 
-async def find_url(change: Change, act: Act, host_number: int, number: int) -> tuple[Listed, HostRow, SiteRow]:
+async def find_url(change: Change, act: Act, host_number: int, number: int) -> tuple[CategoryUrl, HostRow, SiteRow]:
     """One URL of a host; another host's is missing."""
     host, site = await find_host(change, act, host_number)
     row = await queries.find(change.connection, UrlRow, id=number)
     carried = await queries.find(change.connection, CarriedRow, id=row.carried, host=host.id) if row else None
     if row is None or carried is None:
         raise Missing
-    return Listed(row, (await category_names(change))[carried.category], _open(change, row)), host, site
+    return CategoryUrl(row, (await category_names(change))[carried.category], _open(change, row)), host, site
 
 
-async def add_url(change: Change, host_number: int, body: object) -> Listed:
+async def add_url(change: Change, host_number: int, body: object) -> CategoryUrl:
     """One more URL of a host for a category that it carries: it is unchecked then."""
     host, site = await find_host(change, Act.EDIT, host_number)
     noun = nouns.read_new(nouns.Url, body, change.lax)
@@ -161,7 +161,7 @@ async def add_url(change: Change, host_number: int, body: object) -> Listed:
     await _uncheck(change, host)
     await judge_asns_again(change, host)
     await change.log("url.add", row.url, row.id, {}, _masked(row, category.name), site=host.site, host=host.id)
-    return Listed(row, category.name, noun.password or None)
+    return CategoryUrl(row, category.name, noun.password or None)
 
 
 def _read_url(change: Change, text: str) -> str:
@@ -214,7 +214,7 @@ def _masked(row: UrlRow, category: str) -> View:
     return {**show_url(row, category), "password": MASKED if row.password else None}
 
 
-async def edit_url(change: Change, host_number: int, number: int, version: int | None, patch: object) -> Listed:
+async def edit_url(change: Change, host_number: int, number: int, version: int | None, patch: object) -> CategoryUrl:
     """Change a URL: the host is unchecked then. An empty password takes it away."""
     listed, host, site = await find_url(change, Act.EDIT, host_number, number)
     row = listed.row
@@ -241,7 +241,7 @@ async def edit_url(change: Change, host_number: int, number: int, version: int |
     changed = await write(change, UrlRow, row, None, lambda each: show_url(each, listed.category), **values)
     old, after = differences(_masked(row, listed.category), _masked(changed, listed.category))
     await change.log("url.change", changed.url, row.id, old, after, site=host.site, host=host.id)
-    return Listed(changed, listed.category, _open(change, changed))
+    return CategoryUrl(changed, listed.category, _open(change, changed))
 
 
 async def delete_url(change: Change, host_number: int, number: int, version: int | None = None) -> None:

@@ -58,7 +58,7 @@ TEXT_LIMIT = 255
 
 
 @dataclass(slots=True)
-class Report:
+class Imported:
     """What an import did.
 
     added, changed  how many rows of each kind
@@ -74,7 +74,7 @@ class Report:
     left_out: list[str] = field(default_factory=list)
 
 
-async def apply(change: Change, harvest: Harvest) -> Report:
+async def apply(change: Change, harvest: Harvest) -> Imported:
     """Write *harvest* in the transaction of *change*. A second time it changes nothing."""
     change.require(Act.ADMINISTER)
     writer = _Writer(change, harvest)
@@ -114,7 +114,7 @@ class _Writer:
         self._pending: dict[type[Row], list[Row]] = {}
         self._people: dict[str, set[tuple[object, ...]]] = {}
         self._held: dict[int, ImportedContentRow] = {}
-        self.report = Report(left_out=list(harvest.left_out))
+        self.report = Imported(left_out=list(harvest.left_out))
 
     async def load(self) -> None:
         """Read what is there."""
@@ -606,7 +606,7 @@ def _shown(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value!r:.60}" for name, value in sorted(values.items()))
 
 
-def report_lines(report: Report) -> Iterable[str]:
+def report_lines(report: Imported) -> Iterable[str]:
     """The report for people: counts first."""
     for words, counts in (("added", report.added), ("changed", report.changed)):
         shown = ", ".join(f"{number:,} {name}" for name, number in sorted(counts.items()) if number)

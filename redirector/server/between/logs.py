@@ -24,13 +24,13 @@ MAX_LINE_BYTES = 4000
 """Below PIPE_BUF (4096), so that lines of several processes never mix."""
 
 
-def configure_logging(level: str, form: str) -> None:
+def configure_logging(level: str, log_format: str) -> None:
     """Send what we and our libraries log to standard error, in place of what was configured before.
 
-    form  `text` or `json`
+    log_format  `text` or `json`
     """
     handler = StandardError()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     handler.addFilter(RateLimit())
     for name in ("redirector", "aiohttp", "asyncio"):
         logger = logging.getLogger(name)

@@ -161,7 +161,7 @@ class Describe:
 
 
 @dataclass(frozen=True, slots=True)
-class HostRow:
+class DescribedHost:
     """A host as operators see it; what nobody knows is None or empty.
 
     visibility   `public`, `private`, or `local`: for the clients on its own networks
@@ -203,7 +203,7 @@ class Described:
     """Nursery to supervisor, by host id."""
 
     number: int
-    hosts: tuple[HostRow, ...]
+    hosts: tuple[DescribedHost, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from redirector import __version__
 from redirector.model import Network, Problem, Severity, Standing
 from redirector.near_names import find_nearest
 from redirector.server.between.listeners import Listener, peer_of
-from redirector.server.between.messages import HostRow
+from redirector.server.between.messages import DescribedHost
 from redirector.server.supervisor.admin_connection import AdminConnection
 from redirector.server.supervisor.admission import find_foreign, is_within
 from redirector.server.supervisor.metrics import State, render_metrics
@@ -234,7 +234,7 @@ class _Admin:
             }
         )
 
-    async def _describe(self) -> tuple[HostRow, ...] | None:
+    async def _describe(self) -> tuple[DescribedHost, ...] | None:
         age = self._supervisor.succession.current
         return None if age is None else await age.describe()
 
@@ -329,7 +329,7 @@ _DETAILS = (
 """What is told of a host when it is asked for by name."""
 
 
-def _host_fields(row: HostRow, firsts: Firsts) -> dict[str, object]:
+def _host_fields(row: DescribedHost, firsts: Firsts) -> dict[str, object]:
     return {
         "host": row.name,
         "state": row.standing.value,
@@ -348,13 +348,13 @@ _STATES = (*(each.value for each in Standing), "public", "private", "local", "pr
 """What `only=` may name, beside whatever else a checker says of some host."""
 
 
-def _states_of(row: HostRow) -> tuple[str, ...]:
+def _states_of(row: DescribedHost) -> tuple[str, ...]:
     """What *row* may be asked for by."""
     problems = ("problems",) if row.problems else ()
     return (row.standing.value, row.visibility, *filter(None, (row.condition,)), *problems)
 
 
-def _find_host(rows: Sequence[HostRow], name: str) -> HostRow | str:
+def _find_host(rows: Sequence[DescribedHost], name: str) -> DescribedHost | str:
     """The host of that name, or one that nobody else can be meant by; else a line that says so."""
     for row in rows:
         if name and name.casefold() in (row.name.casefold(), row.key.casefold()):

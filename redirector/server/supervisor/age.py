@@ -26,6 +26,7 @@ from redirector.server.between.messages import (
     Count,
     Describe,
     Described,
+    DescribedHost,
     Drain,
     Ended,
     Explain,
@@ -34,7 +35,6 @@ from redirector.server.between.messages import (
     Finish,
     Fork,
     Forked,
-    HostRow,
     Loaded,
     LoadReport,
     NotForked,
@@ -302,7 +302,7 @@ class Age:
         found = await self._ask(lambda number: Explain(number, target, client))
         return found if isinstance(found, Explained) else None
 
-    async def describe(self) -> tuple[HostRow, ...] | None:
+    async def describe(self) -> tuple[DescribedHost, ...] | None:
         """The hosts, as the nursery tells them; None when it does not in time."""
         found = await self._ask(Describe)
         return found.hosts if isinstance(found, Described) else None

@@ -203,7 +203,7 @@ async def delete_carried(call: Call) -> Reply:
     return Reply(status=204)
 
 
-def _url_view(listed: carried.Listed) -> views.View:
+def _url_view(listed: carried.CategoryUrl) -> views.View:
     return views.show_url(listed.row, listed.category, listed.password)
 
 

@@ -23,7 +23,7 @@ SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class Section:
     """One kind of thing.
 
     prefix   of its fields' words
@@ -65,10 +65,10 @@ async def _redirects(change: Change) -> list[View]:
     return [views.show_redirect(row) for row in await catalogue.list_redirects(change)]
 
 
-SHELVES: Mapping[str, Shelf] = {
-    shelf.plural: shelf
-    for shelf in (
-        Shelf(
+SECTIONS: Mapping[str, Section] = {
+    section.plural: section
+    for section in (
+        Section(
             "releases", "Releases", "release",
             "What is under embargo is listed nowhere until its time has come; mirrors that take new releases are told.",
             "release", nouns.Release,
@@ -76,21 +76,21 @@ SHELVES: Mapping[str, Shelf] = {
              "embargo": "Embargo"},
             _releases, catalogue.create_release, catalogue.edit_release, catalogue.delete_release, "revision",
         ),
-        Shelf(
+        Section(
             "categories", "Categories", "category", "What hosts sign up for. Scans of the masters make them, too.",
             "category", nouns.Category,
             {"name": "Name", "top": "Top directory", "product": "Product", "joinable": "Joinable by all",
              "for_people": "For people"},
             _categories, catalogue.create_category, catalogue.edit_category, catalogue.delete_category,
         ),
-        Shelf(
+        Section(
             "repositories", "Repositories", "repository",
             "A prefix and an architecture, as clients ask, name a directory. Scans of the masters make them, too.",
             "repository", nouns.Repository,
             {"prefix": "Prefix", "arch": "Architecture", "directory": "Directory", "enabled": "Switched on"},
             _repositories, catalogue.create_repository, catalogue.edit_repository, catalogue.delete_repository,
         ),
-        Shelf(
+        Section(
             "redirects", "Redirects", "redirect", "One name that stands for another, one hop far.",
             "redirect", nouns.Redirect, {"source": "From", "target": "To", "kind": "Kind"},
             _redirects, catalogue.create_redirect, catalogue.edit_redirect, catalogue.delete_redirect,
@@ -106,7 +106,7 @@ class Catalogue(Room):
     def add_to(self, application: web.Application) -> None:
         """The routes."""
         router = application.router
-        names = "|".join(SHELVES)
+        names = "|".join(SECTIONS)
         router.add_get(f"/desk/{{plural:{names}}}", self.show)
         router.add_post(f"/desk/{{plural:{names}}}", self.add)
         router.add_get(f"/desk/{{plural:{names}}}/{{number}}", self.show_one)
@@ -116,15 +116,15 @@ class Catalogue(Room):
     async def show(self, request: web.Request, failed: Failure | None = None) -> web.Response:
         """All of a kind, and a form for one more."""
         visit = await self.person(request)
-        shelf = SHELVES[request.match_info["plural"]]
+        section = SECTIONS[request.match_info["plural"]]
         async with self.reading(visit) as change:
             need_desk(change)
-            rows = list(await shelf.listing(change))
+            rows = list(await section.listing(change))
         values = {
-            "shelf": shelf,
-            "rows": [(row, [show_cell(row.get(name)) for name in shelf.columns]) for row in rows[:SHOWN]],
+            "section": section,
+            "rows": [(row, [show_cell(row.get(name)) for name in section.columns]) for row in rows[:SHOWN]],
             "more": max(0, len(rows) - SHOWN),
-            "fields": form_fields("new", shelf.prefix, shelf.noun, {}, failed),
+            "fields": form_fields("new", section.prefix, section.noun, {}, failed),
             "failed": failed,
         }
         return self.page(visit, "catalogue.html", values, failed.status if failed else 200, here="/desk")
@@ -132,63 +132,63 @@ class Catalogue(Room):
     async def add(self, request: web.Request) -> web.Response:
         """One more."""
         visit = await self.person(request)
-        shelf = SHELVES[request.match_info["plural"]]
+        section = SECTIONS[request.match_info["plural"]]
         typed = await self.typed(request)
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
-                await shelf.add(change, body_of(shelf.noun, typed))
+                await section.add(change, body_of(section.noun, typed))
         except RegistryError as error:
             return await self.show(request, failure_of(error, typed))
-        raise web.HTTPSeeOther(f"/desk/{shelf.plural}")
+        raise web.HTTPSeeOther(f"/desk/{section.plural}")
 
     async def show_one(self, request: web.Request, failed: Failure | None = None) -> web.Response:
         """One, to be changed."""
         visit = await self.person(request)
-        shelf, number = SHELVES[request.match_info["plural"]], number_of(request, "number")
+        section, number = SECTIONS[request.match_info["plural"]], number_of(request, "number")
         async with self.reading(visit) as change:
             need_desk(change)
-            found = next((row for row in await shelf.listing(change) if row["id"] == number), None)
+            found = next((row for row in await section.listing(change) if row["id"] == number), None)
         if found is None:
             raise Missing
         values: dict[str, Any] = {
-            "title": show_cell(found[next(iter(shelf.columns))]),
-            "intro": shelf.text,
-            "action": f"/desk/{shelf.plural}/{number}",
-            "fields": form_fields("one", shelf.prefix, shelf.noun, found, failed),
+            "title": show_cell(found[next(iter(section.columns))]),
+            "intro": section.text,
+            "action": f"/desk/{section.plural}/{number}",
+            "fields": form_fields("one", section.prefix, section.noun, found, failed),
             "failed": failed,
-            "version": failed.version if failed and failed.version else found[shelf.version],
+            "version": failed.version if failed and failed.version else found[section.version],
             "button": "Save",
-            "back": (f"/desk/{shelf.plural}", shelf.title),
+            "back": (f"/desk/{section.plural}", section.title),
         }
         return self.page(visit, "form.html", values, failed.status if failed else 200, here="/desk")
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change one."""
         visit = await self.person(request)
-        shelf, number = SHELVES[request.match_info["plural"]], number_of(request, "number")
+        section, number = SECTIONS[request.match_info["plural"]], number_of(request, "number")
         typed = await self.typed(request)
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
-                await shelf.edit(change, number, version_of(typed), body_of(shelf.noun, typed))
+                await section.edit(change, number, version_of(typed), body_of(section.noun, typed))
         except RegistryError as error:
             if error.status == 404:
                 raise
             return await self.show_one(request, failure_of(error, typed))
-        raise web.HTTPSeeOther(f"/desk/{shelf.plural}")
+        raise web.HTTPSeeOther(f"/desk/{section.plural}")
 
     async def delete(self, request: web.Request) -> web.Response:
         """One less; refused for what is in use."""
         visit = await self.person(request)
-        shelf, number = SHELVES[request.match_info["plural"]], number_of(request, "number")
+        section, number = SECTIONS[request.match_info["plural"]], number_of(request, "number")
         typed = await self.typed(request)
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
-                await shelf.delete(change, number, version_of(typed))
+                await section.delete(change, number, version_of(typed))
         except RegistryError as error:
             if error.status == 404:
                 raise
             return await self.show(request, failure_of(error, typed))
-        raise web.HTTPSeeOther(f"/desk/{shelf.plural}")
+        raise web.HTTPSeeOther(f"/desk/{section.plural}")
