@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redirector.registry import nouns
@@ -11,7 +13,7 @@ from redirector.registry.permits import Act
 from redirector.registry.publish.embargo import embargo_at
 from redirector.registry.refusals import Conflict, Missing
 from redirector.registry.rules import name_key
-from redirector.registry.views import show_category, show_redirect, show_release, show_repository
+from redirector.registry.views import View, show_category, show_redirect, show_release, show_repository
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
     CarriedRow,
@@ -298,3 +300,35 @@ async def delete_release(change: Change, number: int, version: int | None = None
     check_version(row, version, show_release(row))
     await queries.remove(change.connection, ReleaseRow, id=row.id)
     await change.log("release.remove", f"{row.product} {row.version_name}", row.id, show_release(row), {})
+
+
+# -- All of them alike -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of thing, and all that can be done with it."""
+
+    noun: type[nouns.Noun]
+    view: Callable[[Any], View]
+    list: Callable[[Change], Awaitable[Sequence[Any]]]
+    create: Callable[[Change, object], Awaitable[Any]]
+    edit: Callable[[Change, int, int | None, object], Awaitable[Any]]
+    delete: Callable[[Change, int, int | None], Awaitable[None]]
+
+
+KINDS: Mapping[str, Kind] = {
+    "categories": Kind(
+        nouns.Category, show_category, list_categories, create_category, edit_category, delete_category
+    ),
+    "repositories": Kind(
+        nouns.Repository, show_repository, list_repositories, create_repository, edit_repository, delete_repository
+    ),
+    "redirects": Kind(
+        nouns.Redirect, show_redirect, list_redirects, create_redirect, edit_redirect, delete_redirect
+    ),
+    "releases": Kind(
+        nouns.Release, show_release, list_releases, create_release, edit_release, delete_release
+    ),
+}  # fmt: skip
+"""By their plural. The API, the pages and the commands are made from it."""

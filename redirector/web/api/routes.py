@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from redirector.registry import nouns, views
@@ -12,16 +13,7 @@ from redirector.registry.permits import Act
 from redirector.registry.refusals import Missing
 from redirector.store.checks import CheckRow, find_checks
 from redirector.store.registry import queries
-from redirector.store.registry.rows import (
-    AclRow,
-    AsnRow,
-    CarriedRow,
-    CountryRow,
-    HostRow,
-    NetworkRow,
-    RedirectRow,
-    RepositoryRow,
-)
+from redirector.store.registry.rows import AclRow, AsnRow, CarriedRow, CountryRow, HostRow, NetworkRow
 from redirector.web.api import public
 from redirector.web.api.call import Call, Reply, Route
 
@@ -381,139 +373,58 @@ async def add_note(call: Call) -> Reply:
 # -- Categories, repositories, redirects, releases ---------------------------------------------------------------------
 
 
-async def list_categories(call: Call) -> Reply:
-    rows, following = page_of(call, await catalogue.list_categories(call.change))
-    return collection([views.show_category(row) for row in rows], following)
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    """The operations on one kind of what belongs to no site."""
 
+    plural: str
+    kind: catalogue.Kind
 
-async def create_category(call: Call) -> Reply:
-    row = await catalogue.create_category(call.change, call.body)
-    return made(views.show_category(row), row.version)
+    async def rows(self, call: Call) -> Sequence[Any]:
+        """Those that the caller may know: names of what is under embargo, or secret on the masters, are for distribution
+        admins alone."""
+        rows = await self.kind.list(call.change)
+        if call.change.actor.admin or self.plural not in ("repositories", "redirects"):
+            return rows
+        shown = await call.shelf.read(call.change.connection, call.change.now)
+        public = shown.repositories if self.plural == "repositories" else shown.redirects
+        return [row for row in rows if row.id in public]
 
+    async def list(self, call: Call) -> Reply:
+        rows, following = page_of(call, await self.rows(call))
+        return collection([self.kind.view(row) for row in rows], following)
 
-async def show_category(call: Call) -> Reply:
-    row = await catalogue.find_category(call.change, call.numbers["number"])
-    return Reply(views.show_category(row), version=row.version)
+    async def create(self, call: Call) -> Reply:
+        row = await self.kind.create(call.change, call.body)
+        return made(self.kind.view(row), row.version)
 
+    async def show(self, call: Call) -> Reply:
+        for row in await self.rows(call):
+            if row.id == call.numbers["number"]:
+                return Reply(self.kind.view(row), version=row.version)
+        raise Missing
 
-async def edit_category(call: Call) -> Reply:
-    row = await catalogue.edit_category(call.change, call.numbers["number"], call.version, call.body)
-    return Reply(views.show_category(row), version=row.version)
+    async def edit(self, call: Call) -> Reply:
+        row = await self.kind.edit(call.change, call.numbers["number"], call.version, call.body)
+        return Reply(self.kind.view(row), version=row.version)
 
-
-async def delete_category(call: Call) -> Reply:
-    await catalogue.delete_category(call.change, call.numbers["number"], call.version)
-    return Reply(status=204)
-
-
-async def list_repositories(call: Call) -> Reply:
-    rows, following = page_of(call, await _known_repositories(call))
-    return collection([views.show_repository(row) for row in rows], following)
-
-
-async def _known_repositories(call: Call) -> list[RepositoryRow]:
-    """What is under embargo, or secret on the masters, is known to distribution admins alone."""
-    rows = await catalogue.list_repositories(call.change)
-    if call.change.actor.admin:
-        return rows
-    shown = await call.shelf.read(call.change.connection, call.change.now)
-    return [row for row in rows if row.id in shown.repositories]
-
-
-async def create_repository(call: Call) -> Reply:
-    row = await catalogue.create_repository(call.change, call.body)
-    return made(views.show_repository(row), row.version)
-
-
-async def show_repository(call: Call) -> Reply:
-    for row in await _known_repositories(call):
-        if row.id == call.numbers["number"]:
-            return Reply(views.show_repository(row), version=row.version)
-    raise Missing
-
-
-async def edit_repository(call: Call) -> Reply:
-    row = await catalogue.edit_repository(call.change, call.numbers["number"], call.version, call.body)
-    return Reply(views.show_repository(row), version=row.version)
-
-
-async def delete_repository(call: Call) -> Reply:
-    await catalogue.delete_repository(call.change, call.numbers["number"], call.version)
-    return Reply(status=204)
-
-
-async def list_redirects(call: Call) -> Reply:
-    rows, following = page_of(call, await _known_redirects(call))
-    return collection([views.show_redirect(row) for row in rows], following)
-
-
-async def _known_redirects(call: Call) -> list[RedirectRow]:
-    """As with repositories: those that name what is not public are for distribution admins."""
-    rows = await catalogue.list_redirects(call.change)
-    if call.change.actor.admin:
-        return rows
-    shown = await call.shelf.read(call.change.connection, call.change.now)
-    return [row for row in rows if row.id in shown.redirects]
-
-
-async def create_redirect(call: Call) -> Reply:
-    row = await catalogue.create_redirect(call.change, call.body)
-    return made(views.show_redirect(row), row.version)
-
-
-async def show_redirect(call: Call) -> Reply:
-    for row in await _known_redirects(call):
-        if row.id == call.numbers["number"]:
-            return Reply(views.show_redirect(row), version=row.version)
-    raise Missing
-
-
-async def edit_redirect(call: Call) -> Reply:
-    row = await catalogue.edit_redirect(call.change, call.numbers["number"], call.version, call.body)
-    return Reply(views.show_redirect(row), version=row.version)
-
-
-async def delete_redirect(call: Call) -> Reply:
-    await catalogue.delete_redirect(call.change, call.numbers["number"], call.version)
-    return Reply(status=204)
-
-
-async def list_releases(call: Call) -> Reply:
-    rows, following = page_of(call, await catalogue.list_releases(call.change))
-    return collection([views.show_release(row) for row in rows], following)
-
-
-async def create_release(call: Call) -> Reply:
-    row = await catalogue.create_release(call.change, call.body)
-    return made(views.show_release(row), row.version)
-
-
-async def show_release(call: Call) -> Reply:
-    row = await catalogue.find_release(call.change, call.numbers["number"])
-    return Reply(views.show_release(row), version=row.version)
-
-
-async def edit_release(call: Call) -> Reply:
-    row = await catalogue.edit_release(call.change, call.numbers["number"], call.version, call.body)
-    return Reply(views.show_release(row), version=row.version)
-
-
-async def delete_release(call: Call) -> Reply:
-    await catalogue.delete_release(call.change, call.numbers["number"], call.version)
-    return Reply(status=204)
+    async def delete(self, call: Call) -> Reply:
+        await self.kind.delete(call.change, call.numbers["number"], call.version)
+        return Reply(status=204)
 
 
 # -- The table ---------------------------------------------------------------------------------------------------------
 
 
-def _catalogue(plural: str, noun: type[nouns.Noun], functions: Sequence[Any], public: bool) -> Iterator[Route]:
-    listing, create, show, edit, delete = functions
-    one = f"/{plural}/{{number}}"
-    yield Route("GET", f"/{plural}", f"The {plural}", listing, public=public, paged=True, tag=plural, shows=noun)
-    yield Route("POST", f"/{plural}", f"One more of the {plural}", create, noun, status=201, tag=plural, shows=noun)
-    yield Route("GET", one, f"One of the {plural}", show, public=public, tag=plural, shows=noun)
-    yield Route("PATCH", one, f"Change one of the {plural}", edit, noun, change=True, tag=plural, shows=noun)
-    yield Route("DELETE", one, f"Remove one of the {plural}", delete, status=204, tag=plural)
+def _catalogue(plural: str, kind: catalogue.Kind) -> Iterator[Route]:
+    does = _Catalogue(plural, kind)
+    public, noun, one = plural != "releases", kind.noun, f"/{plural}/{{number}}"
+    more = f"One more of the {plural}"
+    yield Route("GET", f"/{plural}", f"The {plural}", does.list, public=public, paged=True, tag=plural, shows=noun)
+    yield Route("POST", f"/{plural}", more, does.create, noun, status=201, tag=plural, shows=noun)
+    yield Route("GET", one, f"One of the {plural}", does.show, public=public, tag=plural, shows=noun)
+    yield Route("PATCH", one, f"Change one of the {plural}", does.edit, noun, change=True, tag=plural, shows=noun)
+    yield Route("DELETE", one, f"Remove one of the {plural}", does.delete, status=204, tag=plural)
 
 
 def _child(
@@ -642,26 +553,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/hosts/{host}/notes", "Notes on a host", list_notes, paged=True, tag="notes"),
     Route("POST", "/hosts/{host}/notes", "One more note on a host", add_note, nouns.Note, status=201, tag="notes"),
     Route("GET", "/events", "What happened, oldest first", list_events, paged=True, tag="events"),
-    *_catalogue(
-        "categories",
-        nouns.Category,
-        (list_categories, create_category, show_category, edit_category, delete_category),
-        True,
-    ),
-    *_catalogue(
-        "repositories",
-        nouns.Repository,
-        (list_repositories, create_repository, show_repository, edit_repository, delete_repository),
-        True,
-    ),
-    *_catalogue(
-        "redirects",
-        nouns.Redirect,
-        (list_redirects, create_redirect, show_redirect, edit_redirect, delete_redirect),
-        True,
-    ),
-    *_catalogue(
-        "releases", nouns.Release, (list_releases, create_release, show_release, edit_release, delete_release), False
-    ),
+    *(route for plural, kind in catalogue.KINDS.items() for route in _catalogue(plural, kind)),
     *public.ROUTES,
 )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from redirector.registry import nouns, views
 from redirector.registry.edit import catalogue
 from redirector.registry.edit.change import Change
-from redirector.registry.nouns import Noun
 from redirector.registry.refusals import Missing, RegistryError
 from redirector.registry.views import View
+from redirector.store.registry.rows import ReleaseRow
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
 from redirector.web.forms.kinds import show_cell
 from redirector.web.forms.room import Room, need_desk, number_of, version_of
@@ -36,33 +35,24 @@ class Section:
     one: str
     text: str
     prefix: str
-    noun: type[Noun]
     columns: Mapping[str, str]
-    listing: Callable[[Change], Awaitable[Sequence[View]]]
-    add: Callable[[Change, object], Awaitable[object]]
-    edit: Callable[[Change, int, int | None, object], Awaitable[object]]
-    delete: Callable[[Change, int, int | None], Awaitable[None]]
     version: str = "version"
 
+    @property
+    def kind(self) -> catalogue.Kind:
+        """What can be done with it."""
+        return catalogue.KINDS[self.plural]
 
-async def _releases(change: Change) -> list[View]:
-    found = []
-    for row in await catalogue.list_releases(change):
-        secret = row.not_before is not None and row.not_before > change.now
-        found.append({**views.show_release(row), "embargo": secret})
-    return found
-
-
-async def _categories(change: Change) -> list[View]:
-    return [views.show_category(row) for row in await catalogue.list_categories(change)]
+    async def list(self, change: Change) -> list[View]:
+        """All, as they are shown."""
+        return [_with_embargo(self.kind.view(row), row, change.now) for row in await self.kind.list(change)]
 
 
-async def _repositories(change: Change) -> list[View]:
-    return [views.show_repository(row) for row in await catalogue.list_repositories(change)]
-
-
-async def _redirects(change: Change) -> list[View]:
-    return [views.show_redirect(row) for row in await catalogue.list_redirects(change)]
+def _with_embargo(view: View, row: object, now: int) -> View:
+    """*view*, and of a release whether it is still under embargo."""
+    if not isinstance(row, ReleaseRow):
+        return view
+    return {**view, "embargo": row.not_before is not None and row.not_before > now}
 
 
 SECTIONS: Mapping[str, Section] = {
@@ -71,29 +61,26 @@ SECTIONS: Mapping[str, Section] = {
         Section(
             "releases", "Releases", "release",
             "What is under embargo is listed nowhere until its time has come; mirrors that take new releases are told.",
-            "release", nouns.Release,
+            "release",
             {"product": "Product", "version": "Version", "arches": "Architectures", "not_before": "Not before",
              "embargo": "Embargo"},
-            _releases, catalogue.create_release, catalogue.edit_release, catalogue.delete_release, "revision",
+            "revision",
         ),
         Section(
             "categories", "Categories", "category", "What hosts sign up for. Scans of the masters make them, too.",
-            "category", nouns.Category,
+            "category",
             {"name": "Name", "top": "Top directory", "product": "Product", "joinable": "Joinable by all",
              "for_people": "For people"},
-            _categories, catalogue.create_category, catalogue.edit_category, catalogue.delete_category,
         ),
         Section(
             "repositories", "Repositories", "repository",
             "A prefix and an architecture, as clients ask, name a directory. Scans of the masters make them, too.",
-            "repository", nouns.Repository,
+            "repository",
             {"prefix": "Prefix", "arch": "Architecture", "directory": "Directory", "enabled": "Switched on"},
-            _repositories, catalogue.create_repository, catalogue.edit_repository, catalogue.delete_repository,
         ),
         Section(
             "redirects", "Redirects", "redirect", "One name that stands for another, one hop far.",
-            "redirect", nouns.Redirect, {"source": "From", "target": "To", "kind": "Kind"},
-            _redirects, catalogue.create_redirect, catalogue.edit_redirect, catalogue.delete_redirect,
+            "redirect", {"source": "From", "target": "To", "kind": "Kind"},
         ),
     )
 }  # fmt: skip
@@ -119,12 +106,12 @@ class Catalogue(Room):
         section = SECTIONS[request.match_info["plural"]]
         async with self.reading(visit) as change:
             need_desk(change)
-            rows = list(await section.listing(change))
+            rows = list(await section.list(change))
         values = {
             "section": section,
             "rows": [(row, [show_cell(row.get(name)) for name in section.columns]) for row in rows[:SHOWN]],
             "more": max(0, len(rows) - SHOWN),
-            "fields": form_fields("new", section.prefix, section.noun, {}, failed),
+            "fields": form_fields("new", section.prefix, section.kind.noun, {}, failed),
             "failed": failed,
         }
         return self.page(visit, "catalogue.html", values, failed.status if failed else 200, here="/desk")
@@ -137,7 +124,7 @@ class Catalogue(Room):
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
-                await section.add(change, body_of(section.noun, typed))
+                await section.kind.create(change, body_of(section.kind.noun, typed))
         except RegistryError as error:
             return await self.show(request, failure_of(error, typed))
         raise web.HTTPSeeOther(f"/desk/{section.plural}")
@@ -148,14 +135,14 @@ class Catalogue(Room):
         section, number = SECTIONS[request.match_info["plural"]], number_of(request, "number")
         async with self.reading(visit) as change:
             need_desk(change)
-            found = next((row for row in await section.listing(change) if row["id"] == number), None)
+            found = next((row for row in await section.list(change) if row["id"] == number), None)
         if found is None:
             raise Missing
         values: dict[str, Any] = {
             "title": show_cell(found[next(iter(section.columns))]),
             "intro": section.text,
             "action": f"/desk/{section.plural}/{number}",
-            "fields": form_fields("one", section.prefix, section.noun, found, failed),
+            "fields": form_fields("one", section.prefix, section.kind.noun, found, failed),
             "failed": failed,
             "version": failed.version if failed and failed.version else found[section.version],
             "button": "Save",
@@ -171,7 +158,7 @@ class Catalogue(Room):
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
-                await section.edit(change, number, version_of(typed), body_of(section.noun, typed))
+                await section.kind.edit(change, number, version_of(typed), body_of(section.kind.noun, typed))
         except RegistryError as error:
             if error.status == 404:
                 raise
@@ -186,7 +173,7 @@ class Catalogue(Room):
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
-                await section.delete(change, number, version_of(typed))
+                await section.kind.delete(change, number, version_of(typed))
         except RegistryError as error:
             if error.status == 404:
                 raise
