@@ -102,10 +102,13 @@ class Condition:
     lag_s: float | None = None
 
 
-def utc(seconds: float) -> str:
-    """A time, epoch seconds, as people read it; one that no calendar has as the number that it is."""
+def utc(seconds: float, *, exactly: bool = False) -> str:
+    """A time, epoch seconds, as people read it; one that no calendar has as the number that it is.
+
+    `2026-11-28 06:00 UTC`, or *exactly* `2026-11-28 06:00:07 UTC`
+    """
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{datetime.fromtimestamp(seconds, UTC):{'%Y-%m-%d %H:%M:%S' if exactly else '%Y-%m-%d %H:%M'}} UTC"
     except (ValueError, OverflowError, OSError):
         return repr(seconds)[:100]
 

@@ -43,7 +43,7 @@ _Sheet = tuple[HostSetId, Form]
 class Packed:
     """What `redirector/server/worker/in_c/tables.h` reads; columns of numbers are in the machine's order.
 
-    texts       all texts, one behind the other; numbers of texts are places in it, and 0 is none
+    texts       all texts, one behind the other; numbers of texts are positions in it, and 0 is none
     frames      target, top, seam, size of the top, sizes of target and seam, sheet, whether it is a metalink, has words
     entries     what hosts show: a row for each sheet, a text for each host. It begins with how many URLs there are, and
                 how long each is before and behind its preference
@@ -90,11 +90,11 @@ class _Texts:
         self._known: dict[bytes, int] = {}
 
     def add(self, text: bytes) -> int:
-        place = self._known.get(text)
-        if place is None:
-            place = self._known[text] = len(self.all)
+        position = self._known.get(text)
+        if position is None:
+            position = self._known[text] = len(self.all)
             self.all += text
-        return place
+        return position
 
 
 class Packer:
@@ -238,10 +238,10 @@ class Packer:
     def _find_heads(self, heads: str | bytes) -> int:
         """The number of a table, or of keys."""
         if isinstance(heads, bytes):
-            place = self._key_count
+            position = self._key_count
             self._key_count += len(heads) // KEY.size
             self._keys += heads
-            return place | _BY_KEYS
+            return position | _BY_KEYS
         number = self._known_heads.get(heads)
         if number is None:
             number = self._known_heads[heads] = len(self._known_heads)

@@ -92,7 +92,7 @@ def default_masters(source: str) -> tuple[Master, ...]:
     if primary is None:
         way_out = "the tree's config.yml names no primary: name one there, or say under masters what to read"
         raise ConfigError(source, "masters", None, way_out)
-    return (Master(category="", top="", reading=Reading.PATH, place=primary),)
+    return (Master(category="", top="", reading=Reading.PATH, where=primary),)
 
 
 async def _scan(masters: Sequence[Master], database: str, settings: Scanning) -> tuple[Scanned, ...]:
@@ -136,7 +136,7 @@ class _Progress:
         if not sys.stderr.isatty() or time.monotonic() < self._next:
             return
         self._next, self._shown = time.monotonic() + PROGRESS_S, True
-        print(f"\r\x1b[K{one_line(master.category or master.place)}: {entries:,} entries", end="", file=sys.stderr)
+        print(f"\r\x1b[K{one_line(master.category or master.where)}: {entries:,} entries", end="", file=sys.stderr)
         sys.stderr.flush()
 
     def end(self) -> None:
@@ -149,7 +149,7 @@ def _row(scanned: Scanned) -> dict[str, object]:
     known = scanned.known
     row: dict[str, object] = {
         "category": scanned.master.category,
-        "master": scanned.master.place,
+        "master": scanned.master.where,
         "outcome": scanned.outcome.value,
         "directories": 0,
         "secret": 0,
@@ -183,7 +183,7 @@ def _table(scanned: Sequence[Scanned]) -> str:
         return ""
     table: list[list[str]] = [list(_COLUMNS)]
     for each in scanned:
-        row = _row(each) | {"category": each.master.category or each.master.place}
+        row = _row(each) | {"category": each.master.category or each.master.where}
         table.append([_cell(row[name]) for name in _COLUMNS])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "".join(_line(cells, widths) for cells in table)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import IntEnum
 
 from redirector.health.evidence import FAILED, Evidence, Outcome
 from redirector.health.expected import Expected, Master, NamedFile, Version
 from redirector.health.rules import FUTURE_S, Rules
+from redirector.model import utc
 
 
 class Content(IntEnum):
@@ -315,14 +315,6 @@ def explain(seen: Evidence, what: str = "") -> str:
 
 def _status(seen: Evidence) -> str:
     return f"missing ({seen.status})" if seen.status else "missing"
-
-
-def utc(seconds: float, *, exactly: bool = False) -> str:
-    """`2026-11-28 06:00 UTC`, or *exactly* `2026-11-28 06:00:07 UTC`."""
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):{'%Y-%m-%d %H:%M:%S' if exactly else '%Y-%m-%d %H:%M'}} UTC"
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
 
 
 def span(seconds: float) -> str:

@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from redirector.health.evidence import FAILED, Evidence, Outcome, printable
 from redirector.health.hysteresis import State
-from redirector.health.judge import explain, span, utc
+from redirector.health.judge import explain, span
+from redirector.model import utc
 
 HOUR_S = 3600
 DAY_S = 86400

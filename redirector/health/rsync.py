@@ -24,6 +24,7 @@ from redirector.health.names import Resolve, Route, source_for
 from redirector.health.pace import NotNow, Pace
 from redirector.health.safety import Address, Safety
 from redirector.master.formats import Kind, parse_rsync_line
+from redirector.master.rsync import environment, read_begin
 from redirector.master.rsync_exits import Exit, ended_with
 
 WALL_CLOCK_S = 1800.0
@@ -251,20 +252,13 @@ class Rsync:
     async def _listed(self, arguments: Sequence[str], folder: str, limit_s: float) -> RsyncRun:
         """Runs rsync; whatever happens, no process of it is left."""
         began = self._monotonic()
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LC_ALL": "C",
-            "TZ": "UTC",
-            "USER": "nobody",
-            "HOME": "",
-        }
         try:
             process = await asyncio.create_subprocess_exec(
                 *[os.fsencode(each) for each in arguments],
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment,
+                env=environment(),
                 cwd=folder,
                 start_new_session=True,
                 limit=_CHUNK_BYTES,
@@ -282,7 +276,7 @@ class Rsync:
                 _end(process)
                 await process.wait()
                 return RsyncRun(None, finding="its memory cannot be bounded here")
-            errors = asyncio.ensure_future(_begin_of(process.stderr))
+            errors = asyncio.ensure_future(read_begin(process.stderr, _STDERR_BYTES))
             reader = _Reader(self._lines)
             ended = None
             try:
@@ -296,7 +290,7 @@ class Rsync:
             if ended is not None:
                 _end(process)
             status = await process.wait()
-            text = await errors
+            text = (await errors).decode("utf-8", "backslashreplace")
         except BaseException:
             _end(process)
             await process.wait()
@@ -434,14 +428,6 @@ def _named(probe: Probe) -> tuple[str, ...]:
 def _url_of(probe: Probe) -> str:
     base = probe.base if probe.base.endswith("/") else probe.base + "/"
     return f"{base}{probe.path}/" if probe.path and not _named(probe) else base
-
-
-async def _begin_of(stream: asyncio.StreamReader) -> str:
-    """The begin of what is said on *stream*, which is read to its end."""
-    kept = b""
-    while chunk := await stream.read(_CHUNK_BYTES):
-        kept += chunk[: _STDERR_BYTES - len(kept)]
-    return kept.decode("utf-8", "backslashreplace")
 
 
 def _end(process: asyncio.subprocess.Process) -> None:

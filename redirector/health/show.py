@@ -10,13 +10,14 @@ from typing import Any
 from redirector.health.evidence import Ask, Evidence, Family, Outcome, Scheme, printable
 from redirector.health.expected import Master
 from redirector.health.hysteresis import State
-from redirector.health.judge import explain, span, utc
+from redirector.health.judge import explain, span
 from redirector.health.keeping import unpack_evidence
 from redirector.health.memory import OUT, Memory, content_of
 from redirector.health.replay import Replay
 from redirector.health.report import HostHealth, note_of
 from redirector.health.round import Round
 from redirector.health.visit import Result, Visited
+from redirector.model import utc
 from redirector.store.evidence import HistoryRow, MemoryRow, VisitRow
 
 SHOWN = 20

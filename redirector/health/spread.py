@@ -93,8 +93,8 @@ def _is_below(path: str, folders: Sequence[str]) -> bool:
     if not folders:
         return False
     while True:
-        place = bisect_right(folders, path)
-        if place and folders[place - 1] == path:
+        at = bisect_right(folders, path)
+        if at and folders[at - 1] == path:
             return True
         path, slash, _ = path.rpartition("/")
         if not slash:

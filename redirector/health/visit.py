@@ -6,7 +6,7 @@ first timeout there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ from redirector.health.conclude import (
     whole_of,
 )
 from redirector.health.evidence import ANSWERED, Ask, Evidence, Family, Outcome, Probe
-from redirector.health.expected import Master
+from redirector.health.expected import Expected, Master
 from redirector.health.hysteresis import Content as Whole
 from redirector.health.hysteresis import Event, Seen, step
 from redirector.health.judge import (
@@ -347,9 +347,17 @@ class Visit:
         )
         if found.content is not Content.CURRENT:
             return
-        probes = [self._probe(asking, Ask.FILE, pair, file.path) for file in expected.files]
+        seen = yield from self._ask_for_files(asking, pair, expected, lost)
+        if lost:
+            return
+        asking.findings[number] = judge_verification(expected, found, seen, soft404=self._soft404)
+
+    def _ask_for_files(
+        self, asking: Asking, pair: Pair, expected: Expected, lost: Lost
+    ) -> Generator[tuple[Probe, ...], None, list[Evidence]]:
+        """What is seen of the files of a directory, until *lost* says to stop."""
         seen: list[Evidence] = []
-        for batch in pairs(probes):
+        for batch in pairs([self._probe(asking, Ask.FILE, pair, file.path) for file in expected.files]):
             yield tuple(batch)
             for probe in batch:
                 for each in self._taken(probe)[:1]:
@@ -358,26 +366,17 @@ class Visit:
                     seen.append(each)
                     lost.add(each)
             if lost:
-                return
-        asking.findings[number] = judge_verification(expected, found, seen, soft404=self._soft404)
+                break
+        return seen
 
     def _look_at_files(self, asking: Asking, pair: Pair, lost: Lost) -> Steps:
         if lost or self._soft404:
             return
         for number in asking.looks.files:
             expected = asking.master.directories[number]
-            probes = [self._probe(asking, Ask.FILE, pair, file.path) for file in expected.files]
-            seen: list[Evidence] = []
-            for batch in pairs(probes):
-                yield tuple(batch)
-                for probe in batch:
-                    for each in self._taken(probe)[:1]:
-                        asking.requests += 1
-                        asking.content.append(each)
-                        seen.append(each)
-                        lost.add(each)
-                if lost:
-                    return
+            seen = yield from self._ask_for_files(asking, pair, expected, lost)
+            if lost:
+                return
             if seen:
                 asking.findings[number] = judge_files(expected, seen, self._rules, soft404=self._soft404)
 

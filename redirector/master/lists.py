@@ -24,7 +24,7 @@ class FileList:
 
     def __init__(self, master: Master) -> None:
         self._master = master
-        self._is_url = "://" in master.place
+        self._is_url = "://" in master.where
         self._start = b""
 
     async def check(self, known: Packed, validator: bytes) -> bool:
@@ -34,13 +34,13 @@ class FileList:
             return self._stamp() == validator
         from redirector.master.web import Web
 
-        async with Web(self._master.place) as web, web.open(self._master.place, validator.decode()) as response:
-            web.check_status(self._master.place, response.status)
+        async with Web(self._master.where) as web, web.open(self._master.where, validator.decode()) as response:
+            web.check_status(self._master.where, response.status)
             return response.status == 304 or _validator(response.headers) == validator
 
     async def read(self, known: Packed | None, progress: Progress) -> Read:
         starts = list_starts(self._master.top) if self._master.start is None else [self._master.start]
-        gathering = Gathering(self._master.place, compile_exclude(self._master.exclude, starts))
+        gathering = Gathering(self._master.where, compile_exclude(self._master.exclude, starts))
         reader = FileListReader(gathering)
         if self._is_url:
             validator = await self._read_url(reader, progress)
@@ -55,7 +55,7 @@ class FileList:
         directories: list[ListedDirectory] = list(reader.gathering.finish(self._start))
         if not directories:
             way_out = "correct top, or say where it begins with start"
-            raise MasterError(self._master.place, f"nothing of {self._master.top} in it", way_out)
+            raise MasterError(self._master.where, f"nothing of {self._master.top} in it", way_out)
         skip = len(self._start) + 1 if self._start else 0
         sums = {path[skip:]: each for path, each in reader.checksums.items() if path.startswith(join(self._start, b""))}
         return Read(directories, validator, sums if skip else reader.checksums)
@@ -63,9 +63,9 @@ class FileList:
     async def _read_url(self, reader: FileListReader, progress: Progress) -> bytes:
         from redirector.master.web import Web
 
-        async with Web(self._master.place) as web, web.open(self._master.place) as response:
+        async with Web(self._master.where) as web, web.open(self._master.where) as response:
             if response.status != 200:
-                raise MasterError(self._master.place, f"status {response.status}", "see that the list is there")
+                raise MasterError(self._master.where, f"status {response.status}", "see that the list is there")
             async for block in web.blocks(response):
                 await asyncio.to_thread(reader.feed, block)
                 progress(reader.gathering.entries)
@@ -74,40 +74,40 @@ class FileList:
     def _read_file(self, reader: FileListReader, progress: Progress) -> bytes:
         before = self._stamp()
         try:
-            with open(self._master.place, "rb", buffering=0) as file:
+            with open(self._master.where, "rb", buffering=0) as file:
                 while block := file.read(BLOCK_BYTES):
                     reader.feed(block)
                     progress(reader.gathering.entries)
         except OSError as error:
             raise self._unreadable(error) from error
         if self._stamp() != before:
-            raise MasterError(self._master.place, "changed while it was read", "scan later")
+            raise MasterError(self._master.where, "changed while it was read", "scan later")
         return before
 
     def _stamp(self) -> bytes:
         try:
-            status = os.stat(self._master.place)
+            status = os.stat(self._master.where)
         except OSError as error:
             raise self._unreadable(error) from error
         return b"%d %d %d" % (status.st_size, status.st_mtime_ns, status.st_ino)
 
     def _unreadable(self, error: OSError) -> MasterError:
-        return MasterError(self._master.place, f"cannot be read: {error.strerror}", "name a file list that is there")
+        return MasterError(self._master.where, f"cannot be read: {error.strerror}", "name a file list that is there")
 
     # Content
 
     async def fetch(self, paths: Sequence[bytes]) -> Mapping[bytes, Content]:
-        place = self._master.files
-        if place is None:
-            place = self._master.place.rpartition("/")[0] + "/" if self._is_url else os.path.dirname(self._master.place)
-        if "://" in place:
-            return await self._fetch_urls(place, paths)
-        return await asyncio.to_thread(self._fetch_files, place, paths)
+        files = self._master.files
+        if files is None:
+            files = self._master.where.rpartition("/")[0] + "/" if self._is_url else os.path.dirname(self._master.where)
+        if "://" in files:
+            return await self._fetch_urls(files, paths)
+        return await asyncio.to_thread(self._fetch_files, files, paths)
 
     async def _fetch_urls(self, base: str, paths: Sequence[bytes]) -> dict[bytes, Content]:
         from redirector.master.web import Web, join_url
 
-        async with Web(self._master.place) as web:
+        async with Web(self._master.where) as web:
             urls = (join_url(base, join(self._start, path)) for path in paths)
             bodies = await asyncio.gather(*map(web.find, urls))
         return {path: body for path, body in zip(paths, bodies, strict=True) if body is not None}

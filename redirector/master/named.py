@@ -25,7 +25,7 @@ class Named:
         self._now = now
         self._found: dict[bytes, Content] = {}
         paths = dict.fromkeys(path.strip("/") for rule in master.rules for path in rule.list_paths() or ())
-        self._urls = {join_url(master.place, f"{path}{REPOMD}".encode()): path.encode() for path in paths}
+        self._urls = {join_url(master.where, f"{path}{REPOMD}".encode()): path.encode() for path in paths}
 
     async def check(self, known: Packed, validator: bytes) -> bool:
         try:
@@ -34,7 +34,7 @@ class Named:
             return False
         if not all(validators.values()):
             return False
-        async with Web(self._master.place) as web:
+        async with Web(self._master.where) as web:
             answers = await self._ask(web, validators)
         return all(
             answers[url].status == 304 if url in validators else answers[url].status in (404, 410) for url in self._urls
@@ -47,11 +47,11 @@ class Named:
         return answers
 
     async def read(self, known: Packed | None, progress: Progress) -> Read:
-        gathering = Gathering(self._master.place, compile_exclude(self._master.exclude))
-        async with Web(self._master.place) as web:
-            mark = await web.get(join_url(self._master.place, UNDER_WAY))
+        gathering = Gathering(self._master.where, compile_exclude(self._master.exclude))
+        async with Web(self._master.where) as web:
+            mark = await web.get(join_url(self._master.where, UNDER_WAY))
             if mark.status == 200 and b"<" not in (mark.body or b"")[:1000]:
-                raise MasterError(self._master.place, f"a push is under way ({UNDER_WAY.decode()})", "scan later")
+                raise MasterError(self._master.where, f"a push is under way ({UNDER_WAY.decode()})", "scan later")
             answers = await self._ask(web, {})
         validators = {}
         for url, answer in answers.items():

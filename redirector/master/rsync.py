@@ -62,11 +62,11 @@ class Rsync:
         return False  # a list is the only thing that tells
 
     async def read(self, known: Packed | None, progress: Progress) -> Read:
-        gathering = Gathering(self._master.place, compile_exclude(self._master.exclude))
+        gathering = Gathering(self._master.where, compile_exclude(self._master.exclude))
         try:
             async with (
                 asyncio.timeout(self._wall_clock_s),
-                self._run(["--list-only", "--recursive", "--no-h"], [self._master.place]) as process,
+                self._run(["--list-only", "--recursive", "--no-h"], [self._master.where]) as process,
             ):
                 rest = b""
                 while chunk := await process.output.read(_CHUNK_BYTES):
@@ -105,7 +105,7 @@ class Rsync:
         raise self._wrong(f"{ended.words} ({text})" if text else ended.words)
 
     def _wrong(self, reason: str) -> MasterError:
-        return MasterError(self._master.place, reason, "see that its daemon runs and lets this machine read all")
+        return MasterError(self._master.where, reason, "see that its daemon runs and lets this machine read all")
 
     async def fetch(self, paths: Sequence[bytes]) -> Mapping[bytes, Content]:
         if not paths:
@@ -118,9 +118,9 @@ class Rsync:
             try:
                 async with (
                     asyncio.timeout(self._wall_clock_s),
-                    self._run(options, [self._master.place, copies]) as process,
+                    self._run(options, [self._master.where, copies]) as process,
                 ):
-                    await _begin_of(process.output)
+                    await read_begin(process.output, _STDERR_BYTES)
                     status, errors = await process.end()
             except TimeoutError:
                 raise self._wrong(f"no files in {self._wall_clock_s:.0f} s") from None
@@ -132,13 +132,6 @@ class Rsync:
     async def _run(self, options: Sequence[str], places: Sequence[str]) -> AsyncIterator[_Run]:
         """rsync with *options*; whatever happens, it is gone when the block ends."""
         bounds = ["--no-motd", f"--timeout={SILENCE_S}", f"--contimeout={CONNECT_S}"]
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LC_ALL": "C",
-            "TZ": "UTC",
-            "USER": "nobody",
-            "HOME": "",
-        }
         try:
             process = await asyncio.create_subprocess_exec(
                 self._program,
@@ -149,14 +142,14 @@ class Rsync:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment,
+                env=environment(),
                 start_new_session=True,
             )
         except OSError as error:
             way_out = "install rsync"
-            raise MasterError(self._master.place, f"{self._program}: {error.strerror}", way_out) from error
+            raise MasterError(self._master.where, f"{self._program}: {error.strerror}", way_out) from error
         assert process.stdout and process.stderr
-        run = _Run(process, process.stdout, asyncio.create_task(_begin_of(process.stderr)))
+        run = _Run(process, process.stdout, asyncio.create_task(read_begin(process.stderr, _STDERR_BYTES)))
         try:
             with suppress(ProcessLookupError, PermissionError):
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -164,15 +157,20 @@ class Rsync:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await _begin_of(run.output)
+            await read_begin(run.output, _STDERR_BYTES)
             _ = await run.end()
 
 
-async def _begin_of(stream: asyncio.StreamReader) -> bytes:
+def environment() -> dict[str, str]:
+    """What rsync is given of ours: it writes times in UTC and numbers as C does, and reads nobody's files."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "USER": "nobody", "HOME": ""}
+
+
+async def read_begin(stream: asyncio.StreamReader, limit_bytes: int) -> bytes:
     """The first bytes of *stream*; the rest is read and thrown away."""
     begin = b""
     while chunk := await stream.read(_CHUNK_BYTES):
-        begin = (begin + chunk)[:_STDERR_BYTES]
+        begin += chunk[: limit_bytes - len(begin)]
     return begin
 
 

@@ -101,7 +101,7 @@ async def read_master(
     if known and known.validator.startswith(mark) and await reader.check(known, known.validator[len(mark) :]):
         return None
     read = await reader.read(known, progress)
-    check_plausible(master.place, known.counts if known and not allow_shrink else None, read.directories)
+    check_plausible(master.where, known.counts if known and not allow_shrink else None, read.directories)
     contents = await reader.fetch(list(find_wanted(known, read.directories)))
     scan = Scan(
         category=master.category,

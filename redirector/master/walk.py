@@ -34,7 +34,7 @@ class Walk:
         self._master = master
         self._now = now
         self._links: set[tuple[int, int]] = set()
-        self._top = os.fsencode(master.place)
+        self._top = os.fsencode(master.where)
 
     async def check(self, known: Packed, validator: bytes) -> bool:
         if self._now - known.read >= FULL_S:
@@ -48,14 +48,14 @@ class Walk:
         return await asyncio.to_thread(self._fetch, paths)
 
     def _read(self, progress: Progress) -> Read:
-        gathering = Gathering(self._master.place, compile_exclude(self._master.exclude))
+        gathering = Gathering(self._master.where, compile_exclude(self._master.exclude))
         stamps: dict[bytes, bytes] = {}
         waiting = [b""]
         while waiting:
             path = waiting.pop()
             rows = []
             try:
-                before = os.stat(self._place(path))
+                before = os.stat(self._path_of(path))
                 for row, is_open in self._list(path):
                     rows.append(row)
                     if is_open and not gathering.is_excluded(row[3]):
@@ -74,16 +74,16 @@ class Walk:
         for path, stamp in stamps.items():
             if self._stamp(path) != stamp:
                 reason = f"changed while it was read ({show(path) or 'its top'})"
-                raise MasterError(self._master.place, reason, "scan later")
+                raise MasterError(self._master.where, reason, "scan later")
         paths = [each.path for each in directories]
         return Read(directories, self._stamp_all(paths, kept))
 
-    def _place(self, path: bytes) -> bytes:
+    def _path_of(self, path: bytes) -> bytes:
         return os.path.join(self._top, path) if path else self._top
 
     def _list(self, path: bytes) -> Iterator[tuple[Row, bool]]:
         """Entries of one directory, as a file list has them, and whether each is a directory to go into."""
-        with os.scandir(self._place(path)) as entries:
+        with os.scandir(self._path_of(path)) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 kind = _KINDS.get(stat.S_IFMT(status.st_mode))
@@ -114,9 +114,9 @@ class Walk:
 
     def _failed(self, path: bytes, error: OSError) -> MasterError:
         if path and isinstance(error, FileNotFoundError | NotADirectoryError):
-            return MasterError(self._master.place, f"changed while it was read ({show(path)})", "scan later")
+            return MasterError(self._master.where, f"changed while it was read ({show(path)})", "scan later")
         reason = f"{show(path)}: {error.strerror}" if path else f"cannot be read: {error.strerror}"
-        return MasterError(self._master.place, reason, "this user must be able to read all of it")
+        return MasterError(self._master.where, reason, "this user must be able to read all of it")
 
     # What tells that nothing changed
 
@@ -139,7 +139,7 @@ class Walk:
 
     def _stamp(self, path: bytes) -> bytes:
         try:
-            return _stamp(os.stat(self._place(path)))
+            return _stamp(os.stat(self._path_of(path)))
         except OSError:
             return b""
 
@@ -155,7 +155,7 @@ class Walk:
         return found
 
     def _read_file(self, path: bytes) -> Content:
-        descriptor = os.open(self._place(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(self._path_of(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode) or before.st_size > HASHED_BYTES:
@@ -175,7 +175,7 @@ class Walk:
                         each.update(block)
                 content = FileDetail(0, size, **{name: each.hexdigest() for name, each in hashes.items()})
             if size != before.st_size or _stamp(os.fstat(descriptor)) != _stamp(before):
-                raise MasterError(self._master.place, f"changed while it was read ({show(path)})", "scan later")
+                raise MasterError(self._master.where, f"changed while it was read ({show(path)})", "scan later")
         return content
 
 

@@ -36,7 +36,7 @@ class Master:
     """Where the files of one category come from.
 
     top      the name of its top directory, without outer slashes
-    place    a folder, a file or a URL, as *reading* says; URLs of folders end with a slash
+    where    a folder, a file or a URL, as *reading* says; URLs of folders end with a slash
     files    where the content of what a list names can be read; None: beside the list
     start    where the category begins in a list; None: it is found by *top*
     exclude  shell patterns of paths below the top
@@ -45,7 +45,7 @@ class Master:
     category: str
     top: str
     reading: Reading
-    place: str
+    where: str
     files: str | None = None
     start: str | None = None
     exclude: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class _Reader:
         before = len(self.errors)
         category = self._text(f"{key}.category", record.get("category"), "the category's name", _CATEGORY_CHARACTERS)
         top = self._read_top(f"{key}.top", record.get("top"))
-        reading, place = self._read_place(key, record)
+        reading, where = self._read_where(key, record)
         rules = self._read_rules(f"{key}.repositories", record.get("repositories"), reading)
         if reading is Reading.HTTP and not rules and "repositories" not in record:
             self._wrong(f"{key}.repositories", None, "http reads only the repositories that stand here; name them")
@@ -131,7 +131,7 @@ class _Reader:
             category=category or "",
             top=top or "",
             reading=reading or Reading.PATH,
-            place=place,
+            where=where,
             files=self._read_files(f"{key}.files", record.get("files"), reading),
             start=self._read_start(f"{key}.start", record.get("start"), reading),
             exclude=self._read_patterns(f"{key}.exclude", record.get("exclude")),
@@ -148,7 +148,7 @@ class _Reader:
             self._wrong(key, value, "a path such as pub/linux is needed")
         return top
 
-    def _read_place(self, key: str, record: dict[str, Value]) -> tuple[Reading | None, str]:
+    def _read_where(self, key: str, record: dict[str, Value]) -> tuple[Reading | None, str]:
         given = [reading for reading in Reading if reading.value in record]
         if len(given) != 1:
             names = " and ".join(reading.value for reading in given) or "none"

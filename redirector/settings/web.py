@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, cast
 
 from redirector.model import Network
@@ -11,15 +11,13 @@ from redirector.settings.option import (
     Option,
     one_of,
     option_field,
-    or_none,
     parse_address,
-    parse_path,
     whole,
 )
 from redirector.settings.serving import Config
 
-_FRONTS = next(each for each in fields(Config) if each.name == "trusted_proxies")
-"""Whoever forwards to one listener forwards to the other."""
+_SERVED = {each.name: each for each in fields(Config)}
+"""Keys of `serve`: whoever forwards to one listener forwards to the other, and both read the same tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +37,21 @@ class Web:
         ),
     )
     trusted_proxies: tuple[Network, ...] = option_field(
-        cast(tuple[Network, ...], _FRONTS.default), _FRONTS.metadata["option"]
+        cast(tuple[Network, ...], _SERVED["trusted_proxies"].default), _SERVED["trusted_proxies"].metadata["option"]
     )
     geoip: str | None = option_field(
         None,
-        Option(
-            "--geoip",
-            "FILE",
-            or_none(parse_path),
-            "MMDB with countries, for what reviewers see of a host's addresses; the key that `serve` has, too",
+        replace(
+            _SERVED["geoip"].metadata["option"],
+            help="MMDB with countries, for what reviewers see of a host's addresses; the key that `serve` has, too",
             reason="without it nobody is told that a host's address is in another country",
         ),
     )
     asn: str | None = option_field(
         None,
-        Option(
-            "--asn",
-            "FILE",
-            or_none(parse_path),
-            "AS numbers, as `serve` reads them: a host's own one needs no decision, and forms propose it",
+        replace(
+            _SERVED["asn"].metadata["option"],
+            help="AS numbers, as `serve` reads them: a host's own one needs no decision, and forms propose it",
             reason="without it every AS number waits for the distribution",
         ),
     )

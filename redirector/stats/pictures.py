@@ -87,11 +87,11 @@ def draw_areas(
     for number, layer in enumerate(layers):
         upper = [below + value for below, value in zip(sums, layer.values, strict=True)]
         if len(labels) == 1:  # nothing to draw a line to: as wide as the picture
-            sums_, upper_, places = sums * 2, upper * 2, 2
+            sums_, upper_, points = sums * 2, upper * 2, 2
         else:
-            sums_, upper_, places = sums, upper, len(labels)
-        edge = [f"{_x(at, places):.1f},{_y(value, top):.1f}" for at, value in enumerate(upper_)]
-        edge += [f"{_x(at, places):.1f},{_y(sums_[at], top):.1f}" for at in range(places - 1, -1, -1)]
+            sums_, upper_, points = sums, upper, len(labels)
+        edge = [f"{_x(at, points):.1f},{_y(value, top):.1f}" for at, value in enumerate(upper_)]
+        edge += [f"{_x(at, points):.1f},{_y(sums_[at], top):.1f}" for at in range(points - 1, -1, -1)]
         mark = f"<title>{escape(layer.name)}</title>"
         colour = f"a{number % AGES}" if ages else _colour(number)
         parts.append(f'<polygon class="area {colour}" points="{" ".join(edge)}">{mark}</polygon>')
@@ -176,15 +176,15 @@ def _axes(labels: Sequence[str], top: float, unit: str) -> list[str]:
     step = max(1, -(-len(labels) // _DATES))
     for at in range(0, len(labels), step):
         x = _x(at, len(labels))
-        place = "begin" if x < _LEFT + 40 else "end" if x > WIDTH - 60 else "middle"
-        name = "" if place == "begin" else f' class="{place}"'
+        anchor = "begin" if x < _LEFT + 40 else "end" if x > WIDTH - 60 else "middle"
+        name = "" if anchor == "begin" else f' class="{anchor}"'
         parts.append(f'<text{name} x="{x:.1f}" y="{_HEIGHT - 8}">{escape(labels[at])}</text>')
     return parts
 
 
-def _x(at: int, places: int) -> float:
+def _x(at: int, points: int) -> float:
     width = WIDTH - _LEFT - _RIGHT
-    return _LEFT + (width / 2 if places < 2 else width * at / (places - 1))
+    return _LEFT + (width / 2 if points < 2 else width * at / (points - 1))
 
 
 def _y(value: float, top: float) -> float:

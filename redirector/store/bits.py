@@ -54,10 +54,10 @@ class Renumbering:
 
     def __init__(self, old: Sequence[bytes], new: Sequence[bytes]) -> None:
         """*old* and *new* are the generations' paths. cost: 0.1 µs a path"""
-        places = {path: place for place, path in enumerate(old)}
+        positions = {path: position for position, path in enumerate(old)}
         self._length = len(old)
-        # Whatever has no place of old takes the one behind the end, where there is a 0.
-        self._sources = np.fromiter((places.get(path, len(old)) for path in new), np.intp, len(new))
+        # Whatever has no position of old takes the one behind the end, where there is a 0.
+        self._sources = np.fromiter((positions.get(path, len(old)) for path in new), np.intp, len(new))
 
     def apply(self, bits: bytes) -> bytes:
         """*bits* of the old generation in the new one. cost: 1 ms for 100,000 paths"""

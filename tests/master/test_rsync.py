@@ -73,10 +73,10 @@ async def test_a_daemon_is_listed_and_its_indexes_are_read(rig: Rig) -> None:
 
 
 async def test_a_module_that_is_not_there_is_said(rig: Rig) -> None:
-    rig.set(place=rig.master.place.replace("/linux/", "/other/"))
+    rig.set(where=rig.master.where.replace("/linux/", "/other/"))
     with pytest.raises(MasterError, match=r"it refused, or is busy .*Unknown module"):
         await rig.scan()
-    rig.set(place="rsync://127.0.0.1:9/linux/")
+    rig.set(where="rsync://127.0.0.1:9/linux/")
     with pytest.raises(MasterError, match=r"no connection .*refused"):
         await rig.scan()
 

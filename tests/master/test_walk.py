@@ -188,7 +188,7 @@ async def test_an_emptied_or_half_gone_folder_is_not_believed(rig: Rig) -> None:
 
 async def test_a_folder_that_was_never_there_is_said(tmp_path: Path) -> None:
     rig = Rig.make(tmp_path / "master")
-    rig.master = replace(rig.master, place=str(tmp_path / "nowhere"))
+    rig.master = replace(rig.master, where=str(tmp_path / "nowhere"))
     assert "cannot be read: No such file" in await refusal(rig)
-    rig.master = replace(rig.master, place=str(rig.write("file")))
+    rig.master = replace(rig.master, where=str(rig.write("file")))
     assert "cannot be read: Not a directory" in await refusal(rig)

@@ -37,12 +37,12 @@ def read(text: str) -> tuple[Master, ...]:
 
 def test_every_way_to_name_a_master() -> None:
     a, b, c, d, e = read(FULL)
-    assert (a.category, a.top, a.reading, a.place) == ("Example Linux", "pub/linux", Reading.PATH, "/etc/srv/linux")
+    assert (a.category, a.top, a.reading, a.where) == ("Example Linux", "pub/linux", Reading.PATH, "/etc/srv/linux")
     assert a.exclude == ("*/images/*", "*.drpm")
     assert (b.reading, b.files) == (Reading.LIST, "http://other.example.org/b/")
-    assert (c.place, c.files, c.start, c.exclude) == ("/srv/list", "/etc/tree", "linux/core", ("x",))
-    assert (d.reading, d.place) == (Reading.RSYNC, "rsync://master.example.org/linux/")
-    assert (e.reading, e.place, e.rules[0].list_paths()) == (
+    assert (c.where, c.files, c.start, c.exclude) == ("/srv/list", "/etc/tree", "linux/core", ("x",))
+    assert (d.reading, d.where) == (Reading.RSYNC, "rsync://master.example.org/linux/")
+    assert (e.reading, e.where, e.rules[0].list_paths()) == (
         Reading.HTTP,
         "https://master.example.org/e/",
         ["x/os", "y/os"],

@@ -141,7 +141,7 @@ class KeyedLine:
         if len(present) == len(self.hosts):
             return self._keys
         size, keys = KEY.size, self._keys
-        some = [place * size for place, host in enumerate(self.hosts, 1) if chr(host) in present]
+        some = [position * size for position, host in enumerate(self.hosts, 1) if chr(host) in present]
         return keys[:size] + b"".join([keys[start : start + size] for start in some])
 
     def draw_alone(self, present: str, seed: int) -> str:

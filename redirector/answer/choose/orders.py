@@ -68,7 +68,7 @@ class Orders:
         self.pool: Pool[Lineup] = Pool(limit * 3 // 4, lambda lineup: lineup.size_bytes)
         self._fields: dict[tuple[HostSetId, int], tuple[Field, HostId | None]] = {}
         self._words: Pool[str] = Pool(limit // 16, lambda words: 200 + len(words))
-        self._places: dict[tuple[str | None, int], _CountryLines] = {}
+        self._of_countries: dict[tuple[str | None, int], _CountryLines] = {}
         self._lines: Pool[Line] = Pool(limit // 8, lambda line: LINE_BYTES + 150 * len(line.hosts))
         self._heads: Pool[Heads] = Pool(limit // 16, lambda heads: 2 * len(heads.slots) + 300)
 
@@ -187,11 +187,11 @@ class Orders:
         groups, comment = field.rank(audience, field.measure(audience), length)
         return Order(tuple(map(self._line, groups)), length=length, origin=origin, comment=comment)
 
-    def _find_places(self, country: str | None, family: int) -> _CountryLines:
-        places = self._places.get((country, family))
-        if places is None:
-            places = self._places[country, family] = self._rank_everybody(country, family)
-        return places
+    def _lines_of_country(self, country: str | None, family: int) -> _CountryLines:
+        found = self._of_countries.get((country, family))
+        if found is None:
+            found = self._of_countries[country, family] = self._rank_everybody(country, family)
+        return found
 
     def _rank_everybody(self, country: str | None, family: int) -> _CountryLines:
         snapshot = self._snapshot
@@ -211,18 +211,18 @@ class Orders:
         few of the host set's are nearer."""
         snapshot = self._snapshot
         carriers = snapshot.host_sets[host_set]
-        places = self._find_places(country, family)
+        around = self._lines_of_country(country, family)
         key = (host_set, country)
         comment = self._words.find(key)
         if comment is None:
             comment = self._words.keep(key, place_words(snapshot, carriers, country))
         present = {host for line in own for host in line.hosts}
-        for line in places.lines:
+        for line in around.lines:
             if len(present) < snapshot.minimum:
                 present.update(islice((host for host in line.hosts if host in carriers.urls), snapshot.minimum * 2))
         if len(present) >= snapshot.minimum:
-            return Order(places.lines, comment=comment)
-        lines = (*places.lines, places.reserve) if places.reserve else places.lines
+            return Order(around.lines, comment=comment)
+        lines = (*around.lines, around.reserve) if around.reserve else around.lines
         return Order(lines, comment=comment + GLOBAL_WORDS, has_reserve=True)
 
     def _line(self, group: Group) -> AnyLine:
@@ -240,5 +240,5 @@ class Orders:
     def _draw_heads(self, hosts: tuple[HostId, ...], is_even: bool) -> Heads:
         facts = self._snapshot.hosts
         weights = [1 if is_even else facts[host].bandwidth_mbit for host in hosts]
-        places = heads_of(self._snapshot.draws, hosts, weights)
-        return Heads("".join([chr(hosts[place]) for place in places]), sum(weights))
+        positions = heads_of(self._snapshot.draws, hosts, weights)
+        return Heads("".join([chr(hosts[position]) for position in positions]), sum(weights))

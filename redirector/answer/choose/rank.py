@@ -92,12 +92,12 @@ def rank(
 def kept_hosts(groups: Sequence[Group], kept: Container[HostId]) -> Iterator[Group]:
     """The groups without the hosts that are not *kept*."""
     for group in groups:
-        places = [place for place, host in enumerate(group.hosts) if host in kept]
-        if len(places) == len(group.hosts):
+        positions = [position for position, host in enumerate(group.hosts) if host in kept]
+        if len(positions) == len(group.hosts):
             yield group
-        elif places:
-            weights = group.weights and tuple(group.weights[place] for place in places)
-            hosts = tuple(group.hosts[place] for place in places)
+        elif positions:
+            weights = group.weights and tuple(group.weights[position] for position in positions)
+            hosts = tuple(group.hosts[position] for position in positions)
             yield replace(group, hosts=hosts, weights=weights)
 
 
@@ -212,6 +212,12 @@ class _Draft:
             shown = set(self.host_set.public) | clouds
         return networks_of(self.audience, shown)
 
+    def heed_monopolies(self, around: Iterable[HostId]) -> None:
+        """Where a host *around* the client has a monopoly, all that have none are dropped."""
+        facts = self.snapshot.hosts
+        if monopoly := {host for host in around if facts[host].monopoly and facts[host].up}:
+            self.drop(self.host_set.urls.keys() - monopoly, Reason.MONOPOLY)
+
     def serves(self, schemes: Iterable[str]) -> Callable[[HostId], bool]:
         """Whether a host has a URL of one of *schemes*."""
         starts = tuple(f"{scheme}:" for scheme in schemes)
@@ -242,9 +248,7 @@ def _by_tiers(draft: _Draft) -> Ranking:
     policy = snapshot.policy
     _drop_unreachable(draft)
     if policy.relax and not wishes.countries:
-        around = {host for _, hosts in draft.on_network() for host in hosts}
-        monopoly = [host for host in around if snapshot.hosts[host].monopoly and snapshot.hosts[host].up]
-        draft.drop(host_set.urls.keys() - monopoly if monopoly else (), Reason.MONOPOLY)
+        draft.heed_monopolies(host for _, hosts in draft.on_network() for host in hosts)
     if not wishes.countries:
         _add_networks(draft)
     if not (wishes.countries and _add_requested(draft)):
@@ -446,8 +450,7 @@ def _by_distance(draft: _Draft) -> Ranking:
     """The client's network, then what the field says: `docs/almalinux.md`, section 3, or nearness."""
     snapshot, host_set, limit = draft.snapshot, draft.host_set, draft.wishes.limit
     tiers = {host: tier for tier, hosts in reversed(draft.on_network()) for host in hosts}
-    monopoly = [host for host in tiers if snapshot.hosts[host].monopoly and snapshot.hosts[host].up]
-    draft.drop(host_set.urls.keys() - monopoly if monopoly else (), Reason.MONOPOLY)
+    draft.heed_monopolies(tiers)
     hosts, origin = _candidates(draft, tiers)
     if origin is not None and hosts and origin in draft.excluded():
         draft.drop([origin], Reason.EXCLUDED)

@@ -98,8 +98,8 @@ def render_metalink4(table: Table) -> bytes:
     for ours, name in _HASHES.items():
         if digest := getattr(newest, ours):
             lines.append(f'    <hash type="{name}">{digest}</hash>')
-    places = [(entry, url) for entry in table.entries for url in entry.urls]
-    for priority, (entry, url) in enumerate(places, 1):
+    shown = [(entry, url) for entry in table.entries for url in entry.urls]
+    for priority, (entry, url) in enumerate(shown, 1):
         location = f' location="{entry.country.lower()}"' if entry.country else ""
         lines.append(f'    <url{location} priority="{priority}">{escape(plain_url(url))}</url>')
     return "\n".join([*lines, "  </file>", "</metalink>", ""]).encode()

@@ -214,9 +214,9 @@ class ByHttp(Looking):
             ("", path.rpartition("/")[0], (self.master.package or KnownFile("")).path.rpartition("/")[0])
         )
         for folder in folders:
-            place = f"{folder}/.~tmp~/".lstrip("/")
-            if await self.shows(place):
-                shown.append(place)
+            unfinished = f"{folder}/.~tmp~/".lstrip("/")
+            if await self.shows(unfinished):
+                shown.append(unfinished)
         yield (
             self.error("temporary", f"unfinished files are shown: {', '.join(shown)}")
             if shown

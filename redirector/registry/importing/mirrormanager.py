@@ -130,10 +130,10 @@ class _Reader:
             below = {each: path for each, path in members[number].items() if path == top or path.startswith(f"{top}/")}
             below[topdir] = top
             names = tuple(sorted(set(below.values())))
-            places = {path: position for position, path in enumerate(names)}
-            own = {key: found for key, found in details.items() if key[0] in places}
+            numbers = {path: position for position, path in enumerate(names)}
+            own = {key: found for key, found in details.items() if key[0] in numbers}
             contents = CategoryContents(top=top, names=names, details=own, made=0)
-            positions = {each: places[path] for each, path in below.items()}
+            positions = {each: numbers[path] for each, path in below.items()}
             categories[number] = _Category(number, str(name), contents, positions)
             harvested.append(
                 HarvestedCategory(

@@ -61,8 +61,8 @@ def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
         positions: dict[int, list[int]] = defaultdict(list)
         for position, name in enumerate(contents.names):
             positions[said.directories[name].host_set].append(position)
-        for host_set, places in positions.items():
-            chosen = np.array(places)
+        for host_set, chosen_positions in positions.items():
+            chosen = np.array(chosen_positions)
             for number, url_ids in said.lists[host_set].urls:
                 if number not in numbered:
                     continue

@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from redirector.answer.show.render import make_environment
 from redirector.errors import SnapshotError
-from redirector.health.judge import span, utc
+from redirector.health.judge import span
 from redirector.locate.credit import credit_of
 from redirector.locate.mmdb import describe
 from redirector.locate.places import name_of_country
+from redirector.model import utc
 from redirector.stats.pictures import STYLE as PICTURE_STYLE
 from redirector.web import words
 
