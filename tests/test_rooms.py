@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_imports import MODULES, ORDER, imports_of, room_of
+from tests.test_imports import EDGE, MODULES, ORDER, imports_of, room_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -182,3 +182,23 @@ def test_the_page_on_architecture_names_the_files_of_a_mirrorlist_in_order() -> 
     places = [one_request.index(f"`{name}`") for name in MIRRORLIST]
     assert places == sorted(places)
     assert all((ROOT / "redirector" / name).exists() for name in MIRRORLIST)
+
+
+def test_the_page_on_architecture_names_the_order_of_rooms_in_rooms() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for modules in INNER.values():
+        assert " ← ".join(each for each in modules if each not in ("answer", "_fast")) in page
+
+
+def test_the_page_on_architecture_names_what_of_the_network_half_is_no_function_of_its_arguments() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    untold = []
+    for module in sorted(each for each in EDGE if "." in each and each.partition(".")[0] in NETWORK_HALF):
+        *folders, name = module.split(".")
+        ways = [
+            f"`{'/'.join(folders)}/{name}.py`",
+            *(f"`{'/'.join(folders[:n])}/`" for n in range(2, len(folders) + 1)),
+        ]
+        if not any(way in page for way in ways):
+            untold.append(module)
+    assert untold == []

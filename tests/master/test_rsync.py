@@ -43,7 +43,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
                 if not probe.connect_ex(("127.0.0.1", port)):
                     break
             time.sleep(0.01)
-        rig.set(reading=Reading.RSYNC, place=f"rsync://127.0.0.1:{port}/linux/")
+        rig.set(reading=Reading.RSYNC, where=f"rsync://127.0.0.1:{port}/linux/")
         yield rig
     finally:
         daemon.terminate()

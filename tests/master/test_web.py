@@ -94,7 +94,7 @@ async def test_a_list_in_a_file_is_read_with_the_files_beside_it(tmp_path: Path)
     raw = make_repomd(START - 100)
     rig.write(f"linux/{REPOMD}", raw)
     place = rig.write("fullfiletimelist-linux", make_tree_list(raw, "5 f 1 archive/x"))
-    rig.set(reading=Reading.LIST, place=str(place))
+    rig.set(reading=Reading.LIST, where=str(place))
     contents = await rig.scan()
     assert [each.path for each in contents.directories] == [b"", b"43", b"43/os", b"43/os/repodata"]
     (version,) = rig.directory("43/os/repodata").versions[b"repomd.xml"]
@@ -112,7 +112,7 @@ async def test_without_the_files_the_list_s_checksums_do(tmp_path: Path) -> None
     rig = Rig.make(tmp_path / "module")
     sums = f"[Checksums SHA1]\n{'ab' * 20}\tlinux/{REPOMD}\n\n"
     place = rig.write("fullfiletimelist-linux", make_tree_list(b"x" * 80, sums=sums))
-    rig.set(reading=Reading.LIST, place=str(place))
+    rig.set(reading=Reading.LIST, where=str(place))
     await rig.scan()
     (version,) = rig.directory("43/os/repodata").versions[b"repomd.xml"]
     assert (version.detail.sha1, version.detail.sha256, version.detail.size_bytes) == ("ab" * 20, "", 80)
@@ -124,7 +124,7 @@ async def test_the_files_and_the_start_may_be_named(tmp_path: Path) -> None:
     rig.write(f"fedora/core/{REPOMD}", raw)
     place = tmp_path / "list"
     place.write_bytes(make_list(f"7 f {len(raw)} fedora/core/{REPOMD}"))
-    rig.set(reading=Reading.LIST, place=str(place), files=str(rig.folder), start="fedora/core")
+    rig.set(reading=Reading.LIST, where=str(place), files=str(rig.folder), start="fedora/core")
     await rig.scan()
     assert rig.directory("43/os/repodata").versions
     rig.set(start="elsewhere")
@@ -135,7 +135,7 @@ async def test_a_list_at_a_url_is_fetched_when_it_changed(tmp_path: Path, server
     rig = Rig.make(tmp_path / "unused")
     raw = make_repomd(START - 100)
     server.files = {"pub/list": make_tree_list(raw), f"pub/linux/{REPOMD}": raw}
-    rig.set(reading=Reading.LIST, place=f"{server.url}pub/list")
+    rig.set(reading=Reading.LIST, where=f"{server.url}pub/list")
     await rig.scan()
     assert rig.directory("43/os/repodata").versions
     server.asked.clear()
@@ -150,7 +150,7 @@ async def test_a_list_at_a_url_is_fetched_when_it_changed(tmp_path: Path, server
 async def test_a_server_without_tags_is_read_each_time(tmp_path: Path, server: Server) -> None:
     rig = Rig.make(tmp_path / "unused")
     server.files, server.tags = {"list": make_tree_list(b"")}, False
-    rig.set(reading=Reading.LIST, place=f"{server.url}list")
+    rig.set(reading=Reading.LIST, where=f"{server.url}list")
     await rig.scan()
     await rig.scan()  # its Last-Modified is the same, and so it is as it was
     assert rig.last is None
@@ -159,7 +159,7 @@ async def test_a_server_without_tags_is_read_each_time(tmp_path: Path, server: S
 async def test_a_list_that_cannot_be_had_whole_changes_nothing(tmp_path: Path, server: Server) -> None:
     rig = Rig.make(tmp_path / "unused")
     server.files = {"list": make_tree_list(b"")}
-    rig.set(reading=Reading.LIST, place=f"{server.url}list")
+    rig.set(reading=Reading.LIST, where=f"{server.url}list")
     await rig.scan()
     good = server.files.pop("list")
     assert "status 404" in await refusal(rig)
@@ -179,7 +179,7 @@ async def test_a_list_that_cannot_be_had_whole_changes_nothing(tmp_path: Path, s
 def make_named(server: Server, *rules: dict[str, str]) -> dict[str, object]:
     value = [{"category": "c", "top": "pub/linux", "http": server.url, "repositories": list(rules)}]
     (master,) = read_masters(Block("r.yml", "masters", value))  # type: ignore[arg-type]
-    return {name: getattr(master, name) for name in ("reading", "place", "rules")}
+    return {name: getattr(master, name) for name in ("reading", "where", "rules")}
 
 
 RULE = {"match": r"(?P<version>42|43)/(?P<arch>os)", "prefix": "linux-{version}", "product": "Linux"}
@@ -247,5 +247,5 @@ async def test_an_endless_or_dripping_answer_is_ended(
 
     server.answer = lambda request: Drip()
     assert "no whole answer in" in await refusal(rig)
-    rig.set(place="http://127.0.0.1:9/")
+    rig.set(where="http://127.0.0.1:9/")
     assert "127.0.0.1:9" in await refusal(rig)
