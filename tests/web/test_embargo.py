@@ -102,7 +102,7 @@ async def add_past(registry: Registry, scan: Contents, host: str) -> None:
     bits, packed = pack_held(
         Held(standing=standing, directories=digest_of(names), states=bytes([EVER | Content.CURRENT] * len(names)))
     )
-    seen = evidence.HostRow(
+    seen = evidence.MemoryRow(
         host=host, vantage="main", visited=now - 50, next_visit=now, state="ok", since=now - 100, reason=reason,
         lag_s=60, memory=pack_memory(Memory(visited=now - 50)),
     )  # fmt: skip

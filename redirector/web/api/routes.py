@@ -381,8 +381,7 @@ class _Catalogue:
     kind: catalogue.Kind
 
     async def rows(self, call: Call) -> Sequence[Any]:
-        """Those that the caller may know: names of what is under embargo, or secret on the masters, are for distribution
-        admins alone."""
+        """Those that the caller may know: what names the embargoed, or is hidden by masters, only admins may."""
         rows = await self.kind.list(call.change)
         if call.change.actor.admin or self.plural not in ("repositories", "redirects"):
             return rows
