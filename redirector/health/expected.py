@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,7 @@ class Master:
     since        when that marker was first seen, epoch seconds; 0 where it is not known
     directories  sorted by name
     read         False: nothing new could be learnt about it, and what stands here is old
+    checked      when somebody last looked at it, epoch seconds; inf: just now
     columns      of the directories
     checksums    some index's checksum is known, so that checksums decide
     """
@@ -77,6 +79,7 @@ class Master:
     sha256: str = ""
     since: int = 0
     read: bool = True
+    checked: float = inf
     columns: Columns = field(init=False, compare=False, repr=False)
     checksums: bool = field(init=False, compare=False)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from math import inf
 
 from redirector.health.evidence import FAILED, Evidence, Outcome
 from redirector.health.expected import Expected, Master, NamedFile, Version
@@ -63,11 +64,13 @@ class Before:
     ahead_since  when its unknown, newer checksum was first seen; 0: it was not
     sha256       the checksum of the last look, for answers that say "unchanged"
     valid_until  of the `Release` of the last look, likewise; 0: it does not say
+    known_at     when the master itself was last looked at: what is newer than that is nobody's fault
     """
 
     ahead_since: int = 0
     sha256: str = ""
     valid_until: int = 0
+    known_at: float = inf
 
 
 NOTHING_BEFORE = Before()
@@ -146,7 +149,7 @@ def _judge_identity(expected: Expected, seen: Evidence, sha256: str, before: Bef
         readable = True
     if readable and ((before.ahead_since and before.sha256 == sha256) or (stamp or 0) > newest.stamp):
         since = before.ahead_since or at
-        if at - since < rules.outdate_s:
+        if min(at, before.known_at) - since < rules.outdate_s:
             return Finding(Content.AHEAD, at, f"{expected.index}: newer than the master's, and unknown", sha256=sha256)
         reason = f"{expected.index}: unknown to the master since {utc(since)}"
         return Finding(Content.STALE, at, reason, sha256=sha256)

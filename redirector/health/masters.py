@@ -305,6 +305,7 @@ def read_snapshot(catalog: Catalog, known: Mapping[str, Known], now: float) -> t
             category=category,
             directories=tuple(members[name] for name in sorted(members)),
             prefix=f"{category}/" if category else "",
+            checked=catalog.built,
         )
         for category, members in sorted(directories.items())
     ]
@@ -354,6 +355,7 @@ def read_contents(contents: Contents) -> Master:
         text=marker.text,
         sha256=marker.sha256,
         since=marker.since,
+        checked=contents.checked,
     )
 
 

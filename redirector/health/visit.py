@@ -327,7 +327,10 @@ class Visit:
         trouble = asking.held.troubles.get(number)
         known = asking.held.validators.get(number)
         before = Before(
-            trouble.ahead_since if trouble else 0, known.sha256 if known else "", known.valid_until if known else 0
+            trouble.ahead_since if trouble else 0,
+            known.sha256 if known else "",
+            known.valid_until if known else 0,
+            asking.master.checked,
         )
         found = judge_index(expected, seen, before, self._rules, soft404=self._soft404)
         asking.findings[number] = found
@@ -405,7 +408,7 @@ class Visit:
             files = [seen[file.path] for file in expected.files if file.path in seen]
             if expected.index and expected.index in seen:
                 trouble = asking.held.troubles.get(number)
-                before = Before(trouble.ahead_since if trouble else 0)
+                before = Before(trouble.ahead_since if trouble else 0, known_at=asking.master.checked)
                 asking.findings[number] = judge_listed(expected, seen[expected.index], files, before, self._rules)
             elif files:
                 asking.findings[number] = judge_files(expected, files, self._rules, soft404=False)

@@ -89,6 +89,12 @@ def test_ahead_turns_stale_when_nobody_learns_of_it() -> None:
     assert judged(index("x"), repository(("x", 1), ("new", 2)), late).content is Content.CURRENT
 
 
+def test_ahead_stays_so_while_nobody_looks_at_the_master() -> None:
+    seen, before = index("x", stamp=NOW - HOUR), Before(NOW - 40 * HOUR, sum_of("x"))
+    assert judged(seen, before=replace(before, known_at=NOW - 39 * HOUR)).content is Content.AHEAD
+    assert judged(seen, before=replace(before, known_at=NOW - 28 * HOUR)).content is Content.STALE
+
+
 @pytest.mark.parametrize(
     ("remembered", "content"), [("new", Content.CURRENT), ("older", Content.BEHIND), ("oldest", Content.STALE)]
 )

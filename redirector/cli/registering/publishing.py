@@ -225,8 +225,8 @@ def _reloader(arguments: argparse.Namespace) -> Callable[[], Awaitable[int]] | N
     """Asks the server at `--admin`; None when nobody wants that."""
     if not arguments.reload:
         return None
-    flags = flags_of(arguments)
-    address = load_key(Config, "admin", flags) if "admin" in flags or "config" in flags else None
+    flags = {key: value for key, value in flags_of(arguments).items() if key in ("admin", "config")}
+    address = load_key(Config, "admin", flags) if flags else None
     admin = address if isinstance(address, Address) else Address("127.0.0.1", 9180)
 
     async def reload() -> int:
