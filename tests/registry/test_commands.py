@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -234,6 +235,18 @@ def test_contacts_are_invited_by_command_alone(run: Run, tmp_path: Path) -> None
     (row,) = object_of(run, "invite", "--from-mail", "--url", "https://mirrors.example.org")
     assert row["mail"] == "ops@example.org" and row["link"].startswith("https://mirrors.example.org/invitations/rdr_")
     assert object_of(run, "invite", "--from-mail") == []
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_publication_asks_the_server_that_it_is_told_of(run: Run, tmp_path: Path, by_file: bool) -> None:
+    made(run)
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        admin = f"127.0.0.1:{held.getsockname()[1]}"
+    (tmp_path / "redirector.yml").write_text(f"admin: {admin}\n")
+    words = ("--config", "redirector.yml") if by_file else ("--admin", admin)
+    code, _, told = run("publish", "--snapshot", "cache.pb", "--pages", "pages", "--reload", *words)
+    assert code == 1 and f"reload at {admin}: " in told and "nobody answers" in told
+    assert Path("cache.pb").exists()
 
 
 @pytest.mark.parametrize(
