@@ -33,8 +33,8 @@ PARTS = {
     "redirector.locate._lines": (["redirector/locate/_lines.c"], []),
     "redirector.answer._fast": (["redirector/answer/_fast.c"], [DRAWS]),
     "redirector.server.worker._plain": (
-        [f"{PLAIN}/{name}.c" for name in ("lane", "outbox", "tables")],
-        [DRAWS, *(f"{PLAIN}/{name}.h" for name in ("outbox", "tables"))],
+        [f"{PLAIN}/{name}.c" for name in ("door", "lane", "outbox", "tables")],
+        [DRAWS, *(f"{PLAIN}/{name}.h" for name in ("door", "outbox", "tables"))],
     ),
 }
 """What is in C: its sources, and what these include."""

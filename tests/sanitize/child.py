@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import random
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -44,6 +46,42 @@ def fuzz(seconds: float, chance: random.Random) -> int:
             assert function(*asked) == twin(*asked)
             spoil(function, asked, chance)
         count += 1
+    return count
+
+
+async def fuzz_plain(seconds: float, chance: random.Random) -> int:
+    """Give the lane requests of all kinds, inside and at its door; what it answers is what its twin in Python does."""
+    from tests.rig import NOW
+    from tests.server.test_door import Doorstep, visit
+    from tests.server.test_plain import ADDRESSES, request_of
+
+    pytest.MonkeyPatch().setattr("redirector.server.worker.lane.clock", lambda: float(NOW))
+    step = Doorstep(socket.create_server(("127.0.0.1", 0)))
+    accept = step.at_door.lane.accept
+    assert accept is not None
+    targets = [*step.inside.service.responder.frames]
+    end, count = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        headers = chance.choice(((), ("Connection: close",), ("Accept: */*", "Connection: close")))
+        raw = request_of(chance.choice(targets), chance.choice((*ADDRESSES, None)), *headers)
+        if chance.random() < 0.3:
+            cut = chance.randrange(len(raw))
+            raw = raw[:cut] + chance.choice((b"", b"\0", b"\r\n", raw, bytes(5000))) + raw[chance.randrange(len(raw)) :]
+        step.at_door.wire.closed = False
+        assert step.at_door.ask(raw)[2] == step.ask_inside(raw)
+        visit(step, raw)
+        asked: list[Any] = [step.listener.fileno(), 1, NOW]
+        for _ in range(chance.randrange(1, 3)):
+            asked[chance.randrange(len(asked))] = chance.choice(WRONG)
+        try:
+            descriptor = accept(*asked)
+            assert descriptor is None
+        except (TypeError, ValueError, OverflowError, OSError):
+            pass
+        step.inside.log.flush()
+        step.at_door.log.flush()
+        count += 1
+    step.close()
     return count
 
 
@@ -101,7 +139,7 @@ def main() -> int:
     for name, path in zip(NAMES, paths, strict=True):
         load(name, path)
     if work == "tests":
-        skipped = "not test_a_checkout_that_was_not_built and not test_nothing_is_kept"
+        skipped = "not test_a_checkout_that_was_not_built and not test_nothing_is_kept and not a_server"
         return int(
             pytest.main(
                 [
@@ -113,11 +151,14 @@ def main() -> int:
                     "tests/locate/test_asn_lines.py",
                     "tests/answer/test_fast.py",
                     "tests/server/test_plain.py",
+                    "tests/server/test_door.py",
                 ]
             )
         )
     seed = random.randrange(2**32)
-    print(f"seed {seed}: {fuzz(float(work), random.Random(seed)):,} rounds without a finding")
+    chance, seconds = random.Random(seed), float(work) / 2
+    rounds = fuzz(seconds, chance) + asyncio.run(fuzz_plain(seconds, chance))
+    print(f"seed {seed}: {rounds:,} rounds without a finding")
     return 0
 
 

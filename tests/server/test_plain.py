@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from types import ModuleType
+from typing import Any
 
 import pytest
 import uvloop
@@ -99,7 +100,7 @@ def served(request: pytest.FixtureRequest) -> Rig:
 class Way:
     """A lane with counters, a log and a wire of its own."""
 
-    def __init__(self, served: Rig, in_c: bool, masked: bool = False) -> None:
+    def __init__(self, served: Rig, in_c: bool, masked: bool = False, peer: str = "127.0.0.1", **options: Any) -> None:
         responder = served.responder
         layout = Layout((host.name for host in responder.snapshot.hosts), responder.snapshot.countries)
         descriptor = make_counter_file(layout, 1)
@@ -109,14 +110,14 @@ class Way:
         self.source.setblocking(False)
         self.sink = sink
         self.log = AccessLog(render_mirrormanager, sink, self.counters.lost, masked)
-        config = Config("made-up", access_log="-")
+        config = Config("made-up", access_log="-", **options)
         tables = make_tables(config, responder) if in_c else None
         self.service = Service(config, responder, self.counters, self.log, tables)
         self.log.moment.refresh(NOW)
         self.lane = Lane(self.service)
         self.wire = Wire()
         self.connection = LaneConnection(web.Server(self.service.handle), self.service, self.lane)
-        self.wire._extra["peername"] = ("127.0.0.1", 1)  # type: ignore[attr-defined]
+        self.wire._extra["peername"] = (peer, 1)  # type: ignore[attr-defined]
         self.connection.connection_made(self.wire)
 
     def ask(self, data: bytes) -> tuple[bool, bool, bytes]:

@@ -39,6 +39,8 @@ async def test_connections_without_a_request_are_handed_over(source: Path) -> No
     with serving(source) as server:
         quiet = [await asyncio.open_connection(*server.address) for _ in range(600)]
         before = server.workers(1)
+        while (await asyncio.to_thread(server.metrics))["redirector_open_connections"] < len(quiet):
+            await asyncio.sleep(0.05)  # the kernel shows them when it has waited for a first packet
         assert (await asyncio.to_thread(server.reload)).status == 200
         while server.workers(1) == before:
             await asyncio.sleep(0.01)

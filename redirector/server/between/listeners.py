@@ -16,6 +16,9 @@ from redirector.settings.option import Address
 BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel takes the less of this and `net.core.somaxconn`."""
 
+DEFER_S = 1
+"""How long the kernel keeps a connection to itself that has sent nothing."""
+
 FIRST_HANDED_OVER = 3
 """The first descriptor that systemd hands over (sd_listen_fds, SD_LISTEN_FDS_START)."""
 
@@ -109,6 +112,23 @@ def _open_unix(path: str, mode: int) -> Listener:
         opened.close()
         raise
     return Listener(opened, path)
+
+
+def defer(listener: socket.socket) -> None:
+    """Have a connection appear at *listener* with its first packet, so that one look at it finds the request.
+
+    The kernel drops the packet that only opens it, and shows it after `DEFER_S` if nothing else has come.
+    """
+    if listener.family != socket.AF_UNIX and not listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_S)
+
+
+def show_at_once(listener: socket.socket) -> bool:
+    """Have connections appear when they are open, and say whether those that are open already may not have."""
+    if listener.family == socket.AF_UNIX or not listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT):
+        return False
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 0)
+    return True
 
 
 def _remove_dead_socket(path: str) -> None:

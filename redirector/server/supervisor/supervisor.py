@@ -19,7 +19,7 @@ from aiohttp import web
 from redirector.errors import ConfigError, SnapshotError
 from redirector.server.between.access_log import LogReceiver
 from redirector.server.between.channel import make_pair
-from redirector.server.between.listeners import Listener, handed_over, open_listeners
+from redirector.server.between.listeners import Listener, handed_over, open_listeners, show_at_once
 from redirector.server.between.logs import announce, configure_logging
 from redirector.server.between.processes import Children, become_subreaper, name_process, raise_descriptor_limit
 from redirector.server.supervisor.admin import open_admin
@@ -38,6 +38,9 @@ GUARD_S = 1.0
 
 NO_WORKER_S = 60.0
 """How long nobody may answer before the supervisor gives up."""
+
+UNDER_WAY_S = 0.25
+"""How long a first packet may be under way that the kernel waits for when the server is told to end."""
 
 PUBLIC_MODE = 0o666
 """A unix socket for clients: whoever may reach its directory may connect, as with a port."""
@@ -231,7 +234,8 @@ class Supervisor:
 
     async def _drain(self) -> None:
         if self.succession.current is not None:
-            await asyncio.sleep(self.config.shutdown_delay_s)
+            hidden = [show_at_once(listener.socket) for listener in self._listeners]
+            await asyncio.sleep(max(self.config.shutdown_delay_s, UNDER_WAY_S if any(hidden) else 0))
         await self.succession.drain(self._close_listeners)
 
     def _close_listeners(self) -> list[socket.socket]:

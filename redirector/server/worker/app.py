@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import resource
 import time
@@ -62,6 +63,7 @@ class Service:
     draining       every answer is its connection's last
     stalled        connections whose clients do not read as fast as they ask
     when_full      called when another connection has made it `full`
+    keep           called with a descriptor that only the lane has met, and what is still to be sent before it is closed
     """
 
     def __init__(
@@ -80,7 +82,8 @@ class Service:
         self.counters = counters
         self.access_log = access_log
         self.loop = asyncio.get_running_loop()
-        self.outbox = make_outbox(self.loop, counters)
+        self.keep: Callable[[int, bytes], None] = lambda descriptor, _: os.close(descriptor)
+        self.outbox = make_outbox(self.loop, counters, lambda descriptor, unsent: self.keep(descriptor, unsent))
         self.connections: set[Connection] = set()
         self.stalled: dict[Connection, Stall] = {}
         self.draining = False
@@ -113,9 +116,14 @@ class Service:
                 connection.abort()
 
     @property
+    def room(self) -> int:
+        """How many more connections there may be."""
+        return self._max_connections - len(self.connections)
+
+    @property
     def full(self) -> bool:
         """There are as many connections as there may be."""
-        return len(self.connections) >= self._max_connections
+        return self.room <= 0
 
     def opened(self, connection: Connection) -> None:
         self.connections.add(connection)

@@ -28,6 +28,7 @@ from redirector.locate.proxies import find_client, find_forwarded, find_peer, is
 from redirector.server.between.access_log import LogEntry
 from redirector.server.worker.app import Service, header_fields
 from redirector.server.worker.connection import Connection
+from redirector.server.worker.door import Accept
 from redirector.server.worker.plain import Cells, Learner, PlainLane, Spelling, Tables, make_plain_lane
 from redirector.settings.serving import X_FORWARDED_FOR
 
@@ -75,13 +76,15 @@ class Shape:
 class LaneConnection(Connection):
     """A connection that may take the lane whenever aiohttp has nothing under way on it."""
 
-    __slots__ = ("address", "descriptor", "is_started", "lane", "trusts")
+    __slots__ = ("_unsent", "address", "descriptor", "is_started", "lane", "trusts")
 
     service: Service
 
-    def __init__(self, server: web.Server, service: Service, lane: Lane) -> None:
+    def __init__(self, server: web.Server, service: Service, lane: Lane, unsent: bytes = b"") -> None:
+        """*unsent*: the rest of its only answer."""
         super().__init__(server, service)
         self.lane = lane
+        self._unsent = unsent
         self.address: bytes | None = None
         self.trusts = False
         self.descriptor = UNKNOWN
@@ -93,6 +96,11 @@ class LaneConnection(Connection):
         self.meet(transport)
         self.address = find_peer(self.peer, self.service.trusted).address
         self.trusts = is_proxy(self.peer, self.service.trusted)
+        if self._unsent:
+            self.deadline = self.service.idle_deadline
+            self.transport.write(self._unsent)
+            self.transport.close()
+            self._unsent = b""
 
     def data_received(self, data: bytes) -> None:
         """Answer *data* at once, or hand it on (`docs/measured.md`, section 2, rules 1 to 3 and 10)."""
@@ -159,10 +167,12 @@ class Lane:
         self._plain: PlainLane | None = None
         self._learner: Learner | None = None
         self.answer_plainly = _leave
+        self.accept: Accept | None = None
         if service.tables is not None:
             self._plain = self._make_plain(service.tables)
             self._learner = Learner(self._plain, service.tables.packer, snapshot.pool_bytes // 4)
             self.answer_plainly = self._plain.answer
+            self.accept = self._plain.accept
 
     def _make_plain(self, tables: Tables) -> PlainLane:
         cells = Cells(
@@ -174,7 +184,8 @@ class Lane:
         )
         heads = {form: kind[2] for form, kind in self._kinds.items()}
         service = self._service
-        return make_plain_lane(tables, service.outbox, cells, service.snapshot, heads, service.access_log)
+        log, proxies = service.access_log, service.config.trusted_proxies
+        return make_plain_lane(tables, service.outbox, cells, service.snapshot, heads, log, proxies)
 
     def answer(self, connection: LaneConnection, data: bytes) -> bool:
         """Answer the request *data*; False: nothing was done, and it must go the general way.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from itertools import accumulate
@@ -17,7 +17,8 @@ from redirector.answer.packed import Packer
 from redirector.answer.serve import Responder
 from redirector.answer.show.metalink import metalink_header
 from redirector.built import check_built
-from redirector.model import HostSetId
+from redirector.locate.addresses import unwrap_network
+from redirector.model import HostSetId, Network
 from redirector.server.between.access_log import FORMATS, AccessLog, render_mirrormanager, spell_asked
 from redirector.server.between.counters import Counters
 from redirector.server.worker.outbox import Outbox
@@ -30,7 +31,7 @@ try:
 except ImportError:
     pass
 else:
-    check_built(_plain, 1)
+    check_built(_plain, 2)
     _module = _plain
 
 END_OF_HEADERS = b"\r\n\r\n"
@@ -67,6 +68,17 @@ class PlainLane(Protocol):
         descriptor  of the transport's socket, to which an answer goes directly; below 0: the transport writes it
         peer        the address of the connection's other side
         trusts      that may say for whom it speaks
+        """
+
+    def accept(self, listener: int, most: int, now: int = ..., /) -> int | None:
+        """Let in up to *most* who wait at *listener*, which does not block, until one is not answered.
+
+        Whose first packet is one plain request, the last of its connection, is answered, and nobody else need meet it.
+
+        returns  the descriptor of the one that is not, which is the caller's from now on, and from which nothing was
+                 read; None: nobody else waits, or *most* are answered
+        raises   OSError: nobody can come in for now
+        cost     2 µs each, and what the kernel takes
         """
 
     def learn(self, data: bytes, is_last: bool, /) -> None:
@@ -107,11 +119,14 @@ def make_tables(config: Config, responder: Responder) -> Tables | None:
     return Tables(compiled, packer, b"".join(ends), cuts)
 
 
-def make_outbox(loop: asyncio.AbstractEventLoop, counters: Counters) -> Outbox:
-    """An outbox in C, or where there was no compiler its twin."""
+def make_outbox(loop: asyncio.AbstractEventLoop, counters: Counters, keep: Callable[[int, bytes], None]) -> Outbox:
+    """An outbox in C, or where there was no compiler its twin.
+
+    keep  takes a descriptor that only the lane has met, and what is still to be sent there before it is closed
+    """
     if _module is None:
         return Outbox(loop, counters)
-    made: Outbox = _module.Outbox(lambda: loop.call_soon(made.send), counters.cells)
+    made: Outbox = _module.Outbox(lambda: loop.call_soon(made.send), keep, counters.cells)
     return made
 
 
@@ -162,8 +177,13 @@ def make_plain_lane(
     snapshot: Snapshot,
     heads: Mapping[Form, bytes],
     log: AccessLog | None,
+    proxies: Iterable[Network],
 ) -> PlainLane:
-    """The plain request in one call. *heads*: what stands before the length of an answer, by form."""
+    """The plain request in one call.
+
+    heads    what stands before the length of an answer, by form
+    proxies  who may say for whom it speaks
+    """
     countries = snapshot.audiences.countries
     codes = [(code or "N/A").encode().ljust(_MAX_COUNTRY, b"\0") for code in countries]
     lane: PlainLane = _module.Lane(
@@ -176,6 +196,7 @@ def make_plain_lane(
         cells.tiers,
         cells.hosts,
         cells.countries,
+        b"".join(map(_pack_network, proxies)),
         b"" if log is None else tables.ends,
         tables.end_cuts,
         b"".join([codes[number] for number in snapshot.audiences.country_of]),
@@ -185,6 +206,13 @@ def make_plain_lane(
     if log is not None:
         log.take = lane.take_lines
     return lane
+
+
+def _pack_network(network: Network) -> bytes:
+    """Bytes of its addresses, bits of its prefix, and its address in 16 bytes."""
+    unwrapped = unwrap_network(network)
+    packed = unwrapped.network_address.packed
+    return bytes((len(packed), unwrapped.prefixlen)) + packed.ljust(16, b"\0")
 
 
 class Learner:

@@ -6,8 +6,9 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 
 import uvloop
 from aiohttp import web
@@ -16,9 +17,10 @@ from redirector.answer.serve import Responder
 from redirector.server.between.access_log import FORMATS, AccessLog
 from redirector.server.between.channel import MAX_DESCRIPTORS, Channel
 from redirector.server.between.counters import Counters
-from redirector.server.between.listeners import BACKLOG
+from redirector.server.between.listeners import BACKLOG, defer
 from redirector.server.between.messages import Accepting, Adopt, Drain, Finish, Stopped, Take
 from redirector.server.worker.app import TICK_S, Service
+from redirector.server.worker.door import MOST_AT_ONCE, Door
 from redirector.server.worker.lane import Lane, LaneConnection
 from redirector.server.worker.plain import Tables
 from redirector.settings.serving import Config
@@ -67,10 +69,11 @@ class Worker:
     def __init__(self, service: Service, channel: Channel, listeners: Sequence[socket.socket]) -> None:
         self._service = service
         service.when_full = self._close_doors
+        service.keep = lambda descriptor, unsent: self._meet(descriptor, unsent=unsent)
         self._channel = channel
         self._listeners = listeners
         self._loop = service.loop
-        self._doors: list[asyncio.AbstractServer] = []
+        self._doors: list[asyncio.AbstractServer | Door] = []
         self._server = web.Server(service.handle)
         self._lane = Lane(service)
         self._connecting = 0
@@ -80,6 +83,9 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until the supervisor says otherwise."""
+        if self._lane.accept is not None:
+            for listener in self._listeners:
+                defer(listener)
         await self._open_doors()
         self._loop.add_reader(self._channel.fileno(), self._read_channel)
         self._tick()
@@ -88,17 +94,31 @@ class Worker:
         await self._ended.wait()
         await self._say_goodbye()
 
-    def _protocol(self) -> LaneConnection:
-        return LaneConnection(self._server, self._service, self._lane)
+    def _protocol(self, unsent: bytes = b"") -> LaneConnection:
+        return LaneConnection(self._server, self._service, self._lane, unsent)
 
     async def _open_doors(self) -> None:
         for listener in self._listeners:
+            if self._lane.accept is not None:
+                self._doors.append(Door(self._loop, listener, self._lane.accept, self._let_in))
+                continue
             copy = listener.dup()
             if copy.family == socket.AF_UNIX:
                 door = await self._loop.create_unix_server(self._protocol, sock=copy, backlog=BACKLOG)
             else:
                 door = await self._loop.create_server(self._protocol, sock=copy, backlog=BACKLOG)
             self._doors.append(door)
+
+    def _let_in(self, door: Door) -> None:
+        """Meet who waits, but for those who have their only answer already."""
+        try:
+            descriptor = door.accept(min(MOST_AT_ONCE, self._service.room - self._connecting))
+        except OSError as error:
+            _log.warning("nobody can connect for a moment: %s", error)
+            self._close_doors()  # the next tick opens them
+            return
+        if descriptor is not None:
+            self._meet(descriptor)
 
     def _close_doors(self) -> None:
         """Stop accepting. What waits to be accepted stays with the other holders of the socket."""
@@ -158,15 +178,23 @@ class Worker:
 
     def _take(self, descriptors: Sequence[int]) -> None:
         for descriptor in descriptors:
-            self._start(self._connect(descriptor))
+            self._meet(descriptor, has_asked=True)
 
-    async def _connect(self, descriptor: int) -> None:
-        taken = socket.socket(fileno=descriptor)
-        taken.setblocking(False)
+    def _meet(self, descriptor: int, unsent: bytes = b"", has_asked: bool = False) -> None:
+        """Have a connection for a socket.
+
+        unsent     what is still to be sent before it is closed
+        has_asked  before, at the worker that it comes from
+        """
         self._connecting += 1
+        self._start(self._connect(descriptor, partial(self._protocol, unsent), has_asked))
+
+    async def _connect(self, descriptor: int, protocol: Callable[[], LaneConnection], has_asked: bool) -> None:
+        taken = socket.socket(fileno=descriptor)
         try:
-            _, connection = await self._loop.connect_accepted_socket(self._protocol, taken)
-            connection.deadline = self._service.idle_deadline  # it has asked before, at the worker that it comes from
+            _, connection = await self._loop.connect_accepted_socket(protocol, taken)
+            if has_asked:
+                connection.deadline = self._service.idle_deadline
         except OSError:
             taken.close()
         finally:

@@ -5,14 +5,16 @@
  * been examined before, the address is written as one, and the list of its audience was packed.
  */
 
+#include "door.h"
 #include "outbox.h"
 #include "tables.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#define INTERFACE 1 /* what `redirector/built.py` expects: to be raised with whatever Python sees of this module */
+#define INTERFACE 2 /* what `redirector/built.py` expects: to be raised with whatever Python sees of this module */
 
 #define MAX_SHAPES 1024
 #define SHAPE_ROOM (4 * MAX_SHAPES)
@@ -58,6 +60,7 @@ typedef struct {
     Kind kinds[2]; /* mirrorlist, metalink */
     uint32_t tier_cells[TIERS], host_cells[TIERS];
     Py_buffer country_cells; /* by audience, 16 bits each */
+    Py_buffer proxies;       /* networks of those that say for whom they speak */
     Shelf shelf;
     Shape shapes[SHAPE_ROOM];
     size_t shape_count;
@@ -411,9 +414,12 @@ log_line(Lane *lane, const Frame *frame, const unsigned char *address, size_t si
 
 /* -- The call -------------------------------------------------------------------------------------------------------- */
 
-/* 1: it is answered; 0: nothing was done; -1: an error is set. */
+/*
+ * 1: it is answered; 0: nothing was done; -1: an error is set. Without a *transport* the descriptor is ours, and only
+ * what is the last request of its connection is answered.
+ */
 static int
-answer_plainly(Lane *lane, Text data, PyObject *transport, int descriptor, PyObject *peer, int trusts, int64_t now)
+answer_plainly(Lane *lane, Text data, PyObject *transport, int descriptor, Text peer, int trusts, int64_t now)
 {
     uint64_t began_ns = nanoseconds();
     Request request;
@@ -425,15 +431,15 @@ answer_plainly(Lane *lane, Text data, PyObject *transport, int descriptor, PyObj
     if (request.address.text != NULL) {
         size = trusts ? parse(request.address, address) : 0;
     } else {
-        size = PyBytes_CheckExact(peer) ? (size_t)PyBytes_GET_SIZE(peer) : 0;
+        size = peer.size;
         if (size == 4 || size == 16) {
-            memcpy(address, PyBytes_AS_STRING(peer), size);
+            memcpy(address, peer.text, size);
         }
     }
     const Frame *frame = size == 4 || size == 16 ? find_frame(lane->tables, request.target.text, request.target.size)
                                                  : NULL;
     const Shape *shape = frame == NULL ? NULL : find_shape(lane, &request);
-    if (shape == NULL) {
+    if (shape == NULL || (transport == NULL && !shape->is_last)) {
         return 0;
     }
     uint32_t audience = find_audience(lane->tables, address, size);
@@ -485,8 +491,61 @@ answer(Lane *lane, PyObject *const *args, Py_ssize_t arg_count)
         return NULL;
     }
     Text data = {PyBytes_AS_STRING(args[0]), (size_t)PyBytes_GET_SIZE(args[0])};
-    int done = answer_plainly(lane, data, args[1], (int)descriptor, args[3], trusts, now);
+    Text peer = {NULL, 0};
+    if (PyBytes_CheckExact(args[3])) {
+        peer = (Text){PyBytes_AS_STRING(args[3]), (size_t)PyBytes_GET_SIZE(args[3])};
+    }
+    int done = answer_plainly(lane, data, args[1], (int)descriptor, peer, trusts, now);
     return done < 0 ? NULL : PyBool_FromLong(done);
+}
+
+/* 1: *guest* has its answer, and nobody else need meet it; 0: nothing was done; -1: an error is set. */
+static int
+serve(Lane *lane, const Guest *guest, int64_t now)
+{
+    if (guest->size == 0 || guest->size == PACKET_BYTES) {
+        return 0;
+    }
+    int trusts = is_proxy(lane->proxies.buf, (size_t)lane->proxies.len / sizeof(Network), guest);
+    Text peer = {(const char *)guest->address, trusts && !is_loopback(guest) ? 0 : guest->address_size};
+    return answer_plainly(lane, (Text){guest->data, guest->size}, NULL, guest->descriptor, peer, trusts, now);
+}
+
+/*
+ * Let in who waits at a listening socket, up to the first who is not answered: returns its descriptor, from which nothing
+ * was read. So whoever stays is let in by whichever worker is idle, as if each were accepted alone.
+ */
+static PyObject *
+accept_some(Lane *lane, PyObject *args)
+{
+    int listener, most;
+    long long now = (long long)time(NULL);
+    if (!PyArg_ParseTuple(args, "ii|L", &listener, &most, &now)) {
+        return NULL;
+    }
+    if (now < 0 || now > INT64_MAX / 2) {
+        PyErr_SetString(PyExc_ValueError, "no such time");
+        return NULL;
+    }
+    for (int n = 0; n < most; n++) {
+        Guest guest;
+        int came = let_in(listener, &guest);
+        if (came < 0 && n == 0) {
+            return PyErr_SetFromErrno(PyExc_OSError);
+        }
+        if (came <= 0) {
+            break;
+        }
+        int done = serve(lane, &guest, now);
+        if (done < 0) {
+            close(guest.descriptor);
+            return NULL;
+        }
+        if (done == 0) {
+            return PyLong_FromLong(guest.descriptor);
+        }
+    }
+    Py_RETURN_NONE;
 }
 
 static void
@@ -575,13 +634,24 @@ read_cells(PyObject *numbers, uint32_t *cells, size_t behind, Py_ssize_t all)
 }
 
 static int
+are_networks(const Py_buffer *networks)
+{
+    const Network *network = networks->buf;
+    int is_right = networks->len % (Py_ssize_t)sizeof(*network) == 0;
+    for (Py_ssize_t n = 0; is_right && n < networks->len / (Py_ssize_t)sizeof(*network); n++) {
+        is_right = (network[n].size == 4 || network[n].size == 16) && network[n].bits <= 8 * network[n].size;
+    }
+    return is_right;
+}
+
+static int
 check_lane(const Lane *lane)
 {
     const Tables *tables = lane->tables;
     size_t cells = (size_t)lane->outbox->cell_count;
     const uint16_t *countries = lane->country_cells.buf;
     int is_right = (size_t)lane->country_cells.len == 2 * tables->audiences && lane->window_s > 0
-                   && (uintptr_t)countries % 2 == 0;
+                   && (uintptr_t)countries % 2 == 0 && are_networks(&lane->proxies);
     for (size_t n = 0; is_right && n < tables->audiences; n++) {
         is_right = countries[n] < cells;
     }
@@ -609,16 +679,16 @@ static int
 fill_lane(Lane *lane, PyObject *args, PyObject *named)
 {
     static char *names[] = {"tables", "outbox", "spell", "window_s", "knows_families", "mirrorlist", "metalink",
-                            "tier_cells", "host_cells", "country_cells", "ends", "end_cuts", "countries", "is_masked",
+                            "tier_cells", "host_cells", "country_cells", "proxies", "ends", "end_cuts", "countries", "is_masked",
                             "keep", NULL};
     PyObject *tables, *outbox, *tier_cells, *host_cells;
     long long window_s;
     Kind *lists = &lane->kinds[0], *metalinks = &lane->kinds[1];
-    if (!PyArg_ParseTupleAndKeywords(args, named, "O!O!OLp(IIy*)(IIy*)O!O!y*y*y*y*pO", names, &TablesType, &tables,
+    if (!PyArg_ParseTupleAndKeywords(args, named, "O!O!OLp(IIy*)(IIy*)O!O!y*y*y*y*y*pO", names, &TablesType, &tables,
                                      &OutboxType, &outbox, &lane->spell, &window_s, &lane->knows_families,
                                      &lists->request_cell, &lists->duration_cells, &lists->head,
                                      &metalinks->request_cell, &metalinks->duration_cells, &metalinks->head,
-                                     &PyTuple_Type, &tier_cells, &PyTuple_Type, &host_cells, &lane->country_cells,
+                                     &PyTuple_Type, &tier_cells, &PyTuple_Type, &host_cells, &lane->country_cells, &lane->proxies,
                                      &lane->ends, &lane->end_cuts, &lane->countries, &lane->is_masked,
                                      &lane->keep)) {
         lane->spell = lane->keep = NULL;
@@ -678,7 +748,7 @@ forget_lane(Lane *lane)
     Py_XDECREF(lane->outbox);
     Py_XDECREF(lane->spelled);
     Py_buffer *buffers[] = {&lane->kinds[0].head, &lane->kinds[1].head, &lane->country_cells,
-                            &lane->ends, &lane->end_cuts, &lane->countries};
+                            &lane->proxies, &lane->ends, &lane->end_cuts, &lane->countries};
     for (size_t n = 0; n < sizeof(buffers) / sizeof(*buffers); n++) {
         PyBuffer_Release(buffers[n]);
     }
@@ -689,6 +759,8 @@ forget_lane(Lane *lane)
 static PyMethodDef methods[] = {
     {"answer", (PyCFunction)(void (*)(void))answer, METH_FASTCALL,
      "answer(data, transport, descriptor, peer, trusts[, now]): whether *data* was plain, and is answered."},
+    {"accept", (PyCFunction)accept_some, METH_VARARGS,
+     "accept(listener, most[, now]): let in up to *most*; the descriptor of the first that is not answered."},
     {"learn", (PyCFunction)learn, METH_VARARGS,
      "learn(data, is_last): take what stands around target and address of *data*, which was examined, for ordinary."},
     {"learn_lineup", (PyCFunction)learn_lineup, METH_VARARGS,

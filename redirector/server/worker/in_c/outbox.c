@@ -1,10 +1,13 @@
 /* Answers of one turn of the loop, sent together. */
 
+#include "door.h"
 #include "outbox.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_HELD_BYTES 524288 /* as in `outbox.py` */
 #define KEPT_BYTES (2 * MAX_HELD_BYTES)
@@ -104,6 +107,29 @@ send_one(const Held *held, const char *bytes)
     return 0;
 }
 
+/* Send over a descriptor of ours, and close it; by somebody else, who takes it over, when not all can be sent at once. */
+static int
+send_last(Outbox *outbox, const Held *held, const char *bytes)
+{
+    ssize_t sent = send(held->descriptor, bytes, held->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent == (ssize_t)held->size) {
+        say_goodbye(held->descriptor);
+        return 0;
+    }
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) { /* the client has left */
+        close(held->descriptor);
+        return 0;
+    }
+    size_t done = sent < 0 ? 0 : (size_t)sent;
+    PyObject *kept = PyObject_CallFunction(outbox->keep, "iy#", held->descriptor, bytes + done,
+                                           (Py_ssize_t)(held->size - done));
+    if (kept == NULL) {
+        return -1;
+    }
+    Py_DECREF(kept);
+    return 0;
+}
+
 /* Whoever is called meanwhile may hold more: what is being sent is taken away first. */
 static void
 send_all(Outbox *outbox)
@@ -114,11 +140,12 @@ send_all(Outbox *outbox)
     outbox->filled = outbox->room = outbox->count = outbox->held_room = 0;
     for (size_t n = 0; n < taken.count; n++) {
         const Held *held = &taken.held[n];
-        if (send_one(held, taken.bytes + held->from) < 0) {
-            PyErr_WriteUnraisable(held->transport);
+        const char *bytes = taken.bytes + held->from;
+        if ((held->transport == NULL ? send_last(outbox, held, bytes) : send_one(held, bytes)) < 0) {
+            PyErr_WriteUnraisable((PyObject *)outbox);
         }
         count_duration(outbox, held->duration_cells, nanoseconds() - held->began_ns);
-        Py_DECREF(held->transport);
+        Py_XDECREF(held->transport);
     }
     if (outbox->bytes == NULL && taken.room <= KEPT_BYTES) {
         outbox->bytes = taken.bytes;
@@ -155,7 +182,7 @@ hold(Outbox *outbox, PyObject *transport, int descriptor, size_t from, size_t en
         }
         Py_DECREF(done);
     }
-    outbox->held[outbox->count++] = (Held){Py_NewRef(transport), from, end - from, began_ns, duration_cells, descriptor,
+    outbox->held[outbox->count++] = (Held){Py_XNewRef(transport), from, end - from, began_ns, duration_cells, descriptor,
                                            is_last};
     outbox->filled = end;
     if (outbox->filled > MAX_HELD_BYTES) { /* what is held for longer leaves the cache */
@@ -211,9 +238,9 @@ send_held(Outbox *outbox, PyObject *Py_UNUSED(nothing))
 static PyObject *
 make_outbox(PyTypeObject *type, PyObject *args, PyObject *named)
 {
-    static char *names[] = {"wake", "cells", NULL};
-    PyObject *wake, *cells;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "OO", names, &wake, &cells)) {
+    static char *names[] = {"wake", "keep", "cells", NULL};
+    PyObject *wake, *keep, *cells;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "OOO", names, &wake, &keep, &cells)) {
         return NULL;
     }
     Outbox *outbox = (Outbox *)type->tp_alloc(type, 0);
@@ -231,6 +258,7 @@ make_outbox(PyTypeObject *type, PyObject *args, PyObject *named)
     }
     outbox->cell_count = outbox->memory.len / (Py_ssize_t)sizeof(uint64_t);
     outbox->wake = Py_NewRef(wake);
+    outbox->keep = Py_NewRef(keep);
     return (PyObject *)outbox;
 }
 
@@ -238,6 +266,7 @@ static int
 visit_outbox(Outbox *outbox, visitproc visit, void *arg)
 {
     Py_VISIT(outbox->wake);
+    Py_VISIT(outbox->keep);
     for (size_t n = 0; n < outbox->count; n++) {
         Py_VISIT(outbox->held[n].transport);
     }
@@ -250,9 +279,13 @@ clear_outbox(Outbox *outbox)
     size_t count = outbox->count;
     outbox->count = 0;
     for (size_t n = 0; n < count; n++) {
-        Py_DECREF(outbox->held[n].transport);
+        if (outbox->held[n].transport == NULL) {
+            close(outbox->held[n].descriptor);
+        }
+        Py_XDECREF(outbox->held[n].transport);
     }
     Py_CLEAR(outbox->wake);
+    Py_CLEAR(outbox->keep);
     return 0;
 }
 
@@ -286,7 +319,7 @@ name_methods(void)
 PyTypeObject OutboxType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "redirector.server.worker._plain.Outbox",
-    .tp_doc = "Outbox(wake, cells): see redirector.server.worker.outbox.Outbox.",
+    .tp_doc = "Outbox(wake, keep, cells): see redirector.server.worker.outbox.Outbox.",
     .tp_basicsize = sizeof(Outbox),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = make_outbox,

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 typedef struct {
-    PyObject *transport;
+    PyObject *transport; /* NULL: the descriptor is ours, and is closed behind the answer */
     size_t from, size; /* in the outbox's bytes */
     uint64_t began_ns;
     uint32_t duration_cells;
@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *wake;   /* called when something is held that has to be sent when the turn ends */
+    PyObject *keep;   /* takes (descriptor, bytes): what a socket of ours did not take yet, and the socket with it */
     Py_buffer memory; /* of the counters */
     Py_ssize_t cell_count;
     char *bytes; /* one answer behind the other */
