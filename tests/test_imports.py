@@ -28,6 +28,7 @@ EDGE = {
     "store.locks",
     "store.opening",
     "master.lists",
+    "master.programs",
     "master.rsync",
     "master.scanning",
     "master.walk",

@@ -13,7 +13,6 @@ import resource
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,8 +22,9 @@ from redirector.health.evidence import Ask, Evidence, Family, FolderItem, Outcom
 from redirector.health.names import Resolve, Route, source_for
 from redirector.health.pace import NotNow, Pace
 from redirector.health.safety import Address, Safety
+from redirector.master import programs
 from redirector.master.formats import Kind, parse_rsync_line
-from redirector.master.rsync import environment, read_begin
+from redirector.master.rsync import environment
 from redirector.master.rsync_exits import Exit, ended_with
 
 WALL_CLOCK_S = 1800.0
@@ -253,16 +253,7 @@ class Rsync:
         """Runs rsync; whatever happens, no process of it is left."""
         began = self._monotonic()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *[os.fsencode(each) for each in arguments],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=environment(),
-                cwd=folder,
-                start_new_session=True,
-                limit=_CHUNK_BYTES,
-            )
+            process = await programs.start(*map(os.fsencode, arguments), env=environment(), cwd=folder)
         except OSError as error:
             return RsyncRun(None, finding=f"{arguments[0]}: {error.strerror}")
         assert process.stdout is not None and process.stderr is not None
@@ -273,10 +264,10 @@ class Rsync:
             except ProcessLookupError:
                 pass  # it has ended already
             except PermissionError:
-                _end(process)
+                programs.end(process)
                 await process.wait()
                 return RsyncRun(None, finding="its memory cannot be bounded here")
-            errors = asyncio.ensure_future(read_begin(process.stderr, _STDERR_BYTES))
+            errors = asyncio.ensure_future(programs.read_begin(process.stderr, _STDERR_BYTES))
             reader = _Reader(self._lines)
             ended = None
             try:
@@ -288,11 +279,11 @@ class Rsync:
                 ended = Outcome.TIMEOUT
                 reader.finding = f"no end within {limit_s:g} s"
             if ended is not None:
-                _end(process)
+                programs.end(process)
             status = await process.wait()
             text = (await errors).decode("utf-8", "backslashreplace")
         except BaseException:
-            _end(process)
+            programs.end(process)
             await process.wait()
             raise
         return RsyncRun(
@@ -428,9 +419,3 @@ def _named(probe: Probe) -> tuple[str, ...]:
 def _url_of(probe: Probe) -> str:
     base = probe.base if probe.base.endswith("/") else probe.base + "/"
     return f"{base}{probe.path}/" if probe.path and not _named(probe) else base
-
-
-def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends the program and what it started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)

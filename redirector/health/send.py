@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import logging
 import os
-import signal
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ import aiosmtplib
 
 from redirector.errors import StoreError
 from redirector.health.evidence import printable
+from redirector.master import programs
 from redirector.settings.mail import Hook, Mail, is_mail_address
 from redirector.store import outbox
 from redirector.store.opening import Store
@@ -170,13 +170,12 @@ class Courier:
         hook = self._hook(parcel)
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG") if name in os.environ}
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await programs.start(
                 *hook.command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
                 env=environment,
-                start_new_session=True,
             )
         except (OSError, ValueError) as error:
             raise Failed(f"{hook.command[0]}: {error}") from None
@@ -186,8 +185,7 @@ class Courier:
         except TimeoutError:
             raise Failed(f"{hook.command[0]}: no end within {self._command_s:g} s") from None
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            programs.end(process)
             _ = await process.wait()
         if process.returncode != 0:
             raise Failed(f"{hook.command[0]}: exit {process.returncode}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import signal
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 from redirector.errors import FormatError, MasterError
 from redirector.files import read_bytes
+from redirector.master import programs
 from redirector.master.formats import INDEX_LIMIT_BYTES, Kind, parse_rsync_line, show
 from redirector.master.gathering import Gathering, Row, compile_exclude
 from redirector.master.merging import Content
@@ -120,7 +120,7 @@ class Rsync:
                     asyncio.timeout(self._wall_clock_s),
                     self._run(options, [self._master.where, copies]) as process,
                 ):
-                    await read_begin(process.output, _STDERR_BYTES)
+                    await programs.read_begin(process.output, _STDERR_BYTES)
                     status, errors = await process.end()
             except TimeoutError:
                 raise self._wrong(f"no files in {self._wall_clock_s:.0f} s") from None
@@ -133,45 +133,25 @@ class Rsync:
         """rsync with *options*; whatever happens, it is gone when the block ends."""
         bounds = ["--no-motd", f"--timeout={SILENCE_S}", f"--contimeout={CONNECT_S}"]
         try:
-            process = await asyncio.create_subprocess_exec(
-                self._program,
-                *bounds,
-                *options,
-                "--",
-                *places,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=environment(),
-                start_new_session=True,
-            )
+            process = await programs.start(self._program, *bounds, *options, "--", *places, env=environment())
         except OSError as error:
             way_out = "install rsync"
             raise MasterError(self._master.where, f"{self._program}: {error.strerror}", way_out) from error
         assert process.stdout and process.stderr
-        run = _Run(process, process.stdout, asyncio.create_task(read_begin(process.stderr, _STDERR_BYTES)))
+        run = _Run(process, process.stdout, asyncio.create_task(programs.read_begin(process.stderr, _STDERR_BYTES)))
         try:
             with suppress(ProcessLookupError, PermissionError):
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
             yield run
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await read_begin(run.output, _STDERR_BYTES)
+            programs.end(process)
+            await programs.read_begin(run.output, _STDERR_BYTES)
             _ = await run.end()
 
 
 def environment() -> dict[str, str]:
     """What rsync is given of ours: it writes times in UTC and numbers as C does, and reads nobody's files."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "USER": "nobody", "HOME": ""}
-
-
-async def read_begin(stream: asyncio.StreamReader, limit_bytes: int) -> bytes:
-    """The first bytes of *stream*; the rest is read and thrown away."""
-    begin = b""
-    while chunk := await stream.read(_CHUNK_BYTES):
-        begin += chunk[: limit_bytes - len(begin)]
-    return begin
 
 
 def _read_copies(folder: str, paths: Sequence[bytes]) -> dict[bytes, Content]:
