@@ -143,15 +143,16 @@ async def test_a_hostile_list_is_none(tmp_path: Path, text: str, reason: str) ->
 
 async def test_who_drips_or_floods_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pids = tmp_path / "pids"
+    pids.touch()  # on a busy machine its time may be over before it has begun
     begin = f"open({str(pids)!r}, 'a').write(str(os.getpid()) + ' '); child = os.fork()"
     drip = f"{begin}\nwhile True: print('x', end='', flush=True); time.sleep(0.01)"
     began = time.monotonic()
-    with pytest.raises(MasterError, match=r"no end of the list in 1 s|a line longer"):
-        await read(tmp_path, drip, wall_clock_s=1)
+    with pytest.raises(MasterError, match=r"no end of the list in 2 s|a line longer"):
+        await read(tmp_path, drip, wall_clock_s=2)
     monkeypatch.setattr("redirector.master.gathering.LIMIT_ENTRIES", 100_000)
     with pytest.raises(MasterError, match="more than 100,000 entries"):
         await read(tmp_path, f"while True: print({LINE!r})")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     for pid in pids.read_text().split():
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
