@@ -10,7 +10,7 @@ INSTALLED := .venv/installed
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml setup.py constraints.txt $(wildcard redirector/*/*.[ch] redirector/server/worker/in_c/*)
+$(INSTALLED): pyproject.toml setup.py constraints.txt $(wildcard redirector/*/*.[ch] redirector/sources/*/*.[ch] redirector/server/worker/in_c/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo 'Python 3.11 or newer is needed, and $(PYTHON) is another, or is not there: make PYTHON=python3.11' >&2; exit 1; }
 	@echo 'Installing what is needed into .venv; the first time it takes a minute or two'

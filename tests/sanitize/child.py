@@ -17,7 +17,12 @@ import pytest
 
 WRONG: tuple[Any, ...] = (None, (), [], b"", "", 7, -1, 2**70, (1, 2, "x", None), ((),))
 
-NAMES = ("redirector.locate._lines", "redirector.answer._fast", "redirector.server.worker._plain")
+NAMES = (
+    "redirector.locate._lines",
+    "redirector.sources.mirrormanager._carried",
+    "redirector.answer._fast",
+    "redirector.server.worker._plain",
+)
 
 
 def load(name: str, path: str) -> None:
@@ -149,6 +154,7 @@ def main() -> int:
                     "-k",
                     skipped,
                     "tests/locate/test_asn_lines.py",
+                    "tests/sources/test_carried.py",
                     "tests/answer/test_fast.py",
                     "tests/server/test_plain.py",
                     "tests/server/test_door.py",

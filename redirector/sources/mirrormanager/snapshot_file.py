@@ -37,8 +37,8 @@ from redirector.model import (
     Severity,
 )
 from redirector.sources.base_url import is_slip, parse_base_url, refuse_odd_host
+from redirector.sources.mirrormanager.carried import split
 from redirector.sources.mirrormanager.messages import (
-    Carried,
     DetailedDirectory,
     DetailedFile,
     FileDetails,
@@ -247,12 +247,9 @@ def _text(raw: bytes) -> str:
 
 
 def _take_directory(said: _Said, record: bytes) -> None:
-    carried = Carried.FromString(record)
-    name = _text(carried.directory).strip("/")
-    subpath = _text(carried.subpath).strip("/")
-    carried.ClearField("directory")
-    carried.ClearField("subpath")
-    host_set = _host_set_of(said, carried.SerializePartialToString())
+    named, below, lists = split(record)
+    name, subpath = _text(named).strip("/"), _text(below).strip("/")
+    host_set = _host_set_of(said, lists)
     if name.endswith(subpath):
         directory = Directory(host_set, cut=len(name) - len(subpath))
     else:

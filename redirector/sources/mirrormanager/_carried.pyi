@@ -1,0 +1,3 @@
+INTERFACE: int
+
+def split(record: bytes, /) -> tuple[bytes, bytes, bytes] | None: ...
