@@ -26,6 +26,7 @@ from redirector.answer.serve import Responder
 from redirector.answer.show.face import Face
 from redirector.answer.show.folder import EMPTY, Folder, read_folder
 from redirector.errors import ConfigError, QueryError, SnapshotError
+from redirector.locate.proxies import trusted_proxies_of
 from redirector.model import Standing
 from redirector.server.between.channel import Channel
 from redirector.server.between.counters import PRIVATE, CounterMemory, Counters, Layout
@@ -108,6 +109,7 @@ def main() -> None:
         tables = make_tables(config, responder)
         if tables is None:
             responder.warm()
+        trusted_proxies_of(config.trusted_proxies)
         _freeze()
         outline = outline_of(responder.snapshot)
         changes = compare(unpack_outline(before.outline), outline) if before.outline else None
