@@ -250,9 +250,14 @@ class LoginPages:
         return visit, visit.account
 
     async def show_account(
-        self, request: web.Request, problems: Mapping[str, str] | None = None, text: str = "", status: int = 200
+        self,
+        request: web.Request,
+        problems: Mapping[str, str] | None = None,
+        text: str = "",
+        status: int = 200,
+        typed: Mapping[str, str] | None = None,
     ) -> web.Response:
-        """Password, mail address, sessions."""
+        """Password, mail address, sessions; what is wrong with a form that was sent, and what was typed there."""
         visit, account = await self._own(request)
         async with self.site.store.read() as connection:
             sessions = await kept.list_sessions(connection, account.id)
@@ -263,6 +268,7 @@ class LoginPages:
             "here_session": visit.session.id if visit.session else 0,
             "sites": sites,
             "problems": problems or {},
+            "typed": typed or {},
             "text": text,
         }
         return await self._page(request, "account.html", values, status)
@@ -306,7 +312,7 @@ class LoginPages:
         if account.password is not None and not await matches(form.get("old", ""), account.password):
             problems["mail-old"] = "is not your password"
         if problems:
-            return await self.show_account(request, problems, status=422)
+            return await self.show_account(request, problems, status=422, typed=typed)
         mail = rules.read_mail(typed["mail"])
         if self._may_mail(request, mail):
             async with self.site.store.write() as connection:
@@ -341,7 +347,8 @@ class LoginPages:
         visit, account = await self._own(request)
         form = await self._form(request)
         if form.get("sure") != account.login:
-            return await self.show_account(request, {"sure": "type your login, to be sure"}, status=422)
+            typed = {"sure": form.get("sure", "")}
+            return await self.show_account(request, {"sure": "type your login, to be sure"}, status=422, typed=typed)
         try:
             async with self.site.store.write() as connection:
                 await accounts.delete_account(self._change(connection, visit.actor), account.id)
