@@ -33,8 +33,8 @@ def _leave(_record: bytes, /) -> Split | None:
 
 try:
     from redirector.sources.mirrormanager import _carried
-    from redirector.sources.mirrormanager._carried import split as split_quickly
 except ImportError:
     split_quickly = _leave
 else:
     check_built(_carried, 1)
+    split_quickly = _carried.split
