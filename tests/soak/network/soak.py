@@ -495,7 +495,7 @@ class Soak:
         """Published data, pages, exports and answers, in a moment in which nobody edits or kills."""
         if not all([await self.house.is_well(each) for each in self.house.kept]):
             return
-        before = await self._shown()
+        before, health = await self._shown(), self._health()
         if not await self.house.publish():
             return
         told = {"published": self._published(repositories=False)}
@@ -508,17 +508,25 @@ class Soak:
             given[server.name] = await self._given(server)
         after = await self._shown()
         told["pages"] = frozenset(name for name, (state, _) in after.items() if state == "ok")
-        # A visit may end in between, and a server heeds a new health file within half a minute.
+        # A visit may end in between, and a server heeds a new health file within half a minute. What a mirror lacks
+        # changes nothing in its state.
         now = time.time()
         moving = [
             name for name in before.keys() | after.keys()
             if before.get(name) != after.get(name) or now - after[name][1] < HEEDED_S + self.house.round_s + 15
         ]  # fmt: skip
+        now_health = self._health()
+        moving += [name for name, entry in now_health.items() if health.get(name) != entry]
         self.agreed_turn = self.house.turns
         truth.judge_agreement(self.ledger, told, moving)
         # A repository that a mirror lacks changes nothing in its state: of those the ones that are well are compared.
         unsure = [host.name for host in self.hosts.values() if host.due is None]
         truth.judge_agreement(self.ledger, given, [*moving, *unsure])
+
+    def _health(self) -> dict[str, tuple[bool, list[str]]]:
+        """What the health file says: host -> whether it is up, and what it lacks."""
+        told = json.loads((self.plan.folder / "health.json").read_text())
+        return {name: (entry["up"], entry.get("lacking", [])) for name, entry in told["mirrors"].items()}
 
     async def _shown(self) -> dict[str, tuple[str, float]]:
         """What `/api/v1/mirrors` says: host -> state, and since when."""
