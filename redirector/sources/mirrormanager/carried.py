@@ -9,6 +9,8 @@ from __future__ import annotations
 from redirector.built import check_built
 from redirector.sources.mirrormanager.messages import Carried
 
+__all__ = ["split", "split_plainly", "split_quickly"]
+
 Split = tuple[bytes, bytes, bytes]
 """The directory, its subpath, and the lists as they stand in the file, undecoded."""
 
