@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ pytest_plugins = ("tests.store.postgresql",)
 settings.register_profile("unhurried", deadline=None, max_examples=30, derandomize=bool(os.environ.get("CI")))
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("unhurried")
+
+# Workers of one run, which begin after this, agree on the order of sets: a test whose name came from one would be
+# another test in each of them. The order is a new one on every run, but in CI.
+os.environ.setdefault("PYTHONHASHSEED", "0" if os.environ.get("CI") else str(random.randrange(2**32)))
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from redirector.model import Problem, Severity
 from redirector.settings.option import options_of
 from redirector.settings.serving import Config
 from redirector.sources.switched_off import SwitchedOff, keep_switched_off
+from tests.patience import PATIENCE_S
 from tests.real import GEOIP
 
 MIRROR = """\
@@ -59,7 +60,7 @@ def tree(tmp_path: Path) -> Path:
 def run(arguments: Sequence[str | Path], stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "redirector", *arguments]
-    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60)
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S)
 
 
 def test_help_lists_every_long_option_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

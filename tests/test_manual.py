@@ -13,6 +13,7 @@ from redirector.cli.grammar import Command, read_grammar
 from redirector.cli.main import main
 from redirector.cli.manual import render_completion, render_manual
 from redirector.cli.verbs import VERBS
+from tests.patience import PATIENCE_S
 
 COMMANDS = read_grammar()
 LEAVES = [each for each in COMMANDS if each.path and not each.below]
@@ -29,7 +30,9 @@ def complete(*words: str) -> set[str]:
         f"{render_completion(COMMANDS)}\nCOMP_WORDS=({typed})\nCOMP_CWORD={len(words)}\n_redirector\n"
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     assert done.stderr == ""
     return set(done.stdout.split())
 

@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 from redirector import Client, Request, Responder, __version__, load_config, load_snapshot
 from redirector.cli.main import main
 from redirector.settings.option import Address
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -68,7 +69,7 @@ def canonical_name(requirement: str) -> str:
     "command", [[str(Path(sys.executable).with_name("redirector"))], [sys.executable, "-m", "redirector"]]
 )
 def test_both_ways_to_start_are_the_same_program(command: list[str]) -> None:
-    ended = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert (ended.stdout, ended.stderr) == (f"redirector {__version__}\n", "")
 
 
@@ -99,7 +100,7 @@ def test_make_says_what_is_missing(given: tuple[str, ...], says: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert ended.returncode != 0 and says in ended.stderr
 
@@ -155,4 +156,4 @@ def test_a_commit_is_checked_as_ci_does_it() -> None:
 def test_the_script_for_every_change_is_executable_and_readable() -> None:
     script = ROOT / ".ci/run"
     assert script.stat().st_mode & 0o111
-    subprocess.run(["sh", "-n", str(script)], check=True, timeout=60)
+    subprocess.run(["sh", "-n", str(script)], check=True, timeout=PATIENCE_S)

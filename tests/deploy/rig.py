@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import random
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,16 +106,6 @@ def write_tree(folder: Path) -> Path:
     for name, text in _TREE.items():
         (folder / name).write_text(text)
     return folder
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, below those that the system hands out by itself, to tests beside this one too."""
-    found: list[int] = []
-    for port in random.sample(range(10_000, 32_000), 1000):
-        if len(found) < count:
-            with suppress(OSError), socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True):
-                found.append(port)
-    return found
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 
 from tests.clients.service import Service, open_service
-from tests.deploy.rig import DEPLOY, PRIVATE, daemon, free_ports, replace, run, write_tree
+from tests.deploy.rig import DEPLOY, PRIVATE, daemon, replace, run, write_tree
+from tests.patience import PATIENCE_S, free_ports
 
 NAME = "mirrors.example.org"
 INSIDE, OUTSIDE = PRIVATE, "127.0.0.6"
@@ -189,7 +190,7 @@ def test_https_is_spoken_with_the_certificate(front: Front, certificate: Certifi
 
 def ask(service: Service, client: str) -> str:
     """What a server answers to a client on whose behalf the front asks."""
-    connection = http.client.HTTPConnection(*service.address, timeout=30)
+    connection = http.client.HTTPConnection(*service.address, timeout=PATIENCE_S)
     try:
         connection.request("GET", "/mirrorlist/9/baseos", headers={"X-Forwarded-For": client})
         return connection.getresponse().read().decode()
@@ -319,7 +320,7 @@ def ask_forms(front: Front, certificate: Certificate, method: str, body: bytes =
     """What a registry behind *front* is asked, by https."""
     context = ssl.create_default_context(cafile=str(certificate.certificate))
     context.check_hostname = False
-    connection = http.client.HTTPSConnection("127.0.0.1", front.https_port, timeout=30, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", front.https_port, timeout=PATIENCE_S, context=context)
     try:
         connection.request(method, "/api/v1/mirrors", body, {"Host": REGISTRY, **headers})
         answer = connection.getresponse()
@@ -337,7 +338,7 @@ def test_the_registry_is_reached_by_its_name_and_told_who_asks(
 
 
 def test_forms_are_reached_by_https_alone(forms: Front) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", forms.http_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", forms.http_port, timeout=PATIENCE_S)
     try:
         connection.request("GET", "/login?next=/", headers={"Host": REGISTRY})
         answer = connection.getresponse()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.clients.service import open_service
 from tests.deploy.rig import DEPLOY, replace, run, until, write_tree
+from tests.patience import PATIENCE_S
 
 RULE = DEPLOY / "logrotate/redirector"
 
@@ -23,7 +24,7 @@ def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
 
         def ask(times: int) -> None:
             for _ in range(times):
-                with urllib.request.urlopen(url, timeout=30) as answer:
+                with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
                     answer.read()
 
         rule = tmp_path / "rule"

@@ -20,6 +20,7 @@ from redirector.health.spread import Push, render_spread
 from redirector.settings.file import load_config
 from tests.clients.service import open_service
 from tests.deploy.rig import DEPLOY, ROOT, run
+from tests.patience import PATIENCE_S
 
 PROMETHEUS = DEPLOY / "prometheus"
 RULES = [rule for group in yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"] for rule in group["rules"]]
@@ -88,13 +89,13 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Lab
     with open_service(Path(config.source), options) as service:
         host, port = service.address
         for target in ("/mirrorlist/9/baseos", "/mirrorlist/9/baseos?country=zz"):
-            with urllib.request.urlopen(f"http://{host}:{port}{target}", timeout=30) as answer:
+            with urllib.request.urlopen(f"http://{host}:{port}{target}", timeout=PATIENCE_S) as answer:
                 assert answer.status == 200
         service.reload()
         Path(config.geoip or "").write_bytes(b"no MMDB")
         with pytest.raises(urllib.error.HTTPError, match="422"):
             service.reload()
-        with urllib.request.urlopen(f"{service.admin}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"{service.admin}/metrics", timeout=PATIENCE_S) as answer:
             text = answer.read().decode()
         yield text, labels_of(text)
 

@@ -15,6 +15,7 @@ from redirector.health.http import Http
 from redirector.health.names import Route, source_for
 from redirector.health.pace import Pace
 from redirector.health.safety import Address, Safety
+from tests.patience import PATIENCE_S
 
 LOOPBACK = Safety((ip_network("127.0.0.0/8"), ip_network("::1/128")))
 NOW = 1_795_000_000.0
@@ -180,11 +181,11 @@ def http(
     safety: Safety = LOOPBACK,
     pace: Pace | None = None,
     tls: ssl.SSLContext | None = None,
-    connect_s: float = 2.0,
-    request_s: float = 2.0,
+    connect_s: float = PATIENCE_S,
+    request_s: float = PATIENCE_S,
     route: Route = source_for,
 ) -> Http:
-    """A prober with short bounds."""
+    """A prober that waits as long as it is told."""
     return Http(
         pace=pace or Pace(now=lambda: NOW, monotonic=time.monotonic),
         safety=safety,

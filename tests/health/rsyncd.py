@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,14 +15,14 @@ from redirector.health.pace import Pace
 from redirector.health.rsync import Rsync
 from redirector.health.safety import Safety
 from tests.health.hostile import LOOPBACK, NOW, names
+from tests.kit.rig import wait_for
+from tests.patience import PATIENCE_S, free_port
 
 
 @asynccontextmanager
 async def rsyncd(folder: Path, module: Path, *options: str) -> AsyncIterator[int]:
     """A daemon that serves *module* as `mod`, given as its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     owner = ("uid = root", "gid = root") if os.getuid() == 0 else ()
     lines = ("use chroot = no", "motd file = motd", *owner, *options, "[mod]", f"path = {module}", "read only = yes")
     config = folder / "rsyncd.conf"
@@ -33,14 +32,7 @@ async def rsyncd(folder: Path, module: Path, *options: str) -> AsyncIterator[int
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        for _ in range(200):
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                break
+        await wait_for(port)
         yield port
     finally:
         daemon.terminate()
@@ -53,12 +45,12 @@ def rsync(
     safety: Safety = LOOPBACK,
     known: Sequence[str] = ("127.0.0.1",),
     pace: Pace | None = None,
-    seconds: float = 5.0,
+    seconds: float = PATIENCE_S,
     lines: int = 100_000,
     memory_bytes: int = 512 << 20,
     route: Route = source_for,
 ) -> Rsync:
-    """A prober with short bounds."""
+    """A prober that waits for *seconds*."""
     return Rsync(
         pace=pace or Pace(now=lambda: NOW, monotonic=time.monotonic, heeds_busy=False),
         safety=safety,

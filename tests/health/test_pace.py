@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from redirector.health.evidence import Scheme
 from redirector.health.pace import REQUESTS_PER_DAY, Bucket, Ledger, NotNow, Pace, Spent
+from tests.patience import PATIENCE_S
 
 DAY = 86400
 ADDRESS = "127.0.0.1"
@@ -162,7 +163,7 @@ async def test_who_is_cancelled_while_waiting_takes_nothing_along() -> None:
             waiting[0].cancel()
         waiting[1].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async with pace.request(ADDRESS, "p"), pace.request(ADDRESS, "p"):
             pass
 

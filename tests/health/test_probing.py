@@ -15,6 +15,7 @@ from redirector.health.probing import open_probes
 from redirector.health.safety import Address
 from tests.health.hostile import LOOPBACK, NOW, Request, files, listening, mirror, names
 from tests.health.rsyncd import question, stand_in
+from tests.patience import PATIENCE_S, SOON_S
 
 HERE = (ip_address("127.0.0.1"),)
 
@@ -58,7 +59,7 @@ async def test_a_name_server_that_hangs_holds_up_nobody_else_and_not_the_end() -
 
     def lookup(name: str) -> tuple[Address, ...]:
         if name.startswith("slow"):
-            release.wait(10)
+            release.wait(2 * PATIENCE_S)
         return HERE
 
     resolver = Names(monotonic=time.monotonic, lookup=lookup)
@@ -66,7 +67,7 @@ async def test_a_name_server_that_hangs_holds_up_nobody_else_and_not_the_end() -
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.001):
                 await resolver.resolve(f"slow{number}")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_S):
         assert await resolver.resolve("quick") == HERE
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("lookup"))
     release.set()
@@ -108,7 +109,7 @@ async def test_each_scheme_has_its_prober_and_none_is_asked_after_the_end(tmp_pa
         (marker,) = await probes.probe(m.probe(Ask.MARKER, "TIME"))
         assert m.open_now == 1
         await probes.leave([marker])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while m.open_now:
                 await asyncio.sleep(0.01)
         (listing,) = await probes.probe(question(8730, Ask.LISTING))
@@ -138,7 +139,7 @@ async def test_what_is_under_way_at_the_end_was_not_asked() -> None:
         began = time.monotonic()
         await probes.close()
         (found,) = await task
-    assert (found.outcome, time.monotonic() - began < 1) == (Outcome.UNASKED, True)
+    assert (found.outcome, time.monotonic() - began < SOON_S) == (Outcome.UNASKED, True)
 
 
 async def test_who_is_cancelled_takes_the_probe_along() -> None:
@@ -159,7 +160,7 @@ async def test_who_is_cancelled_takes_the_probe_along() -> None:
         monotonic=time.monotonic,
         resolve=names({"mirror.example": ["127.0.0.1"]}),
     )
-    async with listening(hang) as port, asyncio.timeout(10):
+    async with listening(hang) as port, asyncio.timeout(PATIENCE_S):
         probe = Probe("m", "", Ask.MARKER, f"http://mirror.example:{port}/", "TIME", ports=frozenset({port}))
         task = asyncio.ensure_future(probes.probe(probe))
         await asked.wait()

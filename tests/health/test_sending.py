@@ -26,6 +26,7 @@ from redirector.store import outbox
 from redirector.store.opening import Store, open_store
 from redirector.store.outbox import CLAIM_S, Parcel
 from tests.health.hostile import Behaviour, Request, always, answer, listening, mirror
+from tests.patience import PATIENCE_S, SOON_S
 
 T = 1_795_000_000
 
@@ -106,9 +107,9 @@ def courier(
     mail: Mail | None = None,
     *hooks: Hook,
     now: Callable[[], float] = lambda: T,
-    mail_s: float = 5,
-    webhook_s: float = 5,
-    command_s: float = 5,
+    mail_s: float = PATIENCE_S,
+    webhook_s: float = PATIENCE_S,
+    command_s: float = PATIENCE_S,
 ) -> Courier:
     return Courier(mail, hooks, agent="redirector/0", now=now, mail_s=mail_s, webhook_s=webhook_s, command_s=command_s)
 
@@ -223,7 +224,7 @@ async def test_a_relay_that_keeps_us_waiting_does_so_for_a_bounded_time(box: Sto
         began = time.monotonic()
         sender = courier(Mail("127.0.0.1", port, False, "mirrors@example.org"), mail_s=0.4)
         assert await empty(box, sender, lambda: T) == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < SOON_S
     assert (await waiting(box)).count == 1
 
 
@@ -262,7 +263,9 @@ async def test_what_is_no_address_is_not_sent_to(box: Store, target: str) -> Non
 MESSAGE = json.dumps({"kind": "stale", "host": "m"})
 
 
-async def call(store: Store, behaviour: Behaviour, secret: Path | None = None, webhook_s: float = 5) -> list[Request]:
+async def call(
+    store: Store, behaviour: Behaviour, secret: Path | None = None, webhook_s: float = PATIENCE_S
+) -> list[Request]:
     """Sends one message to a webhook that behaves so; returns what it got."""
     async with mirror(behaviour) as m:
         hook = Hook(("*",), f"http://{m.origin}/hook", secret_file=str(secret) if secret else None)
@@ -356,7 +359,7 @@ async def test_commands_that_fail_are_tried_again(box: Store, command: tuple[str
     await put(box, parcel("command", hook.target))
     began = time.monotonic()
     assert await empty(box, courier(None, hook, command_s=0.3), lambda: T) == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON_S
     found = await waiting(box)
     assert (found.count, said in found.error) == (1, True)
 
@@ -386,7 +389,7 @@ async def test_what_is_put_in_goes_out_at_once(box: Store) -> None:
         await asyncio.sleep(0.1)
         await put(box, parcel())
         wake.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not server.taken:
                 await asyncio.sleep(0.01)
             while (await waiting(box)).count:

@@ -30,8 +30,8 @@ from tests.health.mirrors import VERSION, Handler, Mirror, World, make_world, pu
 from tests.health.rehearsal import BEGIN, rehearse, visited
 from tests.health.rsyncd import rsyncd
 from tests.health.test_http import server, trusting
-from tests.kit.rig import free_port
 from tests.kit_servers.servers import program
+from tests.patience import free_port
 from tests.sources.snapshot_file import MirrorList
 
 GOOD: dict[str, Handler | None] = {f"good{n}": None for n in range(4)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from redirector.kit.wishes import parse_wishes, render_file
 from redirector.kit.write import render_kit
+from tests.patience import PATIENCE_S, free_port
 
 SHIM = """#!/bin/sh
 # Stands before the real program: says that it was called, and at the call that a test chose ends the script and all
@@ -124,24 +124,18 @@ def names_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 async def wait_for(port: int, address: str = "127.0.0.1") -> None:
     """Until somebody listens there."""
-    for _ in range(300):
+    until = time.monotonic() + PATIENCE_S
+    while True:
         try:
             _, writer = await asyncio.open_connection(address, port)
         except OSError:
+            assert time.monotonic() < until, f"nobody listens on port {port}"
             await asyncio.sleep(0.02)
         else:
             writer.close()
             return
-    raise AssertionError(f"nobody listens on port {port}")
 
 
 @asynccontextmanager

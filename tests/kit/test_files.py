@@ -15,6 +15,7 @@ import trustme
 from redirector.kit.wishes import parse_wishes
 from redirector.kit.write import render_kit
 from tests.kit.rig import write_kit
+from tests.patience import PATIENCE_S
 
 SAMPLE: dict[str, str] = {"name": "mirror.example.org", "source": "rsync://master.example.org/m/"}
 ALL = {
@@ -71,7 +72,11 @@ def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def run(*command: str | Path, **environment: str) -> str:
     """What *command* says, which must end well."""
     ended = subprocess.run(
-        [str(each) for each in command], capture_output=True, text=True, env={**os.environ, **environment}, timeout=60
+        [str(each) for each in command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=PATIENCE_S,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr

@@ -16,7 +16,8 @@ from pathlib import Path
 import trustme
 
 from tests.health.mirrors import make_master, write
-from tests.kit.rig import free_port, wait_for, write_kit
+from tests.kit.rig import wait_for, write_kit
+from tests.patience import free_port
 
 REPOSITORY = "9.8/BaseOS/x86_64/os"
 NAME = "mirror.example.org"

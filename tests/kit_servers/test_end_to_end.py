@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 from tests.health.mirrors import World
-from tests.kit.rig import daemon, free_port
+from tests.kit.rig import daemon
 from tests.kit_servers.servers import REPOSITORY, make_trees, program
+from tests.patience import free_port
 
 
 async def redirector(*arguments: str) -> tuple[int, str]:

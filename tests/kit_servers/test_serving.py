@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.kit.rig import free_port, write_kit
+from tests.kit.rig import write_kit
 from tests.kit_servers.servers import NAME, Trees, apache, make_trees, nginx, program, replace
 from tests.kit_servers.test_end_to_end import redirector
+from tests.patience import free_port
 
 NOW = 1_794_000_000
 IMAGE_BYTES = 256 << 20

@@ -20,6 +20,7 @@ from redirector.store.contents import find_categories, find_contents
 from redirector.store.opening import open_store
 from tests.master.rig import START, make_repomd
 from tests.master.test_filelist import make_list
+from tests.patience import PATIENCE_S
 
 CONFIG = """\
 masters:
@@ -193,11 +194,11 @@ def test_ctrl_c_ends_it_and_the_program_that_lists(config: Path) -> None:
     pid_file = config.parent / "pid"
     script = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     process = start(config, script)
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == Exit.INTERRUPTED and b"Traceback" not in err
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
@@ -207,7 +208,7 @@ def test_a_terminal_shows_how_far_it_is(config: Path) -> None:
     line = "-rw-r--r-- 10 2026/11/28 06:00:00 a/b"
     ours, theirs = pty.openpty()
     process = start(config, f"for _ in range(20_000): print({line!r})", stderr=theirs)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     os.close(theirs)
     shown = os.read(ours, 100_000).decode()
     os.close(ours)

@@ -22,6 +22,7 @@ from redirector.store import outbox
 from redirector.store.outbox import Parcel
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow, ContactRow, SiteRow
+from tests.patience import PATIENCE_S
 from tests.registry.conftest import any_registry, registry
 from tests.registry.rig import CIPHER, Registry
 
@@ -328,7 +329,7 @@ async def test_ssh_keygen_accepts_a_release_notice(registry: Registry, tmp_path:
     def verify(message: str) -> int:
         command = ["ssh-keygen", "-Y", "verify", "-f", "allowed", "-I", "mirrors@example.org", "-n", NAMESPACE]
         done = subprocess.run(
-            [*command, "-s", "signature"], input=message.encode(), cwd=tmp_path, capture_output=True, timeout=10
+            [*command, "-s", "signature"], input=message.encode(), cwd=tmp_path, capture_output=True, timeout=PATIENCE_S
         )
         return done.returncode
 

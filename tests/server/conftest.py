@@ -20,6 +20,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of a module, which leave it as it was."""
     folder = tmp_path_factory.mktemp("server")
     source = write_snapshot(folder / "snapshot.pb")
-    timeouts = ("--header-timeout", "1", "--keep-alive", "3", "--write-timeout", "1")
-    with serving(source, "--access-log", str(folder / "access.log"), *timeouts) as running:
+    with serving(source, "--access-log", str(folder / "access.log")) as running:
         yield running

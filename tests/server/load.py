@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.patience import PATIENCE_S
 from tests.server.running import METALINK, TARGET
 
 
@@ -41,7 +42,7 @@ class Crowd:
 
     async def stop(self) -> Tally:
         self._stopping.set()
-        await asyncio.wait_for(asyncio.gather(*self._tasks), 30)
+        await asyncio.wait_for(asyncio.gather(*self._tasks), PATIENCE_S)
         return self.tally
 
     async def reach(self, count: int) -> None:
@@ -78,7 +79,7 @@ class Crowd:
 
     async def _read_answer(self, reader: asyncio.StreamReader) -> bool:
         """Read one answer; False when it is the connection's last."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             lines = head.split("\r\n")
             fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.patience import PATIENCE_S
 from tests.sources.snapshot_file import MirrorList
 
 TARGET = "/mirrorlist?repo=fedora-40&arch=x86_64"
 METALINK = "/metalink?repo=fedora-40&arch=x86_64"
-PATIENCE_S = 120.0
-"""For whatever comes at once on a machine that does nothing else."""
 
 _READY = re.compile(r"ready on (.+) \(admin ([^)]+)\)")
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.server.running import METALINK, TARGET, Server, serving, wait_until, write_snapshot
 
 
@@ -25,7 +26,7 @@ def test_promtool_finds_nothing_to_say(server: Server) -> None:
         pytest.skip("promtool is not installed")
     server.ask()
     text = server.ask_admin("/metrics").body
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=30)
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=PATIENCE_S)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from redirector.server.between.listeners import handed_over, open_listeners
 from redirector.settings.option import Address
+from tests.patience import PATIENCE_S, SOON_S
 from tests.server.running import TARGET, children_of, is_alive, serving, wait_until
 
 TREE = """\
@@ -68,7 +69,7 @@ def test_a_load_has_a_deadline_and_the_old_data_goes_on(source: Path) -> None:
         (loading,) = wait_until(lambda: [pid for pid in children_of(server.pid) if pid not in known], 1)
         os.kill(loading, signal.SIGSTOP)  # as a mount that does not answer would
         assert server.metrics()["redirector_reload_running"] == 1
-        refused = asked.result(30)
+        refused = asked.result(PATIENCE_S)
         assert refused.status == 422 and b"load_timeout_s" in refused.body
         assert server.ask().status == 200
         after = server.metrics()
@@ -86,7 +87,7 @@ def test_a_nursery_that_hangs_is_replaced_when_workers_are_needed(source: Path) 
         began = time.monotonic()
         wait_until(lambda: [pid for pid in server.workers(1) if pid != worker], 1)
         assert server.ask().status == 200
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < SOON_S
 
 
 def test_a_worker_that_cannot_be_started_is_tried_again(source: Path) -> None:
@@ -106,8 +107,8 @@ def test_a_worker_that_cannot_be_started_is_tried_again(source: Path) -> None:
 def test_a_silent_connection_has_the_time_of_a_request_not_of_an_idle_one(source: Path) -> None:
     with (
         serving(source, "--header-timeout", "1", "--keep-alive", "60") as server,
-        socket.create_connection(server.address, timeout=6) as silent,
-        socket.create_connection(server.address, timeout=6) as busy,
+        socket.create_connection(server.address, timeout=SOON_S) as silent,
+        socket.create_connection(server.address, timeout=SOON_S) as busy,
     ):
         request = f"GET {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
         busy.sendall(request)

@@ -14,14 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.running import METALINK, TARGET, Server, serving
+from tests.patience import PATIENCE_S, SOON_S
+from tests.server.running import METALINK, TARGET, Server, serving, write_snapshot
 
 HOST = "Host: test\r\n"
 
 
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that loses patience soon; the others have time for clients that are held up."""
+    source = write_snapshot(tmp_path_factory.mktemp("hasty") / "snapshot.pb")
+    with serving(source, "--header-timeout", "1", "--keep-alive", "3", "--write-timeout", "2") as running:
+        yield running
+
+
 @contextmanager
 def connected(server: Server) -> Iterator[socket.socket]:
-    with socket.create_connection(server.address, timeout=20) as connection:
+    with socket.create_connection(server.address, timeout=PATIENCE_S) as connection:
         yield connection
 
 
@@ -182,36 +191,36 @@ def test_the_client_says_whether_the_connection_stays(
             assert is_closed(connection)
 
 
-def test_a_quiet_connection_is_closed_after_its_time_and_not_before(server: Server) -> None:
+def test_a_quiet_connection_is_closed_after_its_time_and_not_before(hasty: Server) -> None:
     began = time.monotonic()
-    with connected(server) as silent, connected(server) as served:
+    with connected(hasty) as silent, connected(hasty) as served:
         served.sendall(f"GET {TARGET} HTTP/1.1\r\n{HOST}\r\n".encode())
         read_answer(served)
         assert is_closed(silent)
         assert is_closed(served)
-    assert 3 <= time.monotonic() - began < 8
+    assert 3 <= time.monotonic() - began < 3 + SOON_S
 
 
-def test_a_connection_in_use_outlives_the_time_of_a_quiet_one(server: Server) -> None:
+def test_a_connection_in_use_outlives_the_time_of_a_quiet_one(hasty: Server) -> None:
     end = time.monotonic() + 4.5
-    with connected(server) as connection:
+    with connected(hasty) as connection:
         while time.monotonic() < end:
             connection.sendall(f"GET {TARGET} HTTP/1.1\r\n{HOST}\r\n".encode())
             assert read_answer(connection)[0] == 200
             time.sleep(0.5)
 
 
-def test_a_client_that_sends_a_byte_at_a_time_is_told_and_left(server: Server) -> None:
+def test_a_client_that_sends_a_byte_at_a_time_is_told_and_left(hasty: Server) -> None:
     began = time.monotonic()
-    with connected(server) as connection:
+    with connected(hasty) as connection:
         for byte in f"GET {TARGET} HTTP/1.1\r\n{HOST}{'X-Slow: very' * 100}".encode():
             try:
                 connection.sendall(bytes([byte]))
             except OSError:
                 break
             time.sleep(0.05)
-        assert time.monotonic() - began < 5
-    with connected(server) as connection:
+        assert time.monotonic() - began < SOON_S
+    with connected(hasty) as connection:
         connection.sendall(b"GET /")
         status, fields, _ = read_answer(connection)
         assert (status, fields["connection"]) == (408, "close")
@@ -227,31 +236,31 @@ def fill(connection: socket.socket, requests: Sequence[bytes]) -> None:
     except OSError:
         return
     finally:
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE_S)
 
 
 @pytest.mark.parametrize("target", [METALINK, "/"])
-def test_a_client_that_reads_nothing_is_dropped(server: Server, target: str) -> None:
+def test_a_client_that_reads_nothing_is_dropped(hasty: Server, target: str) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(server.address)
+        connection.connect(hasty.address)
         fill(connection, [f"GET {target} HTTP/1.1\r\n{HOST}\r\n".encode() * 20] * 2000)
         began = time.monotonic()
-        while server.metrics()["redirector_open_connections"] > 0:
-            assert time.monotonic() - began < 10
+        while hasty.metrics()["redirector_open_connections"] > 0:
+            assert time.monotonic() - began < SOON_S
             time.sleep(0.1)
 
 
-def test_a_client_that_reads_slowly_is_not_dropped(server: Server) -> None:
+def test_a_client_that_reads_slowly_is_not_dropped(hasty: Server) -> None:
     request = f"GET {METALINK} HTTP/1.1\r\n{HOST}\r\n".encode()
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
-        connection.connect(server.address)
+        connection.settimeout(PATIENCE_S)
+        connection.connect(hasty.address)
         with connection.dup() as sender:  # it reads from the beginning: who only sends is dropped with good reason
             sending = threading.Thread(target=fill, args=(sender, [request] * 5000))
             sending.start()
-            end = time.monotonic() + 4
+            end = time.monotonic() + 5
             while time.monotonic() < end:
                 assert connection.recv(4096)
                 time.sleep(0.1)
@@ -270,7 +279,7 @@ def test_the_headers_of_a_request_have_an_end(server: Server) -> None:
 
 def test_connections_beyond_the_limit_wait_until_there_is_room(source: Path) -> None:
     with serving(source, "--max-connections", "5") as server:
-        connections = [socket.create_connection(server.address, timeout=20) for _ in range(8)]
+        connections = [socket.create_connection(server.address, timeout=PATIENCE_S) for _ in range(8)]
         for connection in connections:
             connection.sendall(f"GET {TARGET} HTTP/1.1\r\n{HOST}\r\n".encode())
         for connection in connections[:5]:
@@ -297,7 +306,7 @@ def test_the_client_is_whom_the_named_header_says_and_logged_by_its_network(
     options = ("--client-header", header, "--access-log", str(log), "--access-log-format", "json", "--mask-addresses")
     with serving(source, *options) as server:
         assert server.ask(TARGET, **fields).status == 200
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_S
         while (not log.exists() or not log.read_text().endswith("\n")) and time.monotonic() < end:
             time.sleep(0.05)
     assert json.loads(log.read_text())["client"] == "192.0.2.0"

@@ -12,6 +12,7 @@ import pytest
 
 from redirector.cli.main import main
 from redirector.sources.switched_off import SwitchedOff, keep_switched_off
+from tests.patience import PATIENCE_S
 from tests.server.running import Server, serving
 from tests.sources.tree import CONFIG, mirror_files, mirror_text, write_tree
 
@@ -203,7 +204,7 @@ def test_tables_tell_state_tiers_and_first_places(server: Server, operator: Oper
     for _ in range(30):
         server.ask(TARGET)
     server.wait_for("ready on")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while operator.json("status")["lists_per_minute"] == 0:
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -32,6 +32,7 @@ from redirector.server.worker.lane import Lane, LaneConnection
 from redirector.server.worker.plain import make_tables
 from redirector.settings.serving import Config
 from tests.answer.trees import tree_of
+from tests.patience import PATIENCE_S
 from tests.rig import NOW, Mirror, Rig, mirror, rig, rig_of
 from tests.server.test_connection import Wire
 
@@ -413,12 +414,12 @@ def test_what_the_socket_does_not_take_follows_in_order() -> None:
             expected += way.ask(raw)[2]
         received = b""
         while len(received) < len(expected):
-            received += await asyncio.wait_for(loop.sock_recv(theirs, 65_536), 20)
+            received += await asyncio.wait_for(loop.sock_recv(theirs, 65_536), PATIENCE_S)
         assert received == expected
         assert lane.answer(raw, transport, transport.get_extra_info("socket").fileno(), None, True, NOW)
         transport.abort()
         way.service.outbox.send()
-        assert await asyncio.wait_for(loop.sock_recv(theirs, 10), 20) == b""
+        assert await asyncio.wait_for(loop.sock_recv(theirs, 10), PATIENCE_S) == b""
         way.close()
         theirs.close()
 

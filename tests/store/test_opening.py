@@ -19,6 +19,7 @@ from redirector.store.opening import Store, open_store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import SiteRow
 from redirector.store.urls import parse_database
+from tests.patience import PATIENCE_S
 from tests.store.postgresql import PostgreSQL
 
 notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True))
@@ -123,7 +124,7 @@ async def test_who_waits_for_a_lock_gets_it_when_it_is_free(store: Store) -> Non
     order: list[str] = []
 
     async def wait() -> None:
-        async with store.lock("crawl", wait_s=30) as held:
+        async with store.lock("crawl", wait_s=PATIENCE_S) as held:
             order.append(f"second {held}")
 
     async with store.lock("crawl"):
@@ -154,7 +155,7 @@ async def test_a_killed_process_holds_no_lock(store: Store, tables_url: str) -> 
         async with store.lock("crawl") as held:
             assert not held
         holder.kill()
-    async with store.lock("crawl", wait_s=10) as held:
+    async with store.lock("crawl", wait_s=PATIENCE_S) as held:
         assert held
 
 

@@ -13,6 +13,7 @@ from redirector.registry.edit import catalogue
 from redirector.registry.signing import SIGNER, read_sign_key
 from redirector.store.registry import queries
 from redirector.store.registry.rows import ContactRow
+from tests.patience import PATIENCE_S
 from tests.registry.conftest import registry
 from tests.registry.rig import CIPHER, Registry
 from tests.registry.test_announcing import told, verified_site
@@ -62,7 +63,7 @@ async def test_a_notice_is_verified_as_the_page_says(registry: Registry, tmp_pat
 
     def verify(text: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "mail.txt").write_text(text)
-        return subprocess.run(["sh", "-c", commands], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        return subprocess.run(["sh", "-c", commands], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
 
     good = verify(mail.body)
     assert good.returncode == 0 and f'Good "redirector-release" signature for {SIGNER}' in good.stdout

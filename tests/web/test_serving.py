@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from redirector.cli.main import main
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +54,10 @@ def test_it_answers_and_ends_when_told(folder: Path, capsys: pytest.CaptureFixtu
         found = re.search(r"http://\S+", ready)
         assert found is not None
         asked = urllib.request.Request(f"{found[0]}/api/v1/sites", headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
             assert json.load(answer) == {"items": [], "next": None}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert "Traceback" not in process.stderr.read()
 
 
