@@ -237,6 +237,11 @@ def children_of(pid: int) -> list[int]:
     return [child for text in texts for child in map(int, text.split()) if name_of(child)]
 
 
+def started_by(pid: int) -> list[int]:
+    """Children of *pid* that run a program of their own. One stopped before it does would hold *pid* up for ever."""
+    return [child for child in children_of(pid) if name_of(child) not in ("", name_of(pid))]
+
+
 def name_of(pid: int) -> str:
     """The name of a living process; "" when it is gone."""
     try:

@@ -15,7 +15,7 @@ import pytest
 from redirector.server.between.listeners import handed_over, open_listeners
 from redirector.settings.option import Address
 from tests.patience import PATIENCE_S, SOON_S
-from tests.server.running import TARGET, children_of, is_alive, serving, wait_until
+from tests.server.running import TARGET, is_alive, serving, started_by, wait_until
 
 TREE = """\
 versions: ['9']
@@ -64,9 +64,9 @@ def test_what_was_read_is_kept_and_nothing_else(tree: Path, tmp_path: Path) -> N
 
 def test_a_load_has_a_deadline_and_the_old_data_goes_on(source: Path) -> None:
     with serving(source, "--load-timeout", "8") as server, ThreadPoolExecutor(1) as pool:
-        known = children_of(server.pid)
+        known = started_by(server.pid)
         asked = pool.submit(server.reload)
-        (loading,) = wait_until(lambda: [pid for pid in children_of(server.pid) if pid not in known], 1)
+        (loading,) = wait_until(lambda: [pid for pid in started_by(server.pid) if pid not in known], 1)
         os.kill(loading, signal.SIGSTOP)  # as a mount that does not answer would
         assert server.metrics()["redirector_reload_running"] == 1
         refused = asked.result(PATIENCE_S)

@@ -53,7 +53,7 @@ async def test_connections_without_a_request_are_handed_over(source: Path) -> No
 
 async def test_a_request_begun_before_a_reload_is_answered_after_it(source: Path) -> None:
     request = f"GET {METALINK} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
-    with serving(source) as server:
+    with serving(source, "--header-timeout", "60") as server:
         halves = [await asyncio.open_connection(*server.address) for _ in range(5)]
         for cut, (_, writer) in enumerate(halves, 1):
             writer.write(request[: cut * 9])

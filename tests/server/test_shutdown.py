@@ -14,7 +14,7 @@ import pytest
 
 from tests.patience import SOON_S
 from tests.server.load import Crowd
-from tests.server.running import Server, ask, children_of, is_alive, serving, wait_until
+from tests.server.running import Server, ask, is_alive, serving, started_by, wait_until
 
 
 def signal_supervisor(server: Server) -> None:
@@ -80,7 +80,7 @@ def test_a_client_that_never_ends_its_request_holds_nobody_up_beyond_the_drain_t
 
 def test_signals_while_loading_end_the_server(source: Path) -> None:
     with serving(source, ready=False) as server:
-        (nursery,) = wait_until(lambda: children_of(server.pid), 1)
+        (nursery,) = wait_until(lambda: started_by(server.pid), 1)
         os.kill(nursery, signal.SIGSTOP)  # so that loading does not end before the signal comes
         server.signal(signal.SIGTERM)
         assert server.wait() in (0, 1)
