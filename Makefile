@@ -38,7 +38,7 @@ run: install
 test coverage kit loop: export PYTHONDONTWRITEBYTECODE =
 
 test: install
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: install
 	$(BIN)/ruff format --check .

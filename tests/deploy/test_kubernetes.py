@@ -25,7 +25,7 @@ Manifest = dict[str, Any]
 
 def manifests() -> Iterator[Manifest]:
     for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
-        yield from yaml.safe_load_all(path.read_text())
+        yield from yaml.load_all(path.read_text(), yaml.CSafeLoader)
 
 
 def only(kind: str) -> Manifest:
@@ -97,7 +97,7 @@ def crawling() -> Iterator[Manifest]:
     """What is applied for the crawler, besides the patch of the servers."""
     for path in sorted((DEPLOY / "kubernetes/crawl").glob("*.yaml")):
         if not path.name.endswith(".patch.yaml"):
-            yield from yaml.safe_load_all(path.read_text())
+            yield from yaml.load_all(path.read_text(), yaml.CSafeLoader)
 
 
 def crawlers(kind: str) -> list[Manifest]:

@@ -28,7 +28,7 @@ FOLDER = DEPLOY / "kubernetes/registry"
 def manifests() -> Iterator[Manifest]:
     for path in sorted(FOLDER.glob("*.yaml")):
         if not path.name.endswith(".patch.yaml"):
-            yield from yaml.safe_load_all(path.read_text())
+            yield from yaml.load_all(path.read_text(), yaml.CSafeLoader)
 
 
 def named(kind: str, name: str) -> Manifest:
