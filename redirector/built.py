@@ -7,7 +7,7 @@ from types import ModuleType
 from redirector.errors import StaleBuildError
 
 
-def check_built(module: ModuleType, interface: int) -> None:
+def refuse_stale_build(module: ModuleType, interface: int) -> None:
     """Be sure that *module*, which is in C, has the interface that its caller was written for.
 
     raises  StaleBuildError

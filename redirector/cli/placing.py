@@ -68,7 +68,7 @@ def place_mirrors(config: Config, now: float, resolver: Resolver = resolve) -> P
     raises  ConfigError without a tree, its `places` key or a country database; SnapshotError when one of these files
             cannot be read or the places file cannot be written
     """
-    path = _find_places_path(config)
+    path = _read_places_path(config)
     if config.geoip is None:
         raise ConfigError("command line", "--geoip", None, "a country or City database is needed")
     catalog = load_tree(config.source, now)
@@ -97,7 +97,7 @@ def place_mirrors(config: Config, now: float, resolver: Resolver = resolve) -> P
     return Placement(path, placed, missing)
 
 
-def _find_places_path(config: Config) -> str:
+def _read_places_path(config: Config) -> str:
     """The file that `places` in the tree's config.yml names; it need not exist."""
     path = os.path.join(config.source, CONFIG_FILE)
     try:

@@ -119,7 +119,7 @@ def _read_category(
             for name, each in versions.items()
             if each
         }
-    marker = _find_marker(primary, now) if not category else _NO_MARKER
+    marker = _read_marker(primary, now) if not category else _NO_MARKER
     since = known.marker_since if marker.sha256 == known.marker else marker.since if not known.marker else int(now)
     master = Master(
         category=category,
@@ -166,7 +166,7 @@ class _Marker:
 _NO_MARKER = _Marker()
 
 
-def _find_marker(primary: str | None, now: float) -> _Marker:
+def _read_marker(primary: str | None, now: float) -> _Marker:
     """By what mirrors of the tree tell how old they are: the first that its master has."""
     if primary is None:
         return _Marker(TREE_MARKER)
@@ -181,11 +181,11 @@ def _find_marker(primary: str | None, now: float) -> _Marker:
                 own = int(min(os.path.getmtime(os.path.join(primary, name)), now))
                 return _Marker(name, text=text, sha256=hashlib.sha256(raw).hexdigest(), since=own)
     return max(
-        _find_traces(primary, now), key=lambda found: (found.stamp or 0, found.path), default=_Marker(TREE_MARKER)
+        _read_traces(primary, now), key=lambda found: (found.stamp or 0, found.path), default=_Marker(TREE_MARKER)
     )
 
 
-def _find_traces(primary: str, now: float) -> Iterator[_Marker]:
+def _read_traces(primary: str, now: float) -> Iterator[_Marker]:
     folder = os.path.join(primary, _text(TRACES))
     with suppress(OSError):
         for name in sorted(os.listdir(folder))[:TRACES_READ]:

@@ -12,7 +12,7 @@ from struct import Struct
 
 import numpy as np
 
-from redirector.built import check_built
+from redirector.built import refuse_stale_build
 from redirector.locate.ranges import DEEP, V4Prefixes, V6Prefixes
 from redirector.model import Problem, Severity
 
@@ -69,7 +69,7 @@ try:
 except ImportError:
     read_lines = read_lines_plainly
 else:
-    check_built(_lines, 1)
+    refuse_stale_build(_lines, 1)
 
 
 class AsnLines:

@@ -35,7 +35,7 @@ class FileList:
         from redirector.master.web import Web
 
         async with Web(self._master.where) as web, web.open(self._master.where, validator.decode()) as response:
-            web.check_status(self._master.where, response.status)
+            web.refuse_status(self._master.where, response.status)
             return response.status == 304 or _validator(response.headers) == validator
 
     async def read(self, known: Packed | None, progress: Progress) -> Read:

@@ -115,7 +115,7 @@ def join(path: bytes, name: bytes) -> bytes:
     return path + b"/" + name if path else name
 
 
-def check_plausible(master: str, known: Counts | None, directories: Sequence[ListedDirectory]) -> None:
+def refuse_implausible(master: str, known: Counts | None, directories: Sequence[ListedDirectory]) -> None:
     """Raise MasterError for a master that is empty, or lost half of what was *known* of it."""
     files = sum(each.count for each in directories)
     if not files:

@@ -43,7 +43,7 @@ class Named:
     async def _ask(self, web: Web, known: Mapping[str, str]) -> dict[str, Fetched]:
         answers = await web.get_all(list(self._urls), known)
         for url, answer in answers.items():
-            web.check_status(url, answer.status)
+            web.refuse_status(url, answer.status)
         return answers
 
     async def read(self, known: Packed | None, progress: Progress) -> Read:

@@ -75,7 +75,7 @@ class Rsync:
                         raise self._wrong(f"a line longer than {_LINE_BYTES:,} bytes")
                     gathering.take([row for line in lines if (row := self._row(line))])
                     progress(gathering.entries)
-                self._check_exit(*await process.end())
+                self._refuse_exit(*await process.end())
                 if rest:
                     raise self._wrong("the list was cut")
         except TimeoutError:
@@ -97,7 +97,7 @@ class Rsync:
         is_secret = not entry.readable and entry.kind is not Kind.LINK
         return b"%d" % max(entry.time, 0), kind + b"-" if is_secret else kind, b"%d" % entry.size_bytes, entry.path
 
-    def _check_exit(self, status: int, errors: bytes) -> None:
+    def _refuse_exit(self, status: int, errors: bytes) -> None:
         ended = ended_with(status)
         if ended.exit is Exit.COMPLETE:
             return
@@ -125,7 +125,7 @@ class Rsync:
             except TimeoutError:
                 raise self._wrong(f"no files in {self._wall_clock_s:.0f} s") from None
             if ended_with(status).exit is not Exit.PARTIAL:  # some of them went away
-                self._check_exit(status, errors)
+                self._refuse_exit(status, errors)
             return await asyncio.to_thread(_read_copies, copies, paths)
 
     @asynccontextmanager

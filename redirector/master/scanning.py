@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from redirector.errors import MasterError
 from redirector.master.gathering import ListedDirectory
-from redirector.master.merging import Merged, Scan, check_plausible, find_wanted, merge
+from redirector.master.merging import Merged, Scan, find_wanted, merge, refuse_implausible
 from redirector.master.reading import Reader
 from redirector.settings.masters import Master, Reading
 from redirector.store.contents import find_packed, keep_contents, note_unchanged
@@ -101,7 +101,7 @@ async def read_master(
     if known and known.validator.startswith(mark) and await reader.check(known, known.validator[len(mark) :]):
         return None
     read = await reader.read(known, progress)
-    check_plausible(master.where, known.counts if known and not allow_shrink else None, read.directories)
+    refuse_implausible(master.where, known.counts if known and not allow_shrink else None, read.directories)
     contents = await reader.fetch(list(find_wanted(known, read.directories)))
     scan = Scan(
         category=master.category,

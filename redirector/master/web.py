@@ -123,7 +123,7 @@ class Web:
         except MasterError:
             return None
 
-    def check_status(self, url: str, status: int) -> None:
+    def refuse_status(self, url: str, status: int) -> None:
         """Raise MasterError for what is neither there nor missing."""
         if status not in (200, 304, 404, 410):
             raise self._failed(url, f"status {status}")

@@ -63,11 +63,11 @@ async def export(change: Change, name: str, wish: Wish, holdings: Holdings | Non
 
     holdings  as they are at this moment; None: they are read, which takes longer than all the rest
     """
-    await _check(change, name, wish)
+    await _refuse_wrong(change, name, wish)
     return await _render(change, name, wish, holdings or await read_holdings(change.connection, change.now))
 
 
-async def _check(change: Change, name: str, wish: Wish) -> None:
+async def _refuse_wrong(change: Change, name: str, wish: Wish) -> None:
     """Refuse what is wrong before all is read for it."""
     if name == "rsync-acl":
         _read_layout(wish.layout)

@@ -91,12 +91,12 @@ def read_file(path: str) -> Document:
     if not isinstance(mapping, dict):
         raise ConfigError(COMMAND_LINE, "--config", path, "one mapping is needed, lines of `key: value`")
     sections = {section_of(job) for job in JOBS}
-    _check_keys(path, "", mapping, [*_keys_of(""), *filter(None, sections)], parsed.repeated_keys)
+    _refuse_unknown(path, "", mapping, [*_keys_of(""), *filter(None, sections)], parsed.repeated_keys)
     for section in sorted(filter(None, sections & mapping.keys())):
         inside = mapping[section]
         if not isinstance(inside, dict):
             raise ConfigError(path, section, _show(inside), "a mapping is needed, lines of `key: value`")
-        _check_keys(path, section, inside, _keys_of(section), parsed.repeated_keys)
+        _refuse_unknown(path, section, inside, _keys_of(section), parsed.repeated_keys)
     return Document(path, mapping)
 
 
@@ -106,7 +106,7 @@ def _keys_of(section: str) -> list[str]:
     return [key for job in jobs for key, option in options_of(job) if option.in_file]
 
 
-def _check_keys(
+def _refuse_unknown(
     path: str, section: str, mapping: Mapping[str, Value], known: Sequence[str], repeated: Sequence[str]
 ) -> None:
     for key, value in mapping.items():

@@ -39,7 +39,7 @@ def find_revision(connection: Connection) -> str | None:
     return revision
 
 
-def check_revision(connection: Connection, url: str) -> str | None:
+def read_revision(connection: Connection, url: str) -> str | None:
     """The revision of the tables, None in an empty database.
 
     raises  StoreError for tables of a newer redirector, and for a SQLite file of another program

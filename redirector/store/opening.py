@@ -205,7 +205,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 async def _prepare(store: Store, database: Database, wanted: bool) -> None:
     async with store.read() as connection:
-        revision = await connection.run_sync(migrating.check_revision, database.shown)
+        revision = await connection.run_sync(migrating.read_revision, database.shown)
     if revision == migrating.head():
         return
     if not wanted:
@@ -216,7 +216,7 @@ async def _prepare(store: Store, database: Database, wanted: bool) -> None:
         return
     async with store.lock("migration", wait_s=None):
         async with store.read() as connection:
-            revision = await connection.run_sync(migrating.check_revision, database.shown)
+            revision = await connection.run_sync(migrating.read_revision, database.shown)
         if revision == migrating.head():
             return
         if revision is not None:

@@ -77,7 +77,7 @@ def resolve_repository(releases: Releases, version: str, repository: str, arch: 
     if lacks(releases, found.full, wanted):
         have = ", ".join(sorted(wanted.versions)[:8])
         raise QueryError(404, f"version {found.full} has no repository {repository[:MAX_SHOWN]}: it is in {have}")
-    _check_arch(releases, found, arch)
+    _refuse_arch(releases, found, arch)
     path = wanted.path if arch is None else wanted.path.replace(BASEARCH, arch)
     return _resolved(releases, found, path, on_vault=found.vault or wanted.vault)
 
@@ -101,7 +101,7 @@ def resolve_joined(releases: Releases, repo: str, arch: str | None) -> Resolved:
 def resolve_isos(releases: Releases, version: str, arch: str) -> Resolved:
     """The directory of the ISO images of *version* for *arch*. Raises QueryError 404."""
     found = _version(releases, version)
-    _check_arch(releases, found, arch)
+    _refuse_arch(releases, found, arch)
     return _resolved(releases, found, f"isos/{arch}", on_vault=found.vault)
 
 
@@ -145,7 +145,7 @@ def _resolved(releases: Releases, version: ResolvedVersion, path: str, on_vault:
     return Resolved(directory, releases.standard_set, version.module, f"{releases.vault_url}/{directory}")
 
 
-def _check_arch(releases: Releases, version: ResolvedVersion, arch: str | None) -> None:
+def _refuse_arch(releases: Releases, version: ResolvedVersion, arch: str | None) -> None:
     known = arches_of(releases, version.full)
     if arch is not None and arch not in known:
         raise _unknown("architecture", arch, known)

@@ -16,7 +16,7 @@ _LINE = re.compile(r"[^\x00-\x1f\x7f]+(\tpriority:[1-9][0-9]*)?")
 _URL_LINE = re.compile(r"(Server = )?(https?|ftp|rsync)://\S+(\tpriority:\d+)?")
 
 
-def check_form(answer: Answer, today: bool = False) -> None:
+def refuse_forged(answer: Answer, today: bool = False) -> None:
     """Assert that *answer* cannot confuse a client; *today*: with the errors of today's server."""
     for name, value in answer.headers:
         assert _HEADER.fullmatch(name), name

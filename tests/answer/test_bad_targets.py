@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.answer.forms import check_form
+from tests.answer.forms import refuse_forged
 from tests.answer.trees import tree_rig
 from tests.rig import mirror, rig
 
@@ -88,7 +88,7 @@ def test_nasty_values_get_a_clear_answer(served: str, nasty: str) -> None:
     for place in PLACES:
         target = place.replace(b"%s", NASTY[nasty])
         answer = RIGS[served].get(target)
-        check_form(answer, today=served == "today")
+        refuse_forged(answer, today=served == "today")
         unreadable = answer.status == 500 and answer.body.endswith(b"Cannot parse client IP address. Aborting.")
         assert answer.status in (200, 302, 400, 404) or (served == "today" and unreadable), target
         known = {"Location"} if served == "today" else {"Location", "X-Relaxed", "Link"}
@@ -106,7 +106,7 @@ def test_nasty_values_get_a_clear_answer(served: str, nasty: str) -> None:
 def test_long_targets_are_no_bugs_where_an_operator_allows_them(served: str, target: bytes) -> None:
     answer = RIGS[served].get(target)
     assert answer.status in (200, 400, 404)
-    check_form(answer, today=served == "today")
+    refuse_forged(answer, today=served == "today")
 
 
 def test_a_list_is_never_empty_for_what_is_well_formed() -> None:
@@ -126,7 +126,7 @@ TARGETS = st.builds(
 @given(st.one_of(TARGETS, st.binary(max_size=100), st.binary(max_size=60).map(b"/mirrorlist?".__add__)))
 def test_any_bytes_as_target_get_a_well_formed_answer(target: bytes) -> None:
     for name, served in RIGS.items():
-        check_form(served.get(target), today=name == "today")
+        refuse_forged(served.get(target), today=name == "today")
 
 
 @given(st.text(max_size=30))
@@ -134,7 +134,7 @@ def test_a_file_s_url_names_the_file_that_was_asked_for(name: str) -> None:
     """What was percent-encoded in the request is so in the URL: the mirror is asked for the same file."""
     target = f"/mirrorlist?path=pub/linux/40/x86_64/os/{quote(name, safe='')}"
     answer = RIGS["ours"].get(target, client=None)
-    check_form(answer)
+    refuse_forged(answer)
     if answer.status == 200 and name.strip("/") and "//" not in name:
         url = answer.body.decode().split("\n")[1]
         assert unquote(url.partition("/os/")[2]).rstrip("/") == name.strip("/")  # a directory keeps its slash

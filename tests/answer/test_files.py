@@ -16,7 +16,7 @@ from redirector.answer.answer import Answer, Kind, Tier
 from redirector.answer.show.redirects import MAX_LINKS, wanted_metalink
 from redirector.model import Catalog, Directory, FileDetail, FileIndex, HostSetId, path_key
 from tests.answer.catalogs import CLIENTS, catalogs
-from tests.answer.forms import check_form
+from tests.answer.forms import refuse_forged
 from tests.answer.trees import tree_of, tree_rig
 from tests.rig import DETAIL, NOW, Rig, catalog_of, mirror, rig, rig_of
 
@@ -30,7 +30,7 @@ ORIGIN = mirror("primary.example", None, "https://primary.example/tree", origin=
 
 def ask(served: Rig, target: str, accept: str = "", client: str = "10.1.0.1") -> Answer:
     answer = served.get(target, client, accept=accept)
-    check_form(answer)
+    refuse_forged(answer)
     return answer
 
 
@@ -409,7 +409,7 @@ def test_any_path_gets_a_well_formed_answer(path: bytes) -> None:
     for served in (rig(*EUROPE), tree_rig(*EUROPE)):
         for prefix in (b"/", OS.encode() + b"/", b"/9/BaseOS/x86_64/os/"):
             answer = served.get(prefix + path)
-            check_form(answer)
+            refuse_forged(answer)
             assert answer.status in (200, 302, 400, 404)
 
 

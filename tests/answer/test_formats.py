@@ -17,7 +17,7 @@ from redirector.answer.ask.query import FORMATS
 from redirector.answer.show.urls import plain_url
 from redirector.model import Catalog, Dialect, FileDetail, Place
 from tests.answer.catalogs import CLIENTS, catalogs
-from tests.answer.forms import check_form
+from tests.answer.forms import refuse_forged
 from tests.answer.trees import DETAILS, tree_of, tree_rig
 from tests.real import METALINK4
 from tests.rig import DETAIL, NOW, Rig, catalog_of, mirror, rig, rig_of
@@ -331,7 +331,7 @@ def test_every_format_lists_the_mirrorlist_s_hosts_in_its_order(
         # Strangers have no order of their own: the same draw for every format.
         served.chance = 0
         answers[form] = served.get(f"{target}&format={form}", client)
-        check_form(answers[form])
+        refuse_forged(answers[form])
     if answers["mirrorlist"].status != 200:
         assert answers["json"].status == answers["mirrorlist"].status
         return

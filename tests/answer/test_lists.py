@@ -16,7 +16,7 @@ from redirector.answer.choose.rank import Ranking, rank
 from redirector.answer.choose.sheets import visible
 from redirector.model import Catalog, Dialect, HostId, HostSet
 from tests.answer.catalogs import CLIENTS, catalogs
-from tests.answer.forms import check_form
+from tests.answer.forms import refuse_forged
 from tests.answer.trees import tree_of
 from tests.rig import Rig, rig_of
 
@@ -101,7 +101,7 @@ def test_a_mirrorlist_is_the_ranking(
         for client in clients:
             answer = served.get(target, client)
             ranking, shown, ending = ranking_of(served, target, client, Form.MIRRORLIST)
-            check_form(answer)
+            refuse_forged(answer)
             assert answer.status == 200
             hosts = hosts_in(answer, catalog)
             assert_is_ranking(catalog, answer, ranking, hosts)
@@ -131,7 +131,7 @@ def test_a_redirect_goes_to_the_first_of_the_list(catalog: Catalog, name: str, w
     target = "&".join((f"/mirrorlist?repo={name}&arch=x86_64&redirect", *wishes))
     served = rig_of(catalog)
     answer = served.get(target, client)
-    check_form(answer)
+    refuse_forged(answer)
     ranking, shown, ending = ranking_of(served, target, client, Form.REDIRECT)
     if not ranking.groups:
         assert answer.status == 404
@@ -146,7 +146,7 @@ def test_a_list_by_distance_is_the_ranking(catalog: Catalog, wishes: list[str], 
     target = f"/mirrorlist/9/baseos?{'&'.join(wishes)}"
     served = rig_of(tree)
     answer = served.get(target, client)
-    check_form(answer)
+    refuse_forged(answer)
     ranking, shown, ending = ranking_of(served, target, client, Form.MIRRORLIST)
     hosts = hosts_in(answer, tree)
     assert_is_ranking(tree, answer, ranking, hosts)
@@ -195,4 +195,4 @@ def test_what_is_required_and_not_met_is_an_error(catalog: Catalog, wishes: list
         answer = served.get(f"{target}&require={demand}", client)
         if f"{demand}=1" in wishes or demand in ("country", "protocol"):
             assert answer.status == (404 if demand in relaxed else 200)
-            check_form(answer)
+            refuse_forged(answer)

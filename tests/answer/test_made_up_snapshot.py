@@ -17,7 +17,7 @@ from redirector.answer.choose.sheets import visible
 from redirector.answer.serve import Responder
 from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
-from tests.answer.forms import check_form
+from tests.answer.forms import refuse_forged
 from tests.real import COUNTRIES
 from tests.rig import NOW, Rig
 
@@ -66,7 +66,7 @@ def test_every_repository_is_answered_by_its_ranking(served: Rig) -> None:
                 snapshot, carriers, rank(snapshot, carriers, audience), query.wishes, Form.MIRRORLIST
             )
             answer = served.get(target, client)
-            check_form(answer)
+            refuse_forged(answer)
             comment, *urls = answer.body.decode().splitlines()
             assert comment.endswith(ranking.comment)
             for group in ranking.groups:
@@ -99,5 +99,5 @@ def test_every_metalink_is_well_formed(served: Rig) -> None:
         if repo not in snapshot.disabled:
             answer = served.get(f"/metalink?repo={repo}&arch={arch}", "194.25.0.1")
             assert answer.status == 200
-            check_form(answer)
+            refuse_forged(answer)
             assert answer.body.count(b"<url ") > 5

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redirector.errors import MasterError
 from redirector.master.details import list_details, metadata_of
 from redirector.master.gathering import Gathering
-from redirector.master.merging import KEPT_VERSIONS, Content, Merged, Scan, check_plausible, find_wanted, merge
+from redirector.master.merging import KEPT_VERSIONS, Content, Merged, Scan, find_wanted, merge, refuse_implausible
 from redirector.model import FileDetail
 from redirector.store.directories import MasterDirectory, Packed, Push
 from tests.master.rig import make_repomd
@@ -295,10 +295,10 @@ def test_a_master_that_lost_half_is_not_believed(now: Sequence[str], reason: str
     gathering.take([tuple(map(str.encode, entry.split(" ", 3))) for entry in now])  # type: ignore[misc]
     directories = list(gathering.finish(b""))
     if not reason:
-        check_plausible("master", story.known.counts, directories)
+        refuse_implausible("master", story.known.counts, directories)
         return
     with pytest.raises(MasterError, match=reason):
-        check_plausible("master", story.known.counts, directories)
+        refuse_implausible("master", story.known.counts, directories)
 
 
 ENTRIES = st.lists(

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redirector.answer.packed import Packer
-from redirector.built import check_built
+from redirector.built import refuse_stale_build
 from redirector.errors import StaleBuildError
 from redirector.locate.geoip import Location
 from redirector.model import Choice, Place
@@ -371,11 +371,11 @@ def test_a_stale_build_is_named() -> None:
     stale = ModuleType("stale")
     stale.__file__ = "/somewhere/_fast.so"
     with pytest.raises(StaleBuildError, match=r"/somewhere/_fast\.so was compiled .* make install"):
-        check_built(stale, 1)
+        refuse_stale_build(stale, 1)
     stale.INTERFACE = 2  # type: ignore[attr-defined]
     with pytest.raises(StaleBuildError):
-        check_built(stale, 1)
-    check_built(stale, 2)
+        refuse_stale_build(stale, 1)
+    refuse_stale_build(stale, 2)
 
 
 # -- Sending -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Protocol, TypeVar
 
-from redirector.built import check_built
+from redirector.built import refuse_stale_build
 from redirector.model import HostId
 from redirector.snapshot.draws import KEY, SLOTS
 
@@ -116,4 +116,4 @@ try:
 except ImportError:
     draw = draw_plainly
 else:
-    check_built(_fast, 2)
+    refuse_stale_build(_fast, 2)

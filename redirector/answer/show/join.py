@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, repeat
 
-from redirector.built import check_built
+from redirector.built import refuse_stale_build
 
 MARK = b"\0"
 """Where a seam goes inside an entry; no URL holds a control character."""
@@ -40,4 +40,4 @@ try:
 except ImportError:
     join = join_plainly
 else:
-    check_built(_fast, 2)
+    refuse_stale_build(_fast, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redirector.registry import nouns
-from redirector.registry.edit.change import Change, check_version, find_child, find_host, taken
+from redirector.registry.edit.change import Change, find_child, find_host, refuse_outdated, taken
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Conflict
 from redirector.registry.views import show_asn
@@ -71,7 +71,7 @@ async def judge_asns_again(change: Change, host: HostRow) -> None:
 async def delete_asn(change: Change, host_number: int, number: int, version: int | None = None) -> None:
     """Take an AS number from a host. Raises Conflict for what a monopoly rests on."""
     row, host, _ = await find_child(change, Act.EDIT, AsnRow, host_number, number)
-    check_version(row, version, show_asn(row))
+    refuse_outdated(row, version, show_asn(row))
     await keep_monopoly(change, host)
     await queries.remove(change.connection, AsnRow, id=row.id)
     if row.own:

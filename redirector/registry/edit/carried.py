@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from redirector.registry import nouns, rules
 from redirector.registry.edit import catalogue
 from redirector.registry.edit.asns import judge_asns_again
-from redirector.registry.edit.change import Change, check_version, differences, find_child, find_host, taken, write
+from redirector.registry.edit.change import Change, differences, find_child, find_host, refuse_outdated, taken, write
 from redirector.registry.permits import Act, Target
 from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing
 from redirector.registry.views import View, show_carried, show_url
@@ -70,7 +70,7 @@ async def edit_carried(change: Change, host_number: int, number: int, version: i
     """Change exclusions, or whether its content is trusted; the category itself stays."""
     row, host, _ = await find_child(change, Act.EDIT, CarriedRow, host_number, number)
     category = (await category_names(change))[row.category]
-    check_version(row, version, show_carried(row, category))
+    refuse_outdated(row, version, show_carried(row, category))
     current = {"category": category, "always_current": row.always_current, "exclusions": list(row.exclusions)}
     new = nouns.read_change(nouns.Carried, current, patch, change.lax)
     if "category" in new:
@@ -87,7 +87,7 @@ async def delete_carried(change: Change, host_number: int, number: int, version:
     """The host carries it no more; its URLs for it go, too."""
     row, host, _ = await find_child(change, Act.EDIT, CarriedRow, host_number, number)
     category = (await category_names(change))[row.category]
-    check_version(row, version, show_carried(row, category))
+    refuse_outdated(row, version, show_carried(row, category))
     await queries.remove(change.connection, CarriedRow, id=row.id)
     old = show_carried(row, category)
     await change.log("carried.remove", category, row.id, old, {}, site=host.site, host=host.id)
@@ -218,7 +218,7 @@ async def edit_url(change: Change, host_number: int, number: int, version: int |
     """Change a URL: the host is unchecked then. An empty password takes it away."""
     listed, host, site = await find_url(change, Act.EDIT, host_number, number)
     row = listed.row
-    check_version(row, version, show_url(row, listed.category))
+    refuse_outdated(row, version, show_url(row, listed.category))
     current = {
         "category": listed.category,
         "url": row.url,
@@ -247,7 +247,7 @@ async def edit_url(change: Change, host_number: int, number: int, version: int |
 async def delete_url(change: Change, host_number: int, number: int, version: int | None = None) -> None:
     """One URL less."""
     listed, host, _ = await find_url(change, Act.EDIT, host_number, number)
-    check_version(listed.row, version, show_url(listed.row, listed.category))
+    refuse_outdated(listed.row, version, show_url(listed.row, listed.category))
     await queries.remove(change.connection, UrlRow, id=number)
     old = _masked(listed.row, listed.category)
     await change.log("url.remove", listed.row.url, number, old, {}, site=host.site, host=host.id)

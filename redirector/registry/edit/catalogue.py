@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redirector.registry import nouns
-from redirector.registry.edit.change import Change, check_version, differences, taken, write
+from redirector.registry.edit.change import Change, differences, refuse_outdated, taken, write
 from redirector.registry.listing import SiteState
 from redirector.registry.permits import Act
 from redirector.registry.publish.embargo import embargo_at
@@ -87,7 +87,7 @@ async def edit_category(change: Change, number: int, version: int | None, patch:
     """Change a category."""
     change.require(Act.ADMINISTER)
     row = await find_category(change, number)
-    check_version(row, version, show_category(row))
+    refuse_outdated(row, version, show_category(row))
     new = nouns.read_change(nouns.Category, show_category(row), patch, change.lax)
     values: dict[str, Any] = dict(new)
     if "name" in new:
@@ -105,7 +105,7 @@ async def delete_category(change: Change, number: int, version: int | None = Non
     """Remove a category that nobody carries."""
     change.require(Act.ADMINISTER)
     row = await find_category(change, number)
-    check_version(row, version, show_category(row))
+    refuse_outdated(row, version, show_category(row))
     carriers = await queries.count(change.connection, CarriedRow, category=row.id)
     if carriers:
         raise Conflict(f"{carriers} hosts carry it")
@@ -146,7 +146,7 @@ async def edit_repository(change: Change, number: int, version: int | None, patc
     """Change a repository."""
     change.require(Act.ADMINISTER)
     row = await find_repository(change, number)
-    check_version(row, version, show_repository(row))
+    refuse_outdated(row, version, show_repository(row))
     new = nouns.read_change(nouns.Repository, show_repository(row), patch, change.lax)
     named = {"prefix": new.get("prefix", row.prefix), "arch": new.get("arch", row.arch)}
     other = await queries.find(change.connection, RepositoryRow, **named)
@@ -162,7 +162,7 @@ async def delete_repository(change: Change, number: int, version: int | None = N
     """Remove a repository."""
     change.require(Act.ADMINISTER)
     row = await find_repository(change, number)
-    check_version(row, version, show_repository(row))
+    refuse_outdated(row, version, show_repository(row))
     await queries.remove(change.connection, RepositoryRow, id=row.id)
     await change.log("repository.remove", f"{row.prefix}+{row.arch}", row.id, show_repository(row), {})
 
@@ -205,7 +205,7 @@ async def edit_redirect(change: Change, number: int, version: int | None, patch:
     """Change a redirect."""
     change.require(Act.ADMINISTER)
     row = await find_redirect(change, number)
-    check_version(row, version, show_redirect(row))
+    refuse_outdated(row, version, show_redirect(row))
     new = nouns.read_change(nouns.Redirect, show_redirect(row), patch, change.lax)
     values = _spell({"kind": row.kind, "source": row.source, "target": row.target, **new})
     other = await queries.find(change.connection, RedirectRow, kind=values["kind"], source=values["source"])
@@ -221,7 +221,7 @@ async def delete_redirect(change: Change, number: int, version: int | None = Non
     """Remove a redirect."""
     change.require(Act.ADMINISTER)
     row = await find_redirect(change, number)
-    check_version(row, version, show_redirect(row))
+    refuse_outdated(row, version, show_redirect(row))
     await queries.remove(change.connection, RedirectRow, id=row.id)
     await change.log("redirect.remove", row.source, row.id, show_redirect(row), {})
 
@@ -268,7 +268,7 @@ async def edit_release(change: Change, number: int, version: int | None, patch: 
     """Change a release."""
     change.require(Act.ADMINISTER)
     row = await find_release(change, number)
-    check_version(row, version, show_release(row))
+    refuse_outdated(row, version, show_release(row))
     current = {
         "product": row.product,
         "version": row.version_name,
@@ -297,7 +297,7 @@ async def edit_release(change: Change, number: int, version: int | None, patch: 
 async def delete_release(change: Change, number: int, version: int | None = None) -> None:
     """Remove a release."""
     row = await find_release(change, number)
-    check_version(row, version, show_release(row))
+    refuse_outdated(row, version, show_release(row))
     await queries.remove(change.connection, ReleaseRow, id=row.id)
     await change.log("release.remove", f"{row.product} {row.version_name}", row.id, show_release(row), {})
 

@@ -163,7 +163,7 @@ async def write(
     return changed
 
 
-def check_version(row: Edited, version: int | None, current: Mapping[str, Any]) -> None:
+def refuse_outdated(row: Edited, version: int | None, current: Mapping[str, Any]) -> None:
     """Raise Stale when the editor saw another version than there is."""
     if version is not None and version != row.version:
         raise Stale(version=row.version, current=current)

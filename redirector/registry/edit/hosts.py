@@ -9,11 +9,11 @@ from redirector.registry import nouns, rules
 from redirector.registry.edit.asns import settle_own_asn
 from redirector.registry.edit.change import (
     Change,
-    check_version,
     differences,
     find_host,
     find_site,
     left_behind,
+    refuse_outdated,
     taken,
     write,
 )
@@ -139,7 +139,7 @@ async def edit_host(change: Change, number: int, version: int | None, patch: obj
     """Change fields of a host. Private ↔ public, or a new name: it is unchecked. Raises Stale, Invalid, Conflict."""
     row, site = await find_host(change, Act.EDIT, number)
     old = await body_of(change, row)
-    check_version(row, version, await view_of(change, row))
+    refuse_outdated(row, version, await view_of(change, row))
     new = nouns.read_change(nouns.Host, _typed(row, old), patch, change.lax)
     problems: list[FieldProblem] = []
     values: dict[str, Any] = {name: new[name] for name in _PLAIN if name in new}
@@ -211,7 +211,7 @@ async def leave_host(change: Change, number: int, version: int | None) -> HostRo
 async def delete_host(change: Change, number: int, version: int | None) -> None:
     """It and all that belongs to it are gone, but for the events."""
     row, _ = await find_host(change, Act.DELETE, number)
-    check_version(row, version, await view_of(change, row))
+    refuse_outdated(row, version, await view_of(change, row))
     old = await body_of(change, row)
     left = await left_behind(change, [row])
     await queries.remove(change.connection, HostRow, id=row.id)

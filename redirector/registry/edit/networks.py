@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redirector.registry import nouns, rules
 from redirector.registry.edit.asns import keep_monopoly, read_decision
-from redirector.registry.edit.change import Change, check_version, differences, find_child, find_host, taken, write
+from redirector.registry.edit.change import Change, differences, find_child, find_host, refuse_outdated, taken, write
 from redirector.registry.permits import Act
 from redirector.registry.refusals import FieldProblem, Invalid
 from redirector.registry.views import show_acl, show_country, show_network
@@ -53,7 +53,7 @@ def _judge(change: Change, network: str) -> bool:
 async def edit_network(change: Change, host_number: int, number: int, version: int | None, patch: object) -> NetworkRow:
     """Change a network or its label."""
     row, host, _ = await find_child(change, Act.EDIT, NetworkRow, host_number, number)
-    check_version(row, version, show_network(row))
+    refuse_outdated(row, version, show_network(row))
     new = nouns.read_change(nouns.Network, {"network": row.network, "name": row.name}, patch, change.lax)
     values: dict[str, object] = dict(new)
     if "network" in new:
@@ -70,7 +70,7 @@ async def edit_network(change: Change, host_number: int, number: int, version: i
 async def delete_network(change: Change, host_number: int, number: int, version: int | None = None) -> None:
     """Take a network from a host. Raises Conflict for what a monopoly rests on."""
     row, host, _ = await find_child(change, Act.EDIT, NetworkRow, host_number, number)
-    check_version(row, version, show_network(row))
+    refuse_outdated(row, version, show_network(row))
     await keep_monopoly(change, host)
     await queries.remove(change.connection, NetworkRow, id=row.id)
     await change.log("network.remove", row.network, row.id, show_network(row), {}, site=host.site, host=host.id)
@@ -116,7 +116,7 @@ async def add_country(change: Change, host_number: int, body: object) -> Country
 async def delete_country(change: Change, host_number: int, number: int, version: int | None = None) -> None:
     """One country less; without any all may have the host."""
     row, host, _ = await find_child(change, Act.EDIT, CountryRow, host_number, number)
-    check_version(row, version, show_country(row))
+    refuse_outdated(row, version, show_country(row))
     await queries.remove(change.connection, CountryRow, id=row.id)
     await change.log("country.remove", row.country, row.id, show_country(row), {}, site=host.site, host=host.id)
 
@@ -148,6 +148,6 @@ async def add_acl(change: Change, host_number: int, body: object) -> AclRow:
 async def delete_acl(change: Change, host_number: int, number: int, version: int | None = None) -> None:
     """One address less."""
     row, host, _ = await find_child(change, Act.EDIT, AclRow, host_number, number)
-    check_version(row, version, show_acl(row))
+    refuse_outdated(row, version, show_acl(row))
     await queries.remove(change.connection, AclRow, id=row.id)
     await change.log("acl.remove", row.address, row.id, show_acl(row), {}, site=host.site, host=host.id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from redirector.registry import letters, nouns
-from redirector.registry.edit.change import Change, check_version, differences, find_site, left_behind, taken, write
+from redirector.registry.edit.change import Change, differences, find_site, left_behind, refuse_outdated, taken, write
 from redirector.registry.listing import SiteState
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing
@@ -52,10 +52,10 @@ _STEPS: dict[tuple[str, SiteState], SiteState] = {
 async def create_site(change: Change, body: object) -> SiteRow:
     """A new site, a draft; whoever makes it is its admin."""
     change.require(Act.CREATE_SITE)
-    await _check_queue(change)
+    await _refuse_long_queue(change)
     noun = nouns.read_new(nouns.Site, body, change.lax)
     await _check_name(change, noun.name)
-    pullers = await _check_pullers(change, noun.pulled_by)
+    pullers = await _read_pullers(change, noun.pulled_by)
     row = await queries.add(
         change.connection,
         SiteRow,
@@ -84,7 +84,7 @@ async def create_site(change: Change, body: object) -> SiteRow:
     return row
 
 
-async def _check_queue(change: Change) -> None:
+async def _refuse_long_queue(change: Change) -> None:
     if change.actor.account is None or change.actor.admin:
         return
     states = frozenset({SiteState.DRAFT.value, SiteState.WAITING.value})
@@ -99,7 +99,7 @@ async def _check_name(change: Change, name: str, own: int | None = None) -> None
         taken("name", "another site has this name")
 
 
-async def _check_pullers(change: Change, pulled_by: object, own: int | None = None) -> frozenset[int]:
+async def _read_pullers(change: Change, pulled_by: object, own: int | None = None) -> frozenset[int]:
     if not isinstance(pulled_by, list):
         return frozenset()
     wanted = frozenset(pulled_by) - {own}
@@ -152,11 +152,11 @@ async def edit_site(change: Change, number: int, version: int | None, patch: obj
     """Change fields of a site. Private ↔ public: its hosts are unchecked. Raises Stale, Invalid, Conflict."""
     row = await find_site(change, Act.EDIT, number)
     old = await body_of(change, row)
-    check_version(row, version, await view_of(change, row))
+    refuse_outdated(row, version, await view_of(change, row))
     new = nouns.read_change(nouns.Site, old, patch, change.lax)
     if "name" in new:
         await _check_name(change, new["name"], row.id)
-    pullers = await _check_pullers(change, new.get("pulled_by"), row.id)
+    pullers = await _read_pullers(change, new.get("pulled_by"), row.id)
     values: dict[str, Any] = {
         name: new[name] for name in ("name", "url", "private", "enabled", "comment") if name in new
     }
@@ -184,7 +184,7 @@ async def decide_site(change: Change, number: int, version: int | None, body: ob
     """Ask for approval, or approve, refuse, suspend. Raises Conflict when the site's state allows no such step."""
     noun = nouns.read_new(nouns.Approval, body, change.lax)
     row = await find_site(change, Act.ASK if noun.action == "ask" else Act.DECIDE, number)
-    check_version(row, version, await view_of(change, row))
+    refuse_outdated(row, version, await view_of(change, row))
     state = _STEPS.get((noun.action, SiteState(row.state)))
     if state is None:
         raise Conflict(f"the site is {row.state}: {noun.action} changes nothing")
@@ -232,7 +232,7 @@ async def leave_site(change: Change, number: int, version: int | None) -> SiteRo
 async def delete_site(change: Change, number: int, version: int | None) -> None:
     """It and all that belongs to it are gone, but for the events."""
     row = await find_site(change, Act.DELETE, number)
-    check_version(row, version, await view_of(change, row))
+    refuse_outdated(row, version, await view_of(change, row))
     old = await body_of(change, row)
     hosts = await queries.list_rows(change.connection, HostRow, site=row.id) if row.leaving is None else []
     left = await left_behind(change, hosts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -20,7 +20,7 @@ from redirector.registry.importing.harvest import (
 )
 from redirector.registry.publish.contents import Bits, CategoryContents, Details
 from redirector.registry.rules import name_key
-from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file, names_of_hosts, read_records
+from redirector.sources.mirrormanager.snapshot_file import Records, load_snapshot_file, names_of_hosts, read_records
 
 
 def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
@@ -56,20 +56,7 @@ def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
                 contents=contents,
             )
         )
-        urls: dict[int, dict[int, None]] = defaultdict(dict)
-        current: dict[int, Bits] = {}
-        positions: dict[int, list[int]] = defaultdict(list)
-        for position, name in enumerate(contents.names):
-            positions[said.directories[name].host_set].append(position)
-        for host_set, chosen_positions in positions.items():
-            chosen = np.array(chosen_positions)
-            for number, url_ids in said.lists[host_set].urls:
-                if number not in numbered:
-                    continue
-                urls[number].update((each, None) for each in url_ids if each in said.base_urls)
-                if number not in current:
-                    current[number] = np.zeros(len(contents.names), dtype=np.bool_)
-                current[number][chosen] = True
+        urls, current = _carriers(said, contents.names, numbered.keys())
         for number, ids in urls.items():
             listed = tuple(
                 HarvestedUrl(
@@ -98,6 +85,27 @@ def read_snapshot(path: str, names: Mapping[str, str]) -> Harvest:
         redirects=_redirects(catalog),
         left_out=[str(problem) for problem in catalog.problems],
     )
+
+
+def _carriers(
+    said: Records, names: Sequence[str], known: Collection[int]
+) -> tuple[dict[int, dict[int, None]], dict[int, Bits]]:
+    """Of hosts that are *known*: the ids of their URLs for the directories *names*, and which of these they have."""
+    urls: dict[int, dict[int, None]] = defaultdict(dict)
+    current: dict[int, Bits] = {}
+    positions: dict[int, list[int]] = defaultdict(list)
+    for position, name in enumerate(names):
+        positions[said.directories[name].host_set].append(position)
+    for host_set, those in positions.items():
+        chosen = np.array(those)
+        for number, url_ids in said.lists[host_set].urls:
+            if number not in known:
+                continue
+            urls[number].update((each, None) for each in url_ids if each in said.base_urls)
+            if number not in current:
+                current[number] = np.zeros(len(names), dtype=np.bool_)
+            current[number][chosen] = True
+    return urls, current
 
 
 def _contents(top: str, subpaths: Mapping[str, str], catalog: Catalog) -> CategoryContents:

@@ -53,7 +53,7 @@ def publish_snapshot(
             new = load_snapshot_file(fresh)
         except SnapshotError as error:
             raise _refused(path, fresh, error) from error
-        _check(path, new)
+        _refuse_fatal(path, new)
         old = _load_old(path)
         plan = compare(old, new)
         if look is not None and old is not None:
@@ -80,7 +80,7 @@ def _refused(path: str, fresh: str, error: SnapshotError) -> PublishError:
     return PublishError(path, tuple(str(problem).replace(fresh, path, 1) for problem in error.problems))
 
 
-def _check(path: str, catalog: Catalog) -> None:
+def _refuse_fatal(path: str, catalog: Catalog) -> None:
     fatal = [problem for problem in (*catalog.problems, *check_catalog(catalog, ())) if problem.fatal]
     if fatal:
         raise PublishError(path, tuple(f"{problem.key}: {problem.text}" for problem in fatal))

@@ -16,7 +16,7 @@ from redirector.answer.choose.lineup import Lineup
 from redirector.answer.packed import Packer
 from redirector.answer.serve import Responder
 from redirector.answer.show.metalink import metalink_header
-from redirector.built import check_built
+from redirector.built import refuse_stale_build
 from redirector.locate.addresses import unwrap_network
 from redirector.model import HostSetId, Network
 from redirector.server.between.access_log import FORMATS, AccessLog, render_mirrormanager, spell_asked
@@ -31,7 +31,7 @@ try:
 except ImportError:
     pass
 else:
-    check_built(_plain, 2)
+    refuse_stale_build(_plain, 2)
     _module = _plain
 
 END_OF_HEADERS = b"\r\n\r\n"

@@ -6,7 +6,7 @@ which has whatever is odd and says what is wrong, takes 10.
 
 from __future__ import annotations
 
-from redirector.built import check_built
+from redirector.built import refuse_stale_build
 from redirector.sources.mirrormanager.messages import Carried
 
 __all__ = ["split", "split_plainly", "split_quickly"]
@@ -38,5 +38,5 @@ try:
 except ImportError:
     split_quickly = _leave
 else:
-    check_built(_carried, 1)
+    refuse_stale_build(_carried, 1)
     split_quickly = _carried.split

@@ -87,9 +87,9 @@ def load_snapshot_file(path: str, repair: bool = True) -> Catalog:
     return _resolve(said, said.built)
 
 
-def read_records(path: str, repair: bool = True) -> _Said:
+def read_records(path: str, repair: bool = True) -> Records:
     """What the file *path* says, under its own numbers of hosts and URLs. Raises SnapshotError. *repair*: as above."""
-    said = _Said(path, repair)
+    said = Records(path, repair)
     try:
         with open_regular(path) as file:
             for start, number, value in _walk(file):
@@ -176,7 +176,7 @@ class _Lists:
 
 
 @dataclass(slots=True)
-class _Said:
+class Records:
     """What the records taken so far say."""
 
     path: str
@@ -211,7 +211,7 @@ class _Said:
         self.problems.append(Problem(severity, self.path, key, text))
 
 
-def _take(said: _Said, start: int, number: int, value: int | bytes | None) -> None:
+def _take(said: Records, start: int, number: int, value: int | bytes | None) -> None:
     """Note what one field of the root message says; fields that no answer needs are passed over."""
     if number == 1 and isinstance(value, int):
         said.built = value
@@ -246,7 +246,7 @@ def _text(raw: bytes) -> str:
     return text
 
 
-def _take_directory(said: _Said, record: bytes) -> None:
+def _take_directory(said: Records, record: bytes) -> None:
     named, below, lists = split(record)
     name, subpath = _text(named).strip("/"), _text(below).strip("/")
     host_set = _host_set_of(said, lists)
@@ -259,7 +259,7 @@ def _take_directory(said: _Said, record: bytes) -> None:
     said.directories[name] = said.shared_directories.setdefault(directory, directory)
 
 
-def _host_set_of(said: _Said, lists: bytes) -> HostSetId:
+def _host_set_of(said: Records, lists: bytes) -> HostSetId:
     """The host set that these undecoded *lists* describe; the order of hosts in them makes no difference."""
     known = said.lists_by_bytes.get(lists)
     if known is not None:
@@ -277,7 +277,7 @@ def _host_set_of(said: _Said, lists: bytes) -> HostSetId:
     return host_set
 
 
-def _decode_lists(said: _Said, lists: bytes) -> _Lists:
+def _decode_lists(said: Records, lists: bytes) -> _Lists:
     """Different sets hold mostly equal entries: each entry is decoded once, and its value is shared."""
     message = HostLists.FromString(lists)
     for entry in message.by_country:
@@ -295,7 +295,7 @@ def _decode_lists(said: _Said, lists: bytes) -> _Lists:
     )
 
 
-def _take_details(said: _Said, record: bytes) -> None:
+def _take_details(said: Records, record: bytes) -> None:
     directory = DetailedDirectory.FromString(record)
     name = _text(directory.directory).strip("/")
     for file in map(DetailedFile.FromString, directory.files):
@@ -315,7 +315,7 @@ def _file_detail(message: Any) -> FileDetail:
     )
 
 
-def _take_base_url(said: _Said, record: bytes) -> None:
+def _take_base_url(said: Records, record: bytes) -> None:
     entry = IntString.FromString(record)
     url = _text(entry.value).strip().rstrip("/")
     key = f"URL {entry.key}"
@@ -360,7 +360,7 @@ def _hostname(url: str) -> str:
         return ""
 
 
-def _take_repository(said: _Said, record: bytes) -> None:
+def _take_repository(said: Records, record: bytes) -> None:
     entry = StringString.FromString(record)
     key = _text(entry.key)
     prefix, plus, arch = key.rpartition("+")
@@ -370,22 +370,22 @@ def _take_repository(said: _Said, record: bytes) -> None:
         said.report(Severity.ERROR, f"repository {key}", "has no architecture after a plus sign: left out")
 
 
-def _take_disabled(said: _Said, record: bytes) -> None:
+def _take_disabled(said: Records, record: bytes) -> None:
     entry = StringBool.FromString(record)
     said.disabled[_text(entry.key)] = entry.value
 
 
-def _take_redirect(said: _Said, record: bytes) -> None:
+def _take_redirect(said: Records, record: bytes) -> None:
     entry = StringString.FromString(record)
     said.redirects[_text(entry.key)] = _text(entry.value)
 
 
-def _take_continent(said: _Said, record: bytes) -> None:
+def _take_continent(said: Records, record: bytes) -> None:
     entry = StringString.FromString(record)
     said.continents[_text(entry.key).upper()] = _text(entry.value).upper()
 
 
-def _take_client_country(said: _Said, record: bytes) -> None:
+def _take_client_country(said: Records, record: bytes) -> None:
     entry = StringString.FromString(record)
     network = _parse_network(said, _text(entry.key))
     country = _parse_country(said, f"netblock {_text(entry.key):.100}", _text(entry.value))
@@ -393,25 +393,25 @@ def _take_client_country(said: _Said, record: bytes) -> None:
         said.client_countries[network] = country
 
 
-def _take_host_country(said: _Said, record: bytes) -> None:
+def _take_host_country(said: Records, record: bytes) -> None:
     entry = IntString.FromString(record)
     country = _parse_country(said, f"host {entry.key}", _text(entry.value))
     if country is not None:
         said.host_country[entry.key] = country
 
 
-def _take_host_allowed(said: _Said, record: bytes) -> None:
+def _take_host_allowed(said: Records, record: bytes) -> None:
     """A text that cannot be read stands for a country that nobody comes from: the host must not be everybody's."""
     entry = IntStrings.FromString(record)
     said.host_allowed[entry.key] = frozenset(country.decode(errors="replace").upper() for country in entry.value)
 
 
-def _take_host_bandwidth(said: _Said, record: bytes) -> None:
+def _take_host_bandwidth(said: Records, record: bytes) -> None:
     entry = IntInt.FromString(record)
     said.host_bandwidth[entry.key] = min(max(entry.value, _BANDWIDTHS_MBIT[0]), _BANDWIDTHS_MBIT[-1])
 
 
-def _take_host_asn(said: _Said, record: bytes) -> None:
+def _take_host_asn(said: Records, record: bytes) -> None:
     entry = IntInts.FromString(record)
     if entry.key not in _ASNS:
         said.report(Severity.ERROR, f"AS {entry.key}", "is no AS number: left out")
@@ -420,7 +420,7 @@ def _take_host_asn(said: _Said, record: bytes) -> None:
         said.host_asns.setdefault(host, {})[entry.key] = None
 
 
-def _take_host_netblock(said: _Said, record: bytes) -> None:
+def _take_host_netblock(said: Records, record: bytes) -> None:
     entry = StringInts.FromString(record)
     network = _parse_network(said, _text(entry.key))
     if network is not None:
@@ -428,7 +428,7 @@ def _take_host_netblock(said: _Said, record: bytes) -> None:
             said.host_netblocks.setdefault(host, {})[network] = None
 
 
-def _parse_network(said: _Said, text: str) -> Network | None:
+def _parse_network(said: Records, text: str) -> Network | None:
     """The network that *text* names; a bare address is a network of one. None, reported, when it cannot be read."""
     key = f"netblock {text:.100}"
     try:
@@ -442,7 +442,7 @@ def _parse_network(said: _Said, text: str) -> Network | None:
     return unwrap_network(network)
 
 
-def _parse_country(said: _Said, subject: str, text: str) -> str | None:
+def _parse_country(said: Records, subject: str, text: str) -> str | None:
     """An ISO code in upper case. None when *text* is none, reported unless it says so itself."""
     country = text.strip().upper()
     if _COUNTRY.fullmatch(country):
@@ -461,7 +461,7 @@ class _Own:
     """Fields of `Host`, each where it is said."""
 
 
-def _take_own_host(said: _Said, record: bytes) -> None:
+def _take_own_host(said: Records, record: bytes) -> None:
     own = OwnHost.FromString(record)
     subject = f"host {own.id}"
     facts: dict[str, object] = {
@@ -490,13 +490,13 @@ def _take_own_host(said: _Said, record: bytes) -> None:
     said.own_hosts[own.id] = _Own(_text(own.name).strip(), facts)
 
 
-def _take_own_category(said: _Said, record: bytes) -> None:
+def _take_own_category(said: Records, record: bytes) -> None:
     own = OwnCategory.FromString(record)
     for_people = own.for_people if own.HasField("for_people") else True
     said.categories.append(Category(_text(own.name), _text(own.top).strip("/"), _text(own.product), for_people))
 
 
-_RECORDS: dict[int, tuple[str, Callable[[_Said, bytes], None]]] = {
+_RECORDS: dict[int, tuple[str, Callable[[Records, bytes], None]]] = {
     2: ("NetblockCountryCache", _take_client_country),
     4: ("HCUrlCache", _take_base_url),
     5: ("FileDetailsCache", _take_details),
@@ -520,7 +520,7 @@ are our own (`docs/snapshot.proto`)."""
 # -- The catalog: ids become hosts -------------------------------------------------------------------------------------
 
 
-def _resolve(said: _Said, built: int) -> Catalog:
+def _resolve(said: Records, built: int) -> Catalog:
     """The catalog of what the file *said*; what refers to nothing is reported and left out."""
     names = names_of_hosts(said)
     urls_of_host = _urls_of_hosts(said) if said.guessed else {}
@@ -555,7 +555,7 @@ def _resolve(said: _Said, built: int) -> Catalog:
     )
 
 
-def _urls_of_hosts(said: _Said) -> dict[int, set[str]]:
+def _urls_of_hosts(said: Records) -> dict[int, set[str]]:
     """Every base URL of each host."""
     found: dict[int, set[str]] = {}
     for host, ids in said.by_host_entries.values():
@@ -563,7 +563,7 @@ def _urls_of_hosts(said: _Said) -> dict[int, set[str]]:
     return found
 
 
-def _host(said: _Said, host: int, name: str, is_listed: bool, carries: bool, urls: Collection[str]) -> Host:
+def _host(said: Records, host: int, name: str, is_listed: bool, carries: bool, urls: Collection[str]) -> Host:
     """One host; who carries something, and is on no public list, is private whatever else is said."""
     own = said.own_hosts.get(host, _Own("", {}))
     plain = Host(
@@ -581,7 +581,7 @@ def _host(said: _Said, host: int, name: str, is_listed: bool, carries: bool, url
     return replace(told, private=told.private or plain.private)
 
 
-def names_of_hosts(said: _Said) -> dict[int, str]:
+def names_of_hosts(said: Records) -> dict[int, str]:
     """Every host that has a base URL, or an own name, by ascending id -> its name.
 
     The name is its own; else the hostname in its first http(s) URL, or else in its first, by URL id: it stays when
@@ -610,7 +610,7 @@ def names_of_hosts(said: _Said) -> dict[int, str]:
     return names
 
 
-def _host_sets(said: _Said, positions: Mapping[int, HostId]) -> tuple[HostSet, ...]:
+def _host_sets(said: Records, positions: Mapping[int, HostId]) -> tuple[HostSet, ...]:
     urls_of = {
         url_ids: tuple(dict.fromkeys(said.base_urls[url_id] for url_id in url_ids if url_id in said.base_urls))
         for _, url_ids in said.by_host_entries.values()
@@ -632,7 +632,7 @@ def _host_sets(said: _Said, positions: Mapping[int, HostId]) -> tuple[HostSet, .
     return tuple(host_sets)
 
 
-def _mend_repositories(said: _Said) -> None:
+def _mend_repositories(said: Records) -> None:
     """Repositories that are registered at their metadata: lists of them end in /repodata/, which clients append."""
     for (prefix, arch), name in said.repositories.items():
         parent = name.removesuffix("/repodata")
@@ -645,7 +645,7 @@ def _mend_repositories(said: _Said) -> None:
                 said.repositories[prefix, arch] = parent
 
 
-def _mend_redirects(said: _Said) -> None:
+def _mend_redirects(said: Records) -> None:
     """Redirects that lead to no repository, or only by way of others: one hop is all that is ever made of them."""
     prefixes = {prefix for prefix, _ in said.repositories}
     for alias, target in list(said.redirects.items()):
@@ -671,7 +671,7 @@ def _mend_redirects(said: _Said) -> None:
             said.report(Severity.ERROR, subject, f"leads {what}: its clients get 404")
 
 
-def _check_references(said: _Said, hosts: Set[int]) -> None:
+def _check_references(said: Records, hosts: Set[int]) -> None:
     """Report what refers to nothing, each subject once."""
     listed = {host for host, _ in said.by_host_entries.values()}.union(*(lists.public for lists in said.lists))
     for host in sorted(listed - hosts):

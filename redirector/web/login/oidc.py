@@ -89,10 +89,10 @@ class Provider:
         if not isinstance(token, str):
             raise ProviderError("it sent no id_token")
         try:
-            return self.check(token, keys, nonce, now)
+            return self.claims_of(token, keys, nonce, now)
         except ProviderError:
             _, fresh = await self.discover(now, again=True)
-            return self.check(token, fresh, nonce, now)
+            return self.claims_of(token, fresh, nonce, now)
 
     def _authorization(self) -> aiohttp.BasicAuth | None:
         if self.settings.client_secret_file is None:
@@ -104,7 +104,7 @@ class Provider:
             raise ProviderError("the file of the client's secret cannot be read") from error
         return aiohttp.BasicAuth(quote(self.settings.client_id, safe=""), quote(secret, safe=""))
 
-    def check(self, token: str, keys: KeySet, nonce: str, now: float) -> dict[str, Any]:
+    def claims_of(self, token: str, keys: KeySet, nonce: str, now: float) -> dict[str, Any]:
         """The claims in an id_token that was made for this login. Raises ProviderError."""
         registry = jwt.JWTClaimsRegistry(
             now=int(now),

@@ -19,7 +19,7 @@ _AT_ONCE = asyncio.Semaphore(4)
 """Each comparison takes 19 MB and 30 ms of one core."""
 
 
-def check_password(password: str, *names: str) -> None:
+def refuse_password(password: str, *names: str) -> None:
     """Raise Invalid for one that would be guessed first; *names*: login and mail address of whose it shall be."""
     told = password.casefold()
     problem = None

@@ -26,8 +26,8 @@ from redirector.web.limits import network_of
 from redirector.web.login import letters
 from redirector.web.login.attempts import Attempts
 from redirector.web.login.marks import safe_target
-from redirector.web.login.passwords import check_password, matches
-from redirector.web.login.visits import Visit, check_form, close_session, open_session, visit_of
+from redirector.web.login.passwords import matches, refuse_password
+from redirector.web.login.visits import Visit, close_session, open_session, refuse_forged, visit_of
 
 LINK_PATH = "/login/link"
 HOME = "/sites"
@@ -129,7 +129,7 @@ class LoginPages:
         """What was sent. Raises Forbidden."""
         form = await request.post()
         texts = {name: value for name, value in form.items() if isinstance(value, str)}
-        check_form(request, await visit_of(request), texts.get("csrf", ""))
+        refuse_forged(request, await visit_of(request), texts.get("csrf", ""))
         return texts
 
     # -- Signing up ----------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ class LoginPages:
             return await self._told(request, f"{link.mail} is verified.")
         password = form.get("password", "")
         try:
-            check_password(password, account.login, (account.mail or "").partition("@")[0])
+            refuse_password(password, account.login, (account.mail or "").partition("@")[0])
         except Invalid as error:
             values = {"secret": secret, "typed": {"login": account.login}, "purpose": link.purpose}
             return await self._page(request, "link.html", {**values, "problems": by_field(error.problems)}, 422)
@@ -283,7 +283,7 @@ class LoginPages:
         if account.password is not None and not await matches(form.get("old", ""), account.password):
             return await self.show_account(request, {"old": "is not your password"}, status=422)
         try:
-            check_password(form.get("password", ""), account.login, (account.mail or "").partition("@")[0])
+            refuse_password(form.get("password", ""), account.login, (account.mail or "").partition("@")[0])
         except Invalid as error:
             return await self.show_account(request, by_field(error.problems), status=422)
         from redirector.registry.secrets import hash_password

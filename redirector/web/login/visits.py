@@ -128,7 +128,7 @@ async def _keep(request: web.Request, visit: Visit, row: SessionRow, secret: str
     return visit
 
 
-def check_form(request: web.Request, visit: Visit, token: str) -> None:
+def refuse_forged(request: web.Request, visit: Visit, token: str) -> None:
     """Raise Forbidden unless a form of ours was sent, by the browser that it was made for."""
     if not is_same_origin(request.headers, request.host, request.app[SITE].url):
         raise Forbidden("the form was not sent from a page of ours")

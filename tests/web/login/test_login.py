@@ -11,7 +11,7 @@ from redirector.store.tables.login import session
 from redirector.web.access import SITE
 from redirector.web.login.attempts import Attempts
 from redirector.web.login.marks import Marks, is_same_origin, safe_target
-from redirector.web.login.passwords import check_password
+from redirector.web.login.passwords import refuse_password
 from tests.web.browser import PASSWORD, Browser, letters, link_of, signed_up
 from tests.web.conftest import Api
 
@@ -296,7 +296,7 @@ def test_a_browser_is_known_for_its_own_account_alone() -> None:
 )
 def test_passwords_that_are_guessed_first_are_refused(password: str) -> None:
     with pytest.raises(Invalid):
-        check_password(password, "ann", "ann")
+        refuse_password(password, "ann", "ann")
 
 
 async def test_cookies_are_for_us_alone(api: Api) -> None:
