@@ -387,15 +387,17 @@ def _ask_admin(server: Server, method: str, target: str) -> str:
 def _two_workers(setting: Setting, inputs: Inputs) -> Row:
     """How many times the throughput of one worker two reach.
 
-    With four cores or more it is measured. With fewer the load runs on the same cores as the workers and is counted
-    out: what two cores could answer follows from the CPU time that the server spends on one answer.
+    With four cores or more it is measured. With fewer the load runs on the cores of the two workers, is there as well
+    while one of them is alone, and is counted out: what two cores could answer follows from the CPU time that the
+    server spends on one answer. That shows what workers cost each other, not what a second core brings.
     """
     everywhere = setting.cores.server + setting.cores.load
     enough = len(everywhere) >= 4
     apart = Cores(everywhere[:2], everywhere[2:]) if enough else Cores(everywhere[:2], everywhere)
+    one = replace(setting, cores=Cores(apart.server[:1], apart.load))
     two = replace(setting, cores=apart)
-    with run_redirector(inputs.options(setting), setting.cores.server) as server:
-        one_worker = sample(setting, server, inputs.traffic[MIRRORLIST])
+    with run_redirector(inputs.options(setting), one.cores.server) as server:
+        one_worker = sample(one, server, inputs.traffic[MIRRORLIST])
     options = [*inputs.options(setting), "--workers", "2"]
     with run_redirector(options, apart.server) as server:
         two_workers = sample(two, server, inputs.traffic[MIRRORLIST])
