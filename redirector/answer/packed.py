@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import nlargest
 from struct import Struct
+from sys import intern
 from typing import NamedTuple
 
 from redirector.answer.answer import Form, Tier
@@ -184,7 +185,7 @@ class Packer:
                 if packed is None:
                     self._sheets[host_set, form] = -1
                     return None
-                row[host], sizes[chr(host)] = packed
+                row[host], sizes[intern(chr(host))] = packed
         number = self._sheets[host_set, form] = len(self._sizes)
         self._entries += row
         self._sizes.append(sizes)

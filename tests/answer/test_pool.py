@@ -43,6 +43,16 @@ def test_what_is_not_asked_for_is_forgotten() -> None:
     assert pool.find("cold") is None
 
 
+def test_a_pool_that_is_limited_later_soon_weighs_less() -> None:
+    pool = pool_of(100_000)
+    for n in range(1_000):
+        pool.keep(n, b"x" * 10)
+    pool.limit(100)
+    for n in range(1_000, 1_020):
+        pool.keep(n, b"x" * 10)
+    assert sum(pool.find(n) is not None for n in range(1_020)) <= 12
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 60)), max_size=200))
 def test_entries_together_weigh_no_more_than_the_limit_and_one_entry(steps: list[tuple[int, int]]) -> None:
     pool = pool_of(100)

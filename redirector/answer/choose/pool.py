@@ -27,6 +27,10 @@ class Pool(Generic[T]):
         self.young: dict[Hashable, T] = {}
         self.misses = 0
 
+    def limit(self, limit_bytes: int) -> None:
+        """Weigh about so much at most from now on."""
+        self._half_bytes = limit_bytes // 2
+
     @property
     def is_half_full(self) -> bool:
         """Nearly half of the limit is used: soon others will be pushed out."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any
 
 from redirector.answer.answer import Form
@@ -21,14 +22,15 @@ class Sheet:
     """What hosts show, in one form.
 
     entries  by host id; None: nothing. See `join`
-    present  by host id; the host as a character where there is an entry, "" elsewhere
+    present  by host id; the host as a character where there is an entry, "" elsewhere. Sheets share the characters:
+             each has a reference count, and makes the page that it lies on a worker's own when it is read
     """
 
     entries: list[Any]
     present: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.present = ["" if entry is None else chr(host) for host, entry in enumerate(self.entries)]
+        self.present = ["" if entry is None else intern(chr(host)) for host, entry in enumerate(self.entries)]
 
 
 Writer = Callable[[Snapshot, HostSet, Mapping[HostId, Sequence[str]], Form], list[Any]]
