@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Integer, event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -174,15 +174,8 @@ def _make_file(file: str, busy_s: float) -> None:
 
 def _make_engine(database: Database, busy_s: float) -> AsyncEngine:
     if database.file is None:
-        from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgBigInteger  # 30 ms that SQLite need not wait for
-
         arguments: dict[str, Any] = {"timeout": CONNECT_S, "server_settings": {"application_name": "redirector"}}
-        engine = create_async_engine(database.driver, connect_args=arguments, pool_pre_ping=True)
-        # Numbers that people type may be larger than any column holds. They are to be found nowhere, as in SQLite;
-        # the driver would refuse to send them as INTEGER. Columns become BIGINT, too.
-        dialect = engine.sync_engine.dialect
-        dialect.colspecs = {**dialect.colspecs, Integer: AsyncpgBigInteger}
-        return engine
+        return create_async_engine(database.driver, connect_args=arguments, pool_pre_ping=True)
     engine = create_async_engine(database.driver, connect_args={"timeout": busy_s, "isolation_level": None})
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)

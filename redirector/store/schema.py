@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from sqlalchemy import BigInteger, Integer, MetaData
 
 metadata = MetaData(
     naming_convention={
@@ -15,5 +15,9 @@ metadata = MetaData(
 )
 """Constraints have names of their own, so that a migration can name them in both databases.
 
-Times are `BigInteger`, epoch seconds. Paths are `LargeBinary`: no encoding is promised for them.
+Numbers are `NUMBER`, times `BigInteger`, epoch seconds. Paths are `LargeBinary`: no encoding is promised for them.
 """
+
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""Numbers that people type may be larger than four bytes hold: they are to be found nowhere, not refused by a driver.
+SQLite's INTEGER holds eight, and gives primary keys their numbers under that name alone."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import BigInteger, Connection, Integer, Table, create_engine, inspect
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import Connection, Table, create_engine, inspect
 
 import redirector.store.tables  # noqa: F401  fills the metadata
 from redirector.store import migrating
@@ -19,30 +16,14 @@ from redirector.store.opening import Store, open_store
 from redirector.store.schema import metadata
 
 
-def is_another_type(context: object, column: object, model: object, found: object, wanted: object) -> bool | None:
-    """Numbers are BIGINT in PostgreSQL, whatever the model's size; of all else Alembic judges itself."""
-    return False if isinstance(found, BigInteger) and isinstance(wanted, Integer) else None
-
-
 def differences(connection: Connection) -> list[object]:
-    opts = {"compare_type": is_another_type, "compare_server_default": True}
+    opts = {"compare_type": True, "compare_server_default": True}
     context = MigrationContext.configure(connection, opts=opts)
     return list(compare_metadata(context, metadata))
 
 
-@asynccontextmanager
-async def looking(store: Store) -> AsyncIterator[AsyncConnection]:
-    """The store as SQLAlchemy opens it by itself: it asks PostgreSQL's catalogs by INTEGER."""
-    engine = create_async_engine(store._database.driver)
-    try:
-        async with engine.connect() as connection:
-            yield connection
-    finally:
-        await engine.dispose()
-
-
 async def test_models_and_migrated_tables_agree(store: Store) -> None:
-    async with looking(store) as connection:
+    async with store.read() as connection:
         assert await connection.run_sync(differences) == []
         names = set(await connection.run_sync(lambda each: inspect(each).get_table_names()))
     assert names == {*metadata.tables, "alembic_version"}
@@ -60,7 +41,7 @@ def _is_counter(connection: Connection, table: Table) -> bool:
 
 
 async def test_primary_keys_have_the_names_of_the_models(store: Store) -> None:
-    async with looking(store) as connection:
+    async with store.read() as connection:
         found = await connection.run_sync(constraint_names)
     assert found == {name: f"pk_{name}" for name in found}
     assert "contents" in found

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, LargeBinary, String, Table
 
-from redirector.store.schema import metadata
+from redirector.store.schema import NUMBER, metadata
 
 contents = Table(
     "contents",
     metadata,
     Column("category", String(200), primary_key=True),
     Column("top", String(1000), nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("push", Integer, nullable=False),
+    Column("generation", NUMBER, nullable=False),
+    Column("push", NUMBER, nullable=False),
     Column("checked", BigInteger, nullable=False, comment="when the master was last read, or found unchanged"),
     Column("read", BigInteger, nullable=False, comment="when it was last read in full"),
     Column("validator", LargeBinary, nullable=False, comment="what tells that the master is unchanged"),
@@ -25,16 +25,16 @@ pushes = Table(
     "contents_push",
     metadata,
     Column("category", String(200), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
     Column("seen", BigInteger, nullable=False, comment="when a scan first saw it"),
-    Column("changed", Integer, nullable=False, comment="how many directories it changed"),
+    Column("changed", NUMBER, nullable=False, comment="how many directories it changed"),
 )
 
 generations = Table(
     "contents_generation",
     metadata,
     Column("category", String(200), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
     Column("made", BigInteger, nullable=False),
     Column("paths", LargeBinary, nullable=False, comment="packed, sorted; bit N of a bit string is its path N"),
 )

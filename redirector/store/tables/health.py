@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, LargeBinary, String, Table, Text
 
-from redirector.store.schema import metadata
+from redirector.store.schema import NUMBER, metadata
 
 hosts = Table(
     "health_host",
@@ -53,14 +53,14 @@ visits = Table(
     Column("lag_s", BigInteger, nullable=True),
     Column("delay_s", BigInteger, nullable=True, comment="age of the mirror's own time"),
     Column("duration_s", Float, nullable=True),
-    Column("requests", Integer, nullable=False),
+    Column("requests", NUMBER, nullable=False),
     Index("ix_health_visit_at", "at"),
 )
 
 evidence = Table(
     "health_evidence",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("host", String(255), nullable=False),
     Column("vantage", String(64), nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -76,7 +76,7 @@ history = Table(
     Column("at", BigInteger, primary_key=True, autoincrement=False),
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),
-    Column("lacking", Integer, nullable=False, comment="how many directories were left out"),
+    Column("lacking", NUMBER, nullable=False, comment="how many directories were left out"),
 )
 
 rounds = Table(
@@ -85,9 +85,9 @@ rounds = Table(
     Column("vantage", String(64), primary_key=True),
     Column("at", BigInteger, primary_key=True, autoincrement=False),
     Column("took_s", Float, nullable=False),
-    Column("visits", Integer, nullable=False),
-    Column("failed", Integer, nullable=False),
-    Column("requests", Integer, nullable=False),
+    Column("visits", NUMBER, nullable=False),
+    Column("failed", NUMBER, nullable=False),
+    Column("requests", NUMBER, nullable=False),
     Column("void", Text, nullable=False, comment="why nothing was concluded; empty when something was"),
 )
 
@@ -105,7 +105,7 @@ pushes = Table(
     metadata,
     Column("category", String(200), primary_key=True),
     Column("pushed", BigInteger, primary_key=True, autoincrement=False),
-    Column("changed", Integer, nullable=False, comment="directories"),
+    Column("changed", NUMBER, nullable=False, comment="directories"),
     Column("delays", LargeBinary, nullable=False, comment="packed: host -> seconds until it was seen with it"),
 )
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, String, Table
 
-from redirector.store.schema import metadata
+from redirector.store.schema import NUMBER, metadata
 
 session = Table(
     "login_session",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("hash", String(64), nullable=False, unique=True),
     Column("previous", String(64), nullable=True, index=True, comment="the hash before the last rotation"),
     Column("previous_until", BigInteger, nullable=False, comment="pages that were open then go on until"),
-    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("account", NUMBER, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("made", BigInteger, nullable=False),
     Column("rotated", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text
 
-from redirector.store.schema import metadata
+from redirector.store.schema import NUMBER, metadata
 
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("name", String(255), nullable=False, unique=True, comment="the same thing is put in once"),
     Column("channel", String(16), nullable=False, comment="mail, webhook, command"),
     Column("kind", String(64), nullable=False),
@@ -19,7 +19,7 @@ outbox = Table(
     Column("body", Text, nullable=False),
     Column("made", BigInteger, nullable=False),
     Column("due", BigInteger, nullable=False, comment="when it is tried next; a claim moves it"),
-    Column("attempts", Integer, nullable=False),
+    Column("attempts", NUMBER, nullable=False),
     Column("ended", BigInteger, nullable=True, comment="sent, or given up; waiting without"),
     Column("sent", Boolean, nullable=False),
     Column("error", Text, nullable=False, comment="of the latest attempt"),

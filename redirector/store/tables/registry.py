@@ -14,7 +14,6 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     String,
     Table,
@@ -22,20 +21,20 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from redirector.store.schema import metadata
+from redirector.store.schema import NUMBER, metadata
 
 
 def _id() -> Column[int]:
     """A number that is never given twice (in SQLite by `sqlite_autoincrement`)."""
-    return Column("id", Integer, primary_key=True)
+    return Column("id", NUMBER, primary_key=True)
 
 
 def _version() -> Column[int]:
-    return Column("version", Integer, nullable=False, default=1)
+    return Column("version", NUMBER, nullable=False, default=1)
 
 
 def _of(name: str, target: str, *, index: bool = False) -> Column[int]:
-    return Column(name, Integer, ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False, index=index)
+    return Column(name, NUMBER, ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False, index=index)
 
 
 account = Table(
@@ -89,7 +88,7 @@ site = Table(
     Column("leaving", BigInteger, nullable=True, comment="since when; it is deleted 30 days later"),
     Column("origin", String(255), nullable=True, comment="what an import took it from"),
     Column("created", BigInteger, nullable=False),
-    Column("creator", Integer, ForeignKey("account.id", ondelete="SET NULL"), nullable=True, index=True),
+    Column("creator", NUMBER, ForeignKey("account.id", ondelete="SET NULL"), nullable=True, index=True),
     Column("edited", BigInteger, nullable=False),
     _version(),
     sqlite_autoincrement=True,
@@ -108,15 +107,15 @@ site_contact = Table(
 site_puller = Table(
     "site_puller",
     metadata,
-    Column("site", Integer, ForeignKey("site.id", ondelete="CASCADE"), primary_key=True),
-    Column("puller", Integer, ForeignKey("site.id", ondelete="CASCADE"), primary_key=True),
+    Column("site", NUMBER, ForeignKey("site.id", ondelete="CASCADE"), primary_key=True),
+    Column("puller", NUMBER, ForeignKey("site.id", ondelete="CASCADE"), primary_key=True),
 )
 
 site_admin = Table(
     "site_admin",
     metadata,
-    Column("site", Integer, ForeignKey("site.id", ondelete="CASCADE"), primary_key=True),
-    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("site", NUMBER, ForeignKey("site.id", ondelete="CASCADE"), primary_key=True),
+    Column("account", NUMBER, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("since", BigInteger, nullable=False),
 )
 
@@ -125,7 +124,7 @@ invitation = Table(
     metadata,
     _id(),
     _of("site", "site", index=True),
-    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("account", NUMBER, ForeignKey("account.id", ondelete="CASCADE"), nullable=True, index=True),
     Column("mail", String(255), nullable=True),
     Column("hash", String(64), nullable=False, unique=True),
     Column("made", BigInteger, nullable=False),
@@ -146,7 +145,7 @@ host = Table(
     Column("city", String(255), nullable=False),
     Column("latitude", Float, nullable=True),
     Column("longitude", Float, nullable=True),
-    Column("bandwidth_mbit", Integer, nullable=True),
+    Column("bandwidth_mbit", NUMBER, nullable=True),
     Column("private", Boolean, nullable=False),
     Column("monopoly", Boolean, nullable=False),
     Column("own_asn", BigInteger, nullable=True),
@@ -157,8 +156,8 @@ host = Table(
     Column("maintenance_from", BigInteger, nullable=True),
     Column("maintenance_to", BigInteger, nullable=True),
     Column("new_releases", Boolean, nullable=False),
-    Column("tier", Integer, nullable=True),
-    Column("pulls_from", Integer, ForeignKey("host.id", ondelete="SET NULL"), nullable=True, index=True),
+    Column("tier", NUMBER, nullable=True),
+    Column("pulls_from", NUMBER, ForeignKey("host.id", ondelete="SET NULL"), nullable=True, index=True),
     Column("pulls_from_master", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("enabled_since", BigInteger, nullable=False, comment="when it was switched on or off"),
@@ -336,8 +335,8 @@ note = Table(
     "note",
     metadata,
     _id(),
-    Column("site", Integer, ForeignKey("site.id", ondelete="CASCADE"), nullable=True, index=True),
-    Column("host", Integer, ForeignKey("host.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("site", NUMBER, ForeignKey("site.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("host", NUMBER, ForeignKey("host.id", ondelete="CASCADE"), nullable=True, index=True),
     Column("at", BigInteger, nullable=False),
     Column("writer", String(255), nullable=False),
     Column("text", String(255), nullable=False),
@@ -349,12 +348,12 @@ event = Table(
     metadata,
     _id(),
     Column("at", BigInteger, nullable=False, index=True),
-    Column("account", Integer, nullable=True, comment="of whoever did it, while there is such an account"),
+    Column("account", NUMBER, nullable=True, comment="of whoever did it, while there is such an account"),
     Column("actor", String(255), nullable=False),
     Column("what", String(40), nullable=False, comment="`host.change`, `site.approve`, …"),
-    Column("site", Integer, nullable=True, index=True),
-    Column("host", Integer, nullable=True, index=True),
-    Column("subject", Integer, nullable=True, comment="number of what was changed"),
+    Column("site", NUMBER, nullable=True, index=True),
+    Column("host", NUMBER, nullable=True, index=True),
+    Column("subject", NUMBER, nullable=True, comment="number of what was changed"),
     Column("name", String(2048), nullable=False, comment="of what was changed"),
     Column("old", JSON, nullable=False),
     Column("new", JSON, nullable=False),
@@ -369,9 +368,9 @@ token = Table(
     Column("kind", String(10), nullable=False, comment="rdr: SHA-256 of the token; argon2: of an imported password"),
     Column("secret", String(255), nullable=True, comment="argon2, of an imported password"),
     Column("scope", String(10), nullable=False),
-    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=True, index=True),
-    Column("site", Integer, ForeignKey("site.id", ondelete="CASCADE"), nullable=True, index=True),
-    Column("host", Integer, ForeignKey("host.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("account", NUMBER, ForeignKey("account.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("site", NUMBER, ForeignKey("site.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("host", NUMBER, ForeignKey("host.id", ondelete="CASCADE"), nullable=True, index=True),
     Column("made", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=True),
     Column("used", BigInteger, nullable=True),
@@ -381,7 +380,7 @@ token = Table(
 imported_category = Table(
     "imported_category",
     metadata,
-    Column("category", Integer, ForeignKey("category.id", ondelete="CASCADE"), primary_key=True),
+    Column("category", NUMBER, ForeignKey("category.id", ondelete="CASCADE"), primary_key=True),
     Column("paths", LargeBinary, nullable=False, comment="deflated lines, sorted: bit N is path N"),
     Column("subpaths", LargeBinary, nullable=False, comment="deflated JSON: path -> subpath, where it is no cut"),
     Column("details", LargeBinary, nullable=False, comment="deflated JSON: hashes of files"),
@@ -390,7 +389,7 @@ imported_category = Table(
 imported_content = Table(
     "imported_content",
     metadata,
-    Column("carried", Integer, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
+    Column("carried", NUMBER, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
     Column("current", LargeBinary, nullable=False, comment="deflated bits over the category's paths"),
     Column("at", BigInteger, nullable=False, comment="how old the source was"),
 )
@@ -398,7 +397,7 @@ imported_content = Table(
 checked_in = Table(
     "checked_in",
     metadata,
-    Column("carried", Integer, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
+    Column("carried", NUMBER, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
     Column("paths", LargeBinary, nullable=False, comment="deflated lines: directories below the category's top"),
     Column("at", BigInteger, nullable=False),
 )
@@ -407,7 +406,7 @@ checked_in = Table(
 doubted = Table(
     "doubted_check_in",
     metadata,
-    Column("carried", Integer, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
+    Column("carried", NUMBER, ForeignKey("carried.id", ondelete="CASCADE"), primary_key=True),
     Column("paths", LargeBinary, nullable=False, comment="deflated lines, as in checked_in"),
     Column("at", BigInteger, nullable=False, comment="when it came first"),
 )
@@ -418,7 +417,7 @@ imported_thing = Table(
     metadata,
     Column("kind", String(20), primary_key=True, comment="the table of the row"),
     Column("origin", String(255), primary_key=True, comment="what the source calls it"),
-    Column("row", Integer, nullable=False, comment="its number here, whether the row is still there or not"),
+    Column("row", NUMBER, nullable=False, comment="its number here, whether the row is still there or not"),
 )
 """What imports brought: what was deleted here since does not come again."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table
 
-from redirector.store.schema import metadata
+from redirector.store.schema import NUMBER, metadata
 
 access = Table(
     "access",
@@ -26,12 +26,12 @@ margins = Table(
 )
 
 _SYSTEM = (
-    ("weeknum", Integer),
+    ("weeknum", NUMBER),
     ("os_name", String(255)),
     ("os_version", String(255)),
     ("os_variant", String(255)),
     ("os_arch", String(255)),
-    ("sys_age", Integer),
+    ("sys_age", NUMBER),
     ("repo_tag", String(255)),
     ("repo_arch", String(255)),
 )
@@ -63,12 +63,12 @@ servers = Table(
 logs = Table(
     "statistics_log",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("server", String(255), nullable=False),
     Column("first", String(32), nullable=False, comment="a digest of the first line, without its address"),
     Column("marks", String(2000), nullable=False, comment="digests of the first 1, 2, 4, … lines"),
     Column("end", BigInteger, nullable=False, comment="how far it was counted, in bytes, unpacked"),
-    Column("tail_bytes", Integer, nullable=False, comment="behind it: a line without break, counted"),
+    Column("tail_bytes", NUMBER, nullable=False, comment="behind it: a line without break, counted"),
     Column("options", String(2000), nullable=False, comment="how its lines were read"),
     Column("newest", BigInteger, nullable=False),
     Column("counted", LargeBinary, comment="what its lines add up to; none where that is no longer kept"),
@@ -80,7 +80,7 @@ propagation = Table(
     metadata,
     Column("run", BigInteger, primary_key=True, autoincrement=False, comment="when the round ended"),
     Column("repository", String(255), primary_key=True),
-    *(Column(name, Integer, nullable=False) for name in ("same_day", "one_day", "two_day", "older", "no_info")),
+    *(Column(name, NUMBER, nullable=False) for name in ("same_day", "one_day", "two_day", "older", "no_info")),
 )
 
 traffic = Table(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from redirector.store.schema import NUMBER
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -16,8 +18,8 @@ def upgrade() -> None:
         "contents",
         sa.Column("category", sa.String(200), nullable=False),
         sa.Column("top", sa.String(1000), nullable=False),
-        sa.Column("generation", sa.Integer, nullable=False),
-        sa.Column("push", sa.Integer, nullable=False),
+        sa.Column("generation", NUMBER, nullable=False),
+        sa.Column("push", NUMBER, nullable=False),
         sa.Column(
             "checked", sa.BigInteger, nullable=False, comment="when the master was last read, or found unchanged"
         ),
@@ -31,15 +33,15 @@ def upgrade() -> None:
     op.create_table(
         "contents_push",
         sa.Column("category", sa.String(200), nullable=False),
-        sa.Column("number", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("number", NUMBER, nullable=False, autoincrement=False),
         sa.Column("seen", sa.BigInteger, nullable=False, comment="when a scan first saw it"),
-        sa.Column("changed", sa.Integer, nullable=False, comment="how many directories it changed"),
+        sa.Column("changed", NUMBER, nullable=False, comment="how many directories it changed"),
         sa.PrimaryKeyConstraint("category", "number", name="pk_contents_push"),
     )
     op.create_table(
         "contents_generation",
         sa.Column("category", sa.String(200), nullable=False),
-        sa.Column("number", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("number", NUMBER, nullable=False, autoincrement=False),
         sa.Column("made", sa.BigInteger, nullable=False),
         sa.Column(
             "paths", sa.LargeBinary, nullable=False, comment="packed, sorted; bit N of a bit string is its path N"

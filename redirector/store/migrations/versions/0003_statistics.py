@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from redirector.store.schema import NUMBER
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -14,12 +16,12 @@ depends_on = None
 def _system() -> list[sa.Column[object]]:
     return [
         sa.Column("hits", sa.BigInteger, nullable=False),
-        sa.Column("weeknum", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("weeknum", NUMBER, nullable=False, autoincrement=False),
         sa.Column("os_name", sa.String(255), nullable=False),
         sa.Column("os_version", sa.String(255), nullable=False),
         sa.Column("os_variant", sa.String(255), nullable=False),
         sa.Column("os_arch", sa.String(255), nullable=False),
-        sa.Column("sys_age", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("sys_age", NUMBER, nullable=False, autoincrement=False),
         sa.Column("repo_tag", sa.String(255), nullable=False),
         sa.Column("repo_arch", sa.String(255), nullable=False),
     ]
@@ -61,12 +63,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "statistics_log",
-        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("number", NUMBER, nullable=False),
         sa.Column("server", sa.String(255), nullable=False),
         sa.Column("first", sa.String(32), nullable=False, comment="a digest of the first line, without its address"),
         sa.Column("marks", sa.String(2000), nullable=False, comment="digests of the first 1, 2, 4, … lines"),
         sa.Column("end", sa.BigInteger, nullable=False, comment="how far it was counted, in bytes, unpacked"),
-        sa.Column("tail_bytes", sa.Integer, nullable=False, comment="behind it: a line without break, counted"),
+        sa.Column("tail_bytes", NUMBER, nullable=False, comment="behind it: a line without break, counted"),
         sa.Column("options", sa.String(2000), nullable=False, comment="how its lines were read"),
         sa.Column("newest", sa.BigInteger, nullable=False),
         sa.Column("counted", sa.LargeBinary, comment="what its lines add up to; none where that is no longer kept"),
@@ -77,11 +79,11 @@ def upgrade() -> None:
         "propagation",
         sa.Column("run", sa.BigInteger, nullable=False, autoincrement=False, comment="when the round ended"),
         sa.Column("repository", sa.String(255), nullable=False),
-        sa.Column("same_day", sa.Integer, nullable=False),
-        sa.Column("one_day", sa.Integer, nullable=False),
-        sa.Column("two_day", sa.Integer, nullable=False),
-        sa.Column("older", sa.Integer, nullable=False),
-        sa.Column("no_info", sa.Integer, nullable=False),
+        sa.Column("same_day", NUMBER, nullable=False),
+        sa.Column("one_day", NUMBER, nullable=False),
+        sa.Column("two_day", NUMBER, nullable=False),
+        sa.Column("older", NUMBER, nullable=False),
+        sa.Column("no_info", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("run", "repository", name="pk_propagation"),
     )
     op.create_table(

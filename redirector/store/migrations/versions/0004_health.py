@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from redirector.store.schema import NUMBER
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -31,7 +33,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "health_evidence",
-        sa.Column("id", sa.Integer(), nullable=False, autoincrement=True),
+        sa.Column("id", NUMBER, nullable=False, autoincrement=True),
         sa.Column("host", sa.String(255), nullable=False),
         sa.Column("vantage", sa.String(64), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -46,7 +48,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("lacking", sa.Integer(), nullable=False, comment="how many directories were left out"),
+        sa.Column("lacking", NUMBER, nullable=False, comment="how many directories were left out"),
         sa.PrimaryKeyConstraint("host", "at", name="pk_health_history"),
     )
     op.create_table(
@@ -66,7 +68,7 @@ def upgrade() -> None:
         "health_push",
         sa.Column("category", sa.String(200), nullable=False),
         sa.Column("pushed", sa.BigInteger(), nullable=False, autoincrement=False),
-        sa.Column("changed", sa.Integer(), nullable=False, comment="directories"),
+        sa.Column("changed", NUMBER, nullable=False, comment="directories"),
         sa.Column(
             "delays", sa.LargeBinary(), nullable=False, comment="packed: host -> seconds until it was seen with it"
         ),
@@ -77,9 +79,9 @@ def upgrade() -> None:
         sa.Column("vantage", sa.String(64), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("took_s", sa.Float(), nullable=False),
-        sa.Column("visits", sa.Integer(), nullable=False),
-        sa.Column("failed", sa.Integer(), nullable=False),
-        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("visits", NUMBER, nullable=False),
+        sa.Column("failed", NUMBER, nullable=False),
+        sa.Column("requests", NUMBER, nullable=False),
         sa.Column("void", sa.Text(), nullable=False, comment="why nothing was concluded; empty when something was"),
         sa.PrimaryKeyConstraint("vantage", "at", name="pk_health_round"),
     )
@@ -104,7 +106,7 @@ def upgrade() -> None:
         sa.Column("lag_s", sa.BigInteger(), nullable=True),
         sa.Column("delay_s", sa.BigInteger(), nullable=True, comment="age of the mirror's own time"),
         sa.Column("duration_s", sa.Float(), nullable=True),
-        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("requests", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("host", "at", "vantage", name="pk_health_visit"),
     )
     op.create_index("ix_health_visit_at", "health_visit", ["at"])

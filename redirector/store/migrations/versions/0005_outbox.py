@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from redirector.store.schema import NUMBER
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -14,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "outbox",
-        sa.Column("id", sa.Integer(), nullable=False, autoincrement=True),
+        sa.Column("id", NUMBER, nullable=False, autoincrement=True),
         sa.Column("name", sa.String(255), nullable=False, comment="the same thing is put in once"),
         sa.Column("channel", sa.String(16), nullable=False, comment="mail, webhook, command"),
         sa.Column("kind", sa.String(64), nullable=False),
@@ -24,7 +26,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("made", sa.BigInteger(), nullable=False),
         sa.Column("due", sa.BigInteger(), nullable=False, comment="when it is tried next; a claim moves it"),
-        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("attempts", NUMBER, nullable=False),
         sa.Column("ended", sa.BigInteger(), nullable=True, comment="sent, or given up; waiting without"),
         sa.Column("sent", sa.Boolean(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False, comment="of the latest attempt"),

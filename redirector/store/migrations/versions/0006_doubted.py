@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from redirector.store.schema import NUMBER
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -14,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "doubted_check_in",
-        sa.Column("carried", sa.Integer(), nullable=False),
+        sa.Column("carried", NUMBER, nullable=False),
         sa.Column("paths", sa.LargeBinary(), nullable=False, comment="deflated lines, as in checked_in"),
         sa.Column("at", sa.BigInteger(), nullable=False, comment="when it came first"),
         sa.ForeignKeyConstraint(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from redirector.store.schema import NUMBER
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -14,11 +16,11 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "login_session",
-        sa.Column("id", sa.Integer(), nullable=False, autoincrement=True),
+        sa.Column("id", NUMBER, nullable=False, autoincrement=True),
         sa.Column("hash", sa.String(64), nullable=False),
         sa.Column("previous", sa.String(64), nullable=True, comment="the hash before the last rotation"),
         sa.Column("previous_until", sa.BigInteger(), nullable=False, comment="pages that were open then go on until"),
-        sa.Column("account", sa.Integer(), nullable=False),
+        sa.Column("account", NUMBER, nullable=False),
         sa.Column("made", sa.BigInteger(), nullable=False),
         sa.Column("rotated", sa.BigInteger(), nullable=False),
         sa.Column("seen", sa.BigInteger(), nullable=False),

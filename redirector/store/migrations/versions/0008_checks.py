@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from redirector.store.schema import NUMBER
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -14,9 +16,9 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "host_check",
-        sa.Column("host", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("host", NUMBER, nullable=False, autoincrement=False),
         sa.Column("at", sa.BigInteger(), nullable=False, comment="when it began"),
-        sa.Column("took_s", sa.Integer(), nullable=False),
+        sa.Column("took_s", NUMBER, nullable=False),
         sa.Column("actor", sa.String(64), nullable=False),
         sa.Column("findings", sa.JSON(), nullable=False, comment="[url, check, level, text] each"),
         sa.ForeignKeyConstraint(["host"], ["host.id"], name="fk_host_check_host_host", ondelete="CASCADE"),
