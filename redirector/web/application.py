@@ -123,21 +123,31 @@ def _document(status: int, document: bytes, headers: dict[str, str] | None) -> w
 
 def _handler(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        body = await _read_body(request, route)
-        version = read_version(request.headers.get("If-Match"))
+        body, version, wrong = await _read_told(request, route)
         numbers = {name: _number(text) for name, text in request.match_info.items() if name != "name"}
         site = request.app[SITE]
         seen = await look_at_site(request, numbers) if route.looks == "site" else {}
         own_asns = await look_at_host(request, numbers, body) if route.looks == "host" else None
         async with asking(request, write=route.writes, public=route.public, own_asns=own_asns) as change:
-            if route.change and "If-Match" not in request.headers:
-                raise ApiError("If-Match is needed: the ETag that the thing came with", status=428)
+            if wrong is not None:  # told to those alone who may ask
+                raise wrong
             name = request.match_info.get("name", "")
             call = Call(change, numbers, body, version, dict(request.query), name, site.shelf, site.hinting, seen)
             reply = await route.run(call)
         return _answer(request, route, reply)
 
     return handle
+
+
+async def _read_told(request: web.Request, route: Route) -> tuple[object, int | None, ApiError | None]:
+    """(body, version of `If-Match`, what is wrong with them)."""
+    try:
+        body = await _read_body(request, route)
+        if route.change and "If-Match" not in request.headers:
+            raise ApiError("If-Match is needed: the ETag that the thing came with", status=428)
+        return body, read_version(request.headers.get("If-Match")), None
+    except ApiError as error:
+        return None, None, error
 
 
 async def _read_body(request: web.Request, route: Route) -> object:

@@ -242,6 +242,13 @@ async def test_a_body_that_cannot_be_read_is_refused(api: Api, raw: bytes, conte
     assert (answer.status, answer.content_type) == (status, "application/problem+json"), await answer.text()
 
 
+@pytest.mark.parametrize("told", [{"data": b"{"}, {"data": b"x", "headers": {"Content-Type": "text/plain"}}, {}])
+async def test_whoever_is_nobody_is_told_that_first(api: Api, told: dict[str, Any]) -> None:
+    for method, path in (("POST", "/sites"), ("PATCH", "/sites/1"), ("PATCH", "/categories/1")):
+        assert (await api.client.request(method, API + path, **told)).status == 401
+    assert (await api.client.patch(f"{API}/sites/1", json={}, headers={"If-Match": "nonsense"})).status == 401
+
+
 @pytest.mark.parametrize("path", ["/sites/x", "/sites/-1", "/sites/1e3", "/sites/99999999999999999999", "/sites/%00"])
 async def test_what_can_be_no_number_names_nothing(api: Api, path: str) -> None:
     _, token = await api.person("chief", admin=True)

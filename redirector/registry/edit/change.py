@@ -143,6 +143,7 @@ async def write(
     row: E,
     version: int | None,
     show: Callable[[E], Mapping[str, Any]],
+    /,
     **values: object,
 ) -> E:
     """Set columns of *row*; nothing happens when they are so already.

@@ -24,6 +24,9 @@ MAX_DEPTH = 8
 PAGE, MAX_PAGE = 50, 200
 """Entries of a collection in one answer, unless `limit` says otherwise, and at most."""
 
+MAX_NUMBER = 2**63 - 1
+"""No database counts further."""
+
 _ETAG = re.compile(r'"([0-9]{1,18})"')
 
 
@@ -63,7 +66,7 @@ class Call:
     @property
     def page(self) -> tuple[int, int]:
         """(`after`, `limit`). Raises Invalid."""
-        return read_number(self.query, "after", 0, 0, 2**63 - 1), read_number(self.query, "limit", PAGE, 1, MAX_PAGE)
+        return read_number(self.query, "after", 0, 0, MAX_NUMBER), read_number(self.query, "limit", PAGE, 1, MAX_PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Route:
     change  the body holds only the fields that change, and `If-Match` is needed
     public  everybody may, pages of other sites too (CORS)
     paged   it answers with a page of a collection
+    by_name  `after` is a name, not a number
     tag     under which the document lists it
     shows   whose bodies its answer is like, with what is known beside them
     schema  of a body that no noun reads, and of what it is answered; None: there is none
@@ -107,6 +111,7 @@ class Route:
     change: bool = False
     public: bool = False
     paged: bool = False
+    by_name: bool = False
     status: int = 200
     tag: str = ""
     looks: Literal["", "host", "site"] = ""

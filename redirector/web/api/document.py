@@ -12,7 +12,7 @@ from redirector import __version__
 from redirector.registry import nouns
 from redirector.registry.listing import SiteState
 from redirector.registry.nouns import Noun
-from redirector.web.api.call import MAX_PAGE, PAGE, Route
+from redirector.web.api.call import MAX_NUMBER, MAX_PAGE, PAGE, Route
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REFERENCES = "#/components/schemas/{model}"
@@ -105,6 +105,11 @@ def _shown(schema: dict[str, Any], model: type[Noun]) -> dict[str, Any]:
     return {"type": "object", "properties": {**own, **beside}, "required": [*needed, *beside]}
 
 
+_AFTER = {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER, "default": 0}
+
+_AFTER_NAME = {"type": "string", "default": ""}
+
+
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{re.sub(r'[^a-zA-Z]+', '_', route.path)}".rstrip("_"),
@@ -119,7 +124,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.paged:
         number = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}
         parameters.append({"name": "limit", "in": "query", "schema": number})
-        parameters.append({"name": "after", "in": "query", "schema": {"type": "integer", "minimum": 0, "default": 0}})
+        parameters.append({"name": "after", "in": "query", "schema": _AFTER_NAME if route.by_name else _AFTER})
     if route.change:
         parameters.append({"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}})
     if parameters:

@@ -108,7 +108,7 @@ async def show_propagation(call: Call) -> Reply:
 
 
 ROUTES = (
-    Route("GET", "/mirrors", "The public mirrors", list_mirrors, public=True, paged=True, tag="public"),
+    Route("GET", "/mirrors", "The public mirrors", list_mirrors, public=True, paged=True, by_name=True, tag="public"),
     Route("GET", "/mirrors/{name}", "A public mirror", show_mirror, public=True, tag="public"),
     Route("GET", "/status", "Mirror status, archlinux.org's version 3", show_status, public=True, tag="public"),
     Route("GET", "/statistics/access", "Requests by day", show_access, public=True, paged=True, tag="public"),
