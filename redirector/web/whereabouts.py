@@ -6,16 +6,19 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from redirector.errors import SnapshotError
 from redirector.locate.geoip import load_geoip
 from redirector.locate.networks import load_asns
+from redirector.registry.edit.asns import hosts_by_found_asns
 from redirector.registry.edit.change import Change, find_host
 from redirector.registry.hints import HostHints, Sighting, Tables, hints_for, names_of_urls, own_asns_of
-from redirector.registry.permits import Act
-from redirector.registry.publish.names import Resolve, resolve_by_system
+from redirector.registry.permits import OPERATOR, Act
+from redirector.registry.publish.names import ALL_S, Resolve, resolve_by_system
 from redirector.settings.joining import Join
+from redirector.store.opening import Store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CarriedRow, HostRow, UrlRow
 from redirector.web.pages.shown import Shelf
@@ -118,6 +121,27 @@ async def names_of(change: Change, host: int) -> list[str]:
     carried = {row.id for row in await queries.list_rows(change.connection, CarriedRow, host=host)}
     rows = await queries.list_rows(change.connection, UrlRow, carried=carried, audience="public")
     return names_of_urls(row.url for row in rows)
+
+
+async def look_again(whereabouts: Whereabouts, store: Store) -> dict[int, frozenset[int]]:
+    """Number of a host -> AS numbers that its addresses are in now, for hosts whose AS counts by that alone.
+
+    Hosts of which a name has no address now are left out, as are those that were not reached in time: nothing is known
+    of them.
+    """
+    if whereabouts.asn is None:
+        return {}
+    async with store.read() as connection:
+        change = Change(connection, OPERATOR, 0)
+        names = {host.id: await names_of(change, host.id) or [host.name] for host in await hosts_by_found_asns(change)}
+    found = {}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ALL_S):
+            for host, wanted in names.items():
+                sightings = await whereabouts.look(wanted)
+                if {each.name for each in sightings} == set(wanted):
+                    found[host] = own_asns_of(sightings)
+    return found
 
 
 async def asked_names(change: Change, host: int | None, body: object) -> list[str]:

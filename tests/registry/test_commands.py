@@ -304,6 +304,10 @@ def test_a_host_of_a_cloud_is_published_with_the_networks_of_its_regions(run: Ru
     catalog = load_snapshot_file("cloud.pb")
     (host,) = [each for each in catalog.hosts if each.name == "cloud.example.org"]
     assert host.local and [str(network) for network in host.netblocks] == ["4.4.0.0/16", "2a05::/32"]
+    assert run("host", "set", "cloud.example.org", "--private")[0] == 0
+    object_of(run, "publish", "--snapshot", "cloud.pb", *place)
+    (host,) = [each for each in load_snapshot_file("cloud.pb").hosts if each.private]
+    assert [str(network) for network in host.netblocks] == ["4.4.0.0/16", "2a05::/32"]
     (tmp_path / "aws.json").write_text("no list")
     told = object_of(run, "publish", "--snapshot", "cloud.pb", *place)
     assert any("no ranges of aws are known" in line for line in told["left_out"])

@@ -270,6 +270,13 @@ async def test_a_new_url_unchecks_a_host_and_a_new_city_does_not(registry: Regis
     async with registry.change() as change:
         row = await queries.find(change.connection, HostRow, id=host.id)
     assert row is not None and row.unchecked_since == NOW + 200
+    (url, _) = await registry.do(carried.list_urls, host.id)
+    for audience, since in (("mirrors", NOW + 200), ("public", NOW + 300)):
+        registry.now = NOW + 300
+        await registry.do(carried.edit_url, host.id, url.row.id, None, {"audience": audience})
+        async with registry.change() as change:
+            row = await queries.find(change.connection, HostRow, id=host.id)
+        assert row is not None and row.unchecked_since == since
 
 
 async def test_networks_of_a_site_admin(any_registry: Registry) -> None:

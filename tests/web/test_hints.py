@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from redirector.cli.registering.publishing import keep_own_asns
 from redirector.locate.geoip import GeoDatabase, Location
 from redirector.locate.networks import load_asns
 from redirector.locate.ranges import table_of_networks
@@ -18,7 +19,7 @@ from redirector.registry.hints import Tables, own_asns_of
 from redirector.settings.joining import Join
 from redirector.store.checks import put_check
 from redirector.store.registry.rows import SiteRow
-from redirector.web.whereabouts import LOOK_UP_S, Whereabouts
+from redirector.web.whereabouts import LOOK_UP_S, Whereabouts, look_again
 from tests.registry.conftest import registry
 from tests.registry.rig import HOST, Registry
 from tests.web.conftest import Api, serving
@@ -113,6 +114,29 @@ async def test_an_as_waits_again_when_the_urls_lead_elsewhere(located: Fixture) 
     assert gone.status == 204
     await located.url(host, "https://one.example.org/linux/")
     assert await located.asns(host) == {680: "waiting"}
+
+
+async def test_an_as_waits_again_when_the_names_lead_elsewhere(
+    located: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts because somebody's addresses are in it counts for as long as they are; unknown names say nothing."""
+    registry, hosts = located.api.registry, {}
+    for name in ("one", "two"):
+        hosts[name] = await located.host(name=f"{name}.example.org")
+        await located.url(hosts[name], f"https://{name}.example.org/linux/")
+        assert await located.asn(hosts[name], 3320) == (201, "approved")
+    monkeypatch.setitem(ADDRESSES, "one.example.org", ["5.5.5.9"])
+    monkeypatch.delitem(ADDRESSES, "two.example.org")
+    whereabouts = Whereabouts(asn=str(tmp_path / "asn.txt"), resolve=resolve)
+    found = await look_again(whereabouts, registry.store)
+    assert found == {hosts["one"]: frozenset({680})}
+    async with registry.change() as change:
+        told = await keep_own_asns(change, found)
+    assert told == ["host one.example.org: its addresses are not in AS 3320 any more, which waits for a decision"]
+    assert await located.asns(hosts["one"]) == {3320: "waiting"} and await located.asns(hosts["two"]) == {
+        3320: "approved"
+    }
+    assert await look_again(Whereabouts(), registry.store) == {}
 
 
 async def test_reviewers_see_what_tables_say_beside_what_was_typed(located: Fixture) -> None:

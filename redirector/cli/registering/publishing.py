@@ -21,6 +21,7 @@ from redirector.errors import ConfigError, SnapshotError
 from redirector.files import write_atomically
 from redirector.model import Network
 from redirector.one_line import one_line
+from redirector.registry.edit.asns import keep_found_asns
 from redirector.registry.edit.change import Change
 from redirector.registry.edit.scanned import adopt_scans
 from redirector.registry.edit.sites import sweep
@@ -40,8 +41,11 @@ from redirector.snapshot.load import KnownTables, load_snapshot
 from redirector.sources.clients import load_clients
 from redirector.sources.mirrors_d.cloud import CLOUD_LIMIT_BYTES, parse_ranges
 from redirector.store.opening import Store, open_store
+from redirector.store.registry import queries
+from redirector.store.registry.rows import HostRow
 from redirector.web.pages.files import render_files, write_files
 from redirector.web.pages.shown import read_pasts, read_shown
+from redirector.web.whereabouts import Whereabouts, look_again
 
 NAMED = 20
 """Things left out that are named; the rest are counted."""
@@ -79,6 +83,7 @@ class _Wanted:
     allowed: frozenset[str]
     mail: bool
     addresses: tuple[Network, ...]
+    asn: str | None
     serving: Mapping[str, str | Sequence[str]]
 
 
@@ -89,6 +94,7 @@ def _publish(arguments: argparse.Namespace) -> int:
     if not (arguments.snapshot or arguments.tree or arguments.exports or arguments.pages):
         way_out = "say what to write: --snapshot FILE, --tree DIR, --exports DIR or --pages DIR"
         raise ConfigError("command line", "--snapshot", None, way_out)
+    serving = {key: value for key, value in flags_of(arguments).items() if key in _CHOOSING | {"config"}}
     wanted = _Wanted(
         arguments.snapshot,
         arguments.tree,
@@ -98,9 +104,15 @@ def _publish(arguments: argparse.Namespace) -> int:
         allowed,
         arguments.mail,
         tuple(parse_network(Given("command line", "--allow-address", text)) for text in arguments.allow_address),
-        {key: value for key, value in flags_of(arguments).items() if key in _CHOOSING | {"config"}},
+        _asn_of(serving),
+        serving,
     )
     return guarded(_run(desk_of(arguments), wanted, arguments.json, _reloader(arguments)))
+
+
+def _asn_of(serving: Mapping[str, str | Sequence[str]]) -> str | None:
+    asn = load_key(Config, "asn", serving) if serving.keys() & {"asn", "config"} else None
+    return asn if isinstance(asn, str) else None
 
 
 @dataclass(slots=True)
@@ -131,9 +143,11 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
     found, told = await look_up(names, allowed=wanted.addresses) if names else ({}, [])
     done.told += told
     if not wanted.dry:
+        own_asns = await look_again(Whereabouts(asn=wanted.asn), store)
         async with store.write() as connection:
             await keep_addresses(connection, found, now)
             change = Change(connection, OPERATOR, now)
+            done.told += await keep_own_asns(change, own_asns)
             await adopt_scans(change)
             gone = await sweep(change)
         done.told += [f"{name}: left 30 days ago, and is deleted" for name in gone]
@@ -156,6 +170,15 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
         changed = write_files(wanted.pages, pages)
         done.told.append(f"{wanted.pages}: {len(pages)} files, {changed} of them changed")
     return done
+
+
+async def keep_own_asns(change: Change, own_asns: Mapping[int, frozenset[int]]) -> list[str]:
+    """An AS counted while a host's addresses were in it. Returns what is to be reported."""
+    told = []
+    for host in await queries.list_rows(change.connection, HostRow, id=set(own_asns)):
+        for number in await keep_found_asns(change, host, own_asns[host.id]):
+            told.append(f"host {host.name}: its addresses are not in AS {number} any more, which waits for a decision")
+    return told
 
 
 def _read_clouds(desk: Desk, holdings: Holdings, done: _Done) -> Clouds:

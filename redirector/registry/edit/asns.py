@@ -59,13 +59,28 @@ async def settle_own_asn(change: Change, host: HostRow) -> None:
 
 async def judge_asns_again(change: Change, host: HostRow) -> None:
     """With other URLs the host's addresses are others: what counted because of the old ones alone waits from now on."""
-    if change.own_asns is None or change.actor.admin:
-        return
-    for row in await queries.list_rows(change.connection, AsnRow, host=host.id, found=True):
-        if row.asn not in change.own_asns:
-            await queries.change(change.connection, AsnRow, row.id, None, waits=True, found=False, edited=change.now)
-            old, new = {"waits": False}, {"waits": True}
-            await change.log("asn.change", f"AS {row.asn}", row.id, old, new, site=host.site, host=host.id)
+    if change.own_asns is not None and not change.actor.admin:
+        await keep_found_asns(change, host, change.own_asns)
+
+
+async def keep_found_asns(change: Change, host: HostRow, own_asns: frozenset[int]) -> list[int]:
+    """What counts because the host's addresses were in it waits unless it is among *own_asns*; what waits now."""
+    gone = [
+        row
+        for row in await queries.list_rows(change.connection, AsnRow, host=host.id, found=True)
+        if row.asn not in own_asns
+    ]
+    for row in gone:
+        await queries.change(change.connection, AsnRow, row.id, None, waits=True, found=False, edited=change.now)
+        old, new = {"waits": False}, {"waits": True}
+        await change.log("asn.change", f"AS {row.asn}", row.id, old, new, site=host.site, host=host.id)
+    return [row.asn for row in gone]
+
+
+async def hosts_by_found_asns(change: Change) -> list[HostRow]:
+    """Hosts with an AS number that counts because their addresses are in it, and nobody decided."""
+    rows = await queries.list_rows(change.connection, AsnRow, found=True)
+    return await queries.list_rows(change.connection, HostRow, id={row.host for row in rows})
 
 
 async def delete_asn(change: Change, host_number: int, number: int, version: int | None = None) -> None:

@@ -236,6 +236,8 @@ async def edit_url(change: Change, host_number: int, number: int, version: int |
             await _check_unique(change, host, site, str(values["url"]), row.id)
             await _uncheck(change, host)
             await judge_asns_again(change, host)
+    if new.get("audience") == "public":  # nobody saw what strangers are to be given
+        await _uncheck(change, host)
     if "password" in new:
         values["password"] = _seal(change, new["password"])
     changed = await write(change, UrlRow, row, None, lambda each: show_url(each, listed.category), **values)

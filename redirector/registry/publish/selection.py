@@ -186,7 +186,7 @@ def condition_of(holdings: Holdings, row: HostRow, category: int | None = None, 
         maintenance=row.maintenance,
         private=private,
         lists=any(_lists(holdings, each, private) for each in carried),
-        networks=_has_networks(holdings, row) or row.origin is not None,
+        networks=_has_networks(holdings, row) or row.origin is not None or row.cloud_type is not None,
         checked="ok" if trusted else look.state,
         checked_since=look.since,
         embargoed=embargoed,
@@ -401,7 +401,7 @@ def _left_out(
     for host in hosts:
         if host.reason is not None:
             yield f"host {host.row.name}: {host.reason[0].value}"
-        elif host.local and not (host.networks or host.asns):
+        elif host.row.cloud_type is not None and not (host.networks or host.asns):
             yield f"host {host.row.name}: for the clients of a cloud, whose networks are not entered: given to nobody"
     for (prefix, arch), directory in sorted(repositories.items()):
         if directory not in known:
