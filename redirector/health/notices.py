@@ -278,18 +278,26 @@ def _ending(notice: Notice) -> str:
     match notice.kind:
         case Kind.UNREACHABLE:
             return (
+                "What to do: open what was asked, above, from a network that is not yours. See that the server runs,"
+                "\nthat no firewall or limit keeps the checker out, that the name leads to the right machine, and that"
+                "\nthe certificate holds.\n"
                 "What ends it: two visits, at least five minutes apart, at which it answers. It is visited every 15 to"
                 "\n60 minutes, after a week less often; it is listed again by itself."
             )
         case Kind.STALE:
             return (
+                "What to do: run your synchronization by hand and read what it says. Mostly it is a full disk, a source"
+                "\nthat does not let you in or is late itself, or a job that no longer runs.\n"
                 "What ends it: a synchronization that brings what it lacks. One visit that finds it there is enough; it"
                 "\nis listed again by itself."
             )
         case Kind.RECOVERED:
             return "Nothing is left to do. Thank you for mirroring."
         case Kind.CERTIFICATE:
-            return "What ends it: a new certificate, which the next visit sees."
+            return (
+                "What to do: renew it, and have the web server read it (reload). If that should have happened alone,"
+                "\nsee why it did not.\nWhat ends it: a new certificate, which the next visit sees."
+            )
 
 
 def log_line(seen: Evidence) -> str:

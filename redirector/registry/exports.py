@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from redirector.registry import rules
 from redirector.registry.listing import SiteState
 from redirector.registry.publish.embargo import Embargo
 from redirector.registry.publish.holdings import Holdings
 from redirector.registry.publish.selection import public_urls, shown_carried
-from redirector.store.registry.rows import HostRow, UrlRow
+from redirector.store.registry.rows import HostRow
 
 FORMATS = ("plain", "hosts", "json")
 """How addresses are written: one a line, for `&merge` in rsyncd.conf, as a JSON array."""
@@ -24,6 +25,7 @@ NOBODY = "- *"
 """The filter that transfers nothing: what a wrong request gets, so that a mirror loses nothing by it."""
 
 _NOT_IN_FILTERS = re.compile(r"[\x00-\x1f\x7f]")
+_IN_LINES = re.compile(r"[!-~]+")
 _WILD = re.compile(r"([*?\[\\])")
 
 
@@ -64,8 +66,18 @@ def pulling_hosts(holdings: Holdings, pullers: Iterable[int]) -> list[HostRow]:
 
 
 def order_addresses(addresses: Iterable[str]) -> list[str]:
-    """Each once: IPv4 first, by number, then IPv6, then names."""
-    return sorted(set(addresses), key=_address_key)
+    """Each once: IPv4 first, by number, then IPv6, then names.
+
+    What an import kept though it is none is left out: `*` or a line break would let everybody in.
+    """
+    return sorted(set(filter(None, map(_address_of, addresses))), key=_address_key)
+
+
+def _address_of(text: str) -> str | None:
+    try:
+        return rules.read_acl_address(text)
+    except ValueError:
+        return None
 
 
 def _address_key(text: str) -> tuple[int, int, int, str]:
@@ -136,20 +148,30 @@ def _tier_lines(holdings: Holdings, embargo: Embargo) -> Iterator[str]:
         source = "master" if host.pulls_from_master else None
         if host.pulls_from is not None and (named := holdings.hosts.get(host.pulls_from)) is not None:
             source = named.name if is_admitted(holdings, named) else None
-        rsync = min((url.url for url in urls_of(holdings, host, embargo) if url.url.startswith("rsync:")), default=None)
+        rsync = min((url for url in urls_of(holdings, host, embargo) if url.startswith("rsync:")), default=None)
         fields = (host.tier, host.name, host.country, host.bandwidth_mbit, source, rsync)
-        yield "\t".join("-" if each is None or each == "" else str(each) for each in fields)
+        yield "\t".join("-" if each is None or each == "" else _in_line(str(each)) for each in fields)
 
 
-def urls_of(holdings: Holdings, host: HostRow, embargo: Embargo) -> list[UrlRow]:
-    """Public URLs of all that the host carries and anybody may know of."""
-    return [url for carried in shown_carried(holdings, host, embargo) for url in public_urls(holdings, carried)]
+def urls_of(holdings: Holdings, host: HostRow, embargo: Embargo) -> list[str]:
+    """Public URLs of all that the host carries and anybody may know of, less those that imports kept with blanks."""
+    return [
+        url.url
+        for carried in shown_carried(holdings, host, embargo)
+        for url in public_urls(holdings, carried)
+        if _IN_LINES.fullmatch(url.url)
+    ]
+
+
+def _in_line(text: str) -> str:
+    """No name that an import kept ends a line or a field."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def render_exclusions(holdings: Holdings, host: int) -> str:
     """A line a pattern of what the host leaves out: category, tab, pattern below the category's top."""
     lines = {
-        f"{holdings.categories[carried.category].name}\t{pattern}\n"
+        f"{_in_line(holdings.categories[carried.category].name)}\t{_in_line(pattern)}\n"
         for carried in holdings.carried.get(host, ())
         for pattern in carried.exclusions
     }
@@ -162,6 +184,6 @@ def render_mirmon(holdings: Holdings, embargo: Embargo, mail: bool = False) -> s
     for host in admitted_hosts(holdings):
         contacts = holdings.contacts.get(host.site, ())
         for url in urls_of(holdings, host, embargo):
-            words = [(host.country or "--").lower(), url.url.rstrip("/") + "/"]
+            words = [_in_line(host.country or "--").lower(), url.rstrip("/") + "/"]
             lines.add(" ".join(words + ([contacts[0].mail] if mail and contacts else [])))
     return "".join(f"{line}\n" for line in sorted(lines))

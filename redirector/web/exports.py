@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from redirector.one_line import one_line
 from redirector.registry.exporting import NAMES, TYPES, Wish, export
 from redirector.registry.exports import NOBODY
 from redirector.registry.refusals import Invalid, Missing
@@ -39,6 +40,8 @@ async def _export(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in NAMES:
         raise Missing(f"there is no such export: {', '.join(NAMES)} are there")
+    if name == "rsync-filter":
+        return await _filter(request)
     wish, site = _wish_of(request), request.app[SITE]
     async with asking(request, write=False, public=name in PUBLIC) as change:
         shown = await site.shelf.read(change.connection, change.now)
@@ -57,6 +60,7 @@ async def _filter(request: web.Request) -> web.Response:
     try:
         async with asking(request, write=False, public=True) as change:
             shown = await request.app[SITE].shelf.read(change.connection, change.now)
-            return web.Response(text=await export(change, "rsync-filter", _wish_of(request), shown.holdings))
+            text = await export(change, "rsync-filter", _wish_of(request), shown.holdings)
+            return web.Response(text=text, headers=OPEN)
     except Invalid as error:
-        return web.Response(status=400, text=f"# {error}\n{NOBODY}\n")
+        return web.Response(status=400, text=f"# {one_line(str(error))}\n{NOBODY}\n", headers=OPEN)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
+import subprocess
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +19,9 @@ from redirector.registry.exporting import FILES, Wish, export
 from redirector.registry.exports import Changed, order_addresses, render_addresses, render_filter
 from redirector.registry.permits import VISITOR
 from redirector.registry.refusals import Forbidden, Invalid, RegistryError
-from tests.registry.rig import Registry
+from redirector.store.registry import queries
+from redirector.store.registry.rows import AclRow, HostRow, UrlRow
+from tests.registry.rig import NOW, Registry
 
 ADDRESSES = ["2001:db8::1", "192.0.2.10", "192.0.2.9", "198.51.100.0/24", "nat.example.org", "192.0.2.9"]
 
@@ -169,3 +176,73 @@ async def test_a_publication_writes_them_as_files(registry: Registry, tmp_path: 
     assert (tmp_path / "out/rsync-acl.hosts").read_text().endswith("hosts deny = *\n")
     listed = json.loads((tmp_path / "out/public.json").read_text())["items"]
     assert {each["host"] for each in listed} == {"one.example.org", "two.example.org"}
+
+
+ODD = (
+    "*",
+    "0.0.0.0/0",
+    "ALL",
+    "8.8.8.8\nhosts allow = *",
+    "8.8.8.8 9.9.9.9",
+    "",
+    "\t",
+    "not a name",
+    "-x",
+    "&include /etc",
+)
+
+
+async def keep_odd(registry: Registry) -> None:
+    """What an import keeps though it breaks rules: addresses, a name, a country and URLs."""
+    await furnish(registry)
+    async with registry.change() as change:
+        for text in ODD:
+            await queries.add(change.connection, AclRow, host=1, address=text, origin="import", edited=NOW)
+        odd: dict[str, object] = {"name": "odd\n0\t*\tname", "country": "d\ne"}
+        await queries.set_columns(change.connection, HostRow, {"id": 1}, **odd)
+        for url in ("rsync://odd.example.org/a b/", "https://odd.example.org/x\nde https://evil.example/"):
+            await queries.add(
+                change.connection, UrlRow, carried=1, url=url, audience="public", user=None, password=None,
+                origin="import", edited=NOW,
+            )  # fmt: skip
+
+
+async def test_nothing_that_an_import_kept_ends_a_line_or_lets_others_in(registry: Registry) -> None:
+    await keep_odd(registry)
+    assert await ask(registry, "rsync-acl") == "8.8.8.8\n2001:4860::1\n"
+    assert await ask(registry, "rsync-acl", layout="hosts") == "hosts allow = 8.8.8.8 2001:4860::1\nhosts deny = *\n"
+    tiers = (await ask(registry, "tiers")).splitlines()
+    assert len(tiers) == 2 and all(line.count("\t") == 5 for line in tiers)
+    assert len((await ask(registry, "mirmon")).splitlines()) == 4
+
+
+def answers(tmp_path: Path, conf: str) -> bool:
+    """Whether a real daemon with the lines of *conf* gives its module to 127.0.0.1."""
+    (tmp_path / "module").mkdir(exist_ok=True)
+    (tmp_path / "acl.conf").write_text(conf)
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    user = f"use chroot = no\nuid = {os.getuid()}\ngid = {os.getgid()}\n"
+    (tmp_path / "rsyncd.conf").write_text(
+        f"{user}log file = {tmp_path}/log\n[linux]\npath = {tmp_path}/module\n&merge {tmp_path}/acl.conf\n"
+    )
+    command = ["rsync", "--daemon", "--no-detach", f"--config={tmp_path}/rsyncd.conf", "--address=127.0.0.1"]
+    daemon = subprocess.Popen([*command, f"--port={port}"], stderr=subprocess.DEVNULL)
+    try:
+        asked = ["rsync", "--timeout=20", f"rsync://127.0.0.1:{port}/linux/"]
+        until = time.monotonic() + 20
+        while (done := subprocess.run(asked, capture_output=True, text=True)).returncode == 10:
+            assert time.monotonic() < until, done.stderr
+        assert "Unknown Parameter" not in (tmp_path / "log").read_text()
+        return done.returncode == 0
+    finally:
+        daemon.terminate()
+        daemon.wait(10)
+
+
+async def test_a_real_daemon_reads_what_is_exported(registry: Registry, tmp_path: Path) -> None:
+    await keep_odd(registry)
+    assert not answers(tmp_path, await ask(registry, "rsync-acl", layout="hosts"))
+    assert not answers(tmp_path, await ask(registry, "rsync-acl", tier="0", layout="hosts"))
+    await registry.do(networks.add_acl, 1, {"address": "127.0.0.1"})
+    assert answers(tmp_path, await ask(registry, "rsync-acl", layout="hosts"))

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from redirector.store.outbox import Parcel
 
-_FOOT = "\n\nWhoever did not ask for this can leave it: nothing happens without the link.\n"
+_FOOT = "\n\nIf you did not ask for this, do nothing: without the link nothing happens.\n"
 
 
 def _letter(kind: str, mail: str, unique: str, subject: str, text: str) -> Parcel:
@@ -42,14 +42,17 @@ def reset_letter(mail: str, login: str, link: str) -> Parcel:
 
 def verify_letter(mail: str, login: str, link: str) -> Parcel:
     """A mail address shall be verified."""
-    text = f"This link says that {mail} is an address of {login}; it works once, for two days:\n\n{link}{_FOOT}"
+    text = (
+        f"Open this link to confirm that {mail} is an address of {login}; it works once, for two days:\n\n{link}{_FOOT}"
+    )
     return _letter("verify", mail, link, "Your mail address", text)
 
 
 def changed_letter(mail: str, login: str, what: str, now: int) -> Parcel:
     """Something that matters was changed: the person is told at the address that was there."""
-    text = f"{what} of your account {login} was changed. If it was not you: ask for a new password at once, and write "
-    return _letter("changed", mail, f"{what}{now}", f"{what} was changed", f"{text}to the distribution.\n")
+    text = f"{what} of your account {login} was changed. If it was not you: log in, choose a new password and "
+    more = "end all sessions at once, or ask for a new password where you cannot, and answer this mail.\n"
+    return _letter("changed", mail, f"{what}{now}", f"{what} was changed", f"{text}{more}")
 
 
 def invitation_letter(mail: str, site: str, inviter: str, link: str) -> Parcel:
