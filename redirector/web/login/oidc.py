@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -41,6 +41,7 @@ FLOW_S = 600
 KEPT_S = 3600
 LEEWAY_S = 60
 ANSWER_BYTES = 1 << 20
+TIMEOUT_S = 10.0
 CALLBACK = "/login/oidc/callback"
 
 
@@ -67,6 +68,7 @@ class Provider:
                 told = await _fetch("GET", f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration")
                 if told.get("issuer") != self.settings.issuer:
                     raise ProviderError("it calls itself by another name")
+                check_place(str(told.get("authorization_endpoint", "")))
                 keys = await _fetch("GET", str(told.get("jwks_uri", "")))
                 try:
                     self._found = now, told, KeySet.import_key_set(keys)  # type: ignore[arg-type]
@@ -129,18 +131,33 @@ class Provider:
         return claims
 
 
+def check_place(url: str) -> str:
+    """*url* if it may be asked: https, or this machine itself, where tests and proxies are. Raises ProviderError."""
+    try:
+        parts = urlsplit(url)
+        local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    except ValueError as error:
+        raise ProviderError("one of its endpoints is no URL") from error
+    if not (local or parts.scheme == "https") or not parts.hostname or "@" in parts.netloc:
+        raise ProviderError("one of its endpoints is not https")
+    return url
+
+
 async def _fetch(
     method: str, url: str, form: dict[str, str] | None = None, authorization: aiohttp.BasicAuth | None = None
 ) -> dict[str, Any]:
-    if not url.startswith(("https://", "http://127.0.0.1", "http://[::1]", "http://localhost")):
-        raise ProviderError("one of its endpoints is not https")
+    check_place(url)
     try:
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(TIMEOUT_S),
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session,
             session.request(method, url, data=form, auth=authorization, allow_redirects=False) as response,
         ):
-            raw = await response.content.read(ANSWER_BYTES)
+            raw = bytearray()
+            async for part in response.content.iter_any():
+                raw += part
+                if len(raw) > ANSWER_BYTES:
+                    raise ProviderError("its answer is too long")
             if response.status != 200:
                 raise ProviderError(f"it answered {response.status}")
             told = json.loads(raw)

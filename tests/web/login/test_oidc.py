@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hmac
+import json
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -22,6 +25,7 @@ from redirector.store.registry.rows import AccountRow
 from redirector.web.access import Site
 from redirector.web.application import make_application
 from redirector.web.limits import Limits
+from redirector.web.login import oidc
 from tests.registry.rig import Registry
 from tests.web.browser import Browser
 from tests.web.conftest import Api
@@ -40,6 +44,10 @@ class Fake:
     asked: dict[str, str] = field(default_factory=dict)
     token: str | None = None
     now: int = 0
+    header: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    secret: Any = None
+    odd: Callable[[], Awaitable[web.Response]] | None = None
 
     def application(self) -> web.Application:
         """Its endpoints."""
@@ -52,9 +60,11 @@ class Fake:
     async def _discovery(self, _: web.Request) -> web.Response:
         names = {"authorization_endpoint": "auth", "token_endpoint": "token", "jwks_uri": "jwks"}
         told = {name: f"{self.issuer}/{path}" for name, path in names.items()}
-        return web.json_response({"issuer": self.issuer, **told})
+        return web.json_response({"issuer": self.issuer, **told, **self.told})
 
     async def _jwks(self, _: web.Request) -> web.Response:
+        if self.odd is not None:
+            return await self.odd()
         return web.json_response({"keys": [(self.shown or self.key).as_dict(private=False)]})
 
     async def _token(self, request: web.Request) -> web.Response:
@@ -75,8 +85,11 @@ class Fake:
             **self.claims,
         }
         claims = {name: value for name, value in claims.items() if name not in self.dropped}
-        header = {"alg": self.algorithm, "kid": "1"}
-        made = self.token or jwt.encode(header, claims, self.key, algorithms=[self.algorithm])
+        header = {"alg": self.algorithm, "kid": "1", **self.header}
+        if isinstance(self.secret, bytes):
+            made = by_hand(header, claims, self.secret)
+        else:
+            made = self.token or jwt.encode(header, claims, self.secret or self.key, algorithms=[self.algorithm])
         return web.json_response({"id_token": made, "access_token": "x", "token_type": "Bearer"})
 
 
@@ -164,38 +177,199 @@ async def test_a_login_is_finished_once_and_by_the_browser_that_began_it(fake: t
     assert not await accounts(api)
 
 
+KEY = RSAKey.generate_key(2048, {"kid": "1"})
+OTHER = RSAKey.generate_key(2048, {"kid": "1"})
+PUBLIC = KEY.as_pem(private=False)
+"""The provider's public key, which everybody knows, taken for a shared secret."""
+
+
+def encoded(part: object) -> str:
+    """A part of a token."""
+    return urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def by_hand(header: object, claims: object, secret: bytes) -> str:
+    """A token whose HS256 is made of a secret that no library would take for one."""
+    said = f"{encoded(header)}.{encoded(claims)}"
+    return f"{said}.{urlsafe_b64encode(hmac.digest(secret, said.encode(), 'sha256')).rstrip(b'=').decode()}"
+
+
+def unsigned(algorithm: str) -> str:
+    """A token that nobody signed, with all claims but a nonce that nobody can know."""
+    return f"{encoded({'alg': algorithm, 'kid': '1'})}.{encoded({'sub': '42', 'aud': 'mirrors'})}."
+
+
 FORGED: dict[str, dict[str, Any]] = {
     "another issuer": {"claims": {"iss": "https://evil.example"}},
+    "no issuer": {"dropped": ("iss",)},
     "for another client": {"claims": {"aud": "others"}},
+    "for nobody's client": {"dropped": ("aud",)},
+    "for a client of almost that name": {"claims": {"aud": "mirrors2"}},
+    "for others in a list": {"claims": {"aud": ["others"]}},
+    "for one, by another": {"claims": {"azp": "others"}},
     "for several, by another": {"claims": {"aud": ["mirrors", "others"], "azp": "others"}},
     "for several, by nobody": {"claims": {"aud": ["mirrors", "others"]}},
     "expired": {"claims": {"exp": 1}},
     "without an end": {"dropped": ("exp",)},
+    "with an end that is none": {"claims": {"exp": "never"}},
+    "without a beginning": {"dropped": ("iat",)},
+    "made tomorrow": {"claims": {"iat": 4_000_000_000, "exp": 4_000_000_300}},
+    "good from tomorrow on": {"claims": {"nbf": 4_000_000_000}},
     "of another login": {"claims": {"nonce": "other"}},
     "without a nonce": {"dropped": ("nonce",)},
+    "with an empty nonce": {"claims": {"nonce": ""}},
+    "with several nonces": {"claims": {"nonce": ["other"]}},
     "for nobody": {"dropped": ("sub",)},
-    "signed by another key": {"shown": RSAKey.generate_key(2048, {"kid": "1"})},
-    "not signed": {"token": "eyJhbGciOiJub25lIn0.eyJzdWIiOiI0MiJ9."},
+    "for an empty name": {"claims": {"sub": ""}},
+    "for a name that is no text": {"claims": {"sub": 42}},
+    "for a name without end": {"claims": {"sub": "x" * 256}},
+    "signed by another key": {"shown": OTHER},
+    "signed by another key, under a name of no key": {"shown": OTHER, "header": {"kid": "2"}},
+    "with its own key in it": {"shown": OTHER, "header": {"jwk": KEY.as_dict(private=False)}},
+    "with the place of its own key in it": {"shown": OTHER, "header": {"jku": "https://evil.example/jwks"}},
+    "signed by the public key as a secret": {"secret": PUBLIC, "algorithm": "HS256"},
+    "signed by a secret of its own": {"secret": OctKey.generate_key(256, {"kid": "1"}), "algorithm": "HS256"},
+    "signed by a secret that it shows": {"key": OctKey.generate_key(256, {"kid": "1"}), "algorithm": "HS256"},
+    "not signed": {"token": unsigned("none")},
+    "not signed, in other letters": {"token": unsigned("nOnE")},
+    "with a signature left out": {"token": unsigned("RS256")},
     "no token": {"token": "nonsense"},
-    "signed by a shared secret": {"key": OctKey.generate_key(256, {"kid": "1"}), "algorithm": "HS256"},
+    "no token at all": {"token": "."},
+    "with a demand that we do not know": {"header": {"crit": ["x"], "x": 1}},
 }
 
 
-async def test_every_forged_token_is_refused(fake: tuple[Api, Fake]) -> None:
+@pytest.mark.parametrize("name", FORGED)
+async def test_every_forged_token_is_refused(fake: tuple[Api, Fake], name: str) -> None:
     api, provider = fake
-    usual = {name: getattr(provider, name) for name in ("key", "shown", "algorithm", "claims", "dropped", "token")}
-    for name, changes in FORGED.items():
-        for attribute, value in {**usual, **changes}.items():
-            setattr(provider, attribute, value)
-        if name == "signed by a shared secret":
-            provider.shown = usual["key"]
-        api.registry.now += 7200
-        if name != "expired":
-            provider.now = api.registry.now
-        browser = await back(await begun(api, provider), provider)
-        assert browser.status == 403, name
-        assert "session" not in browser.cookies, name
-    assert not await accounts(api)
+    provider.key = KEY
+    for attribute, value in FORGED[name].items():
+        setattr(provider, attribute, value)
+    browser = await back(await begun(api, provider), provider)
+    assert browser.status == 403 and "provider cannot be believed" in browser.text
+    assert "session" not in browser.cookies and not await accounts(api)
+
+
+async def test_what_a_person_may_do_at_the_provider_does_not_let_him_in_by_another_s_address(
+    fake: tuple[Api, Fake],
+) -> None:
+    """An address that the provider did not verify is none; one that is somebody's here makes nobody him."""
+    api, provider = fake
+    provider.claims = {"email_verified": False}
+    await back(await begun(api, provider), provider)
+    for claims in ({"email_verified": "true"}, {"email_verified": 1}, {"email": ["ann@example.org"]}, {"email": "no"}):
+        provider.claims = {"sub": f"of {claims}", **claims}
+        await back(await begun(api, provider), provider)
+    assert [row.mail for row in await accounts(api)] == [None] * 5
+
+
+async def test_groups_of_odd_kinds_make_nobody_an_admin(fake: tuple[Api, Fake]) -> None:
+    api, provider = fake
+    for groups in ("mirror-admins", {"mirror-admins": True}, [["mirror-admins"]], ["Mirror-Admins"], None, 1):
+        provider.claims = {"groups": groups}
+        await back(await begun(api, provider), provider)
+        (row,) = await accounts(api)
+        assert not row.distribution_admin, groups
+
+
+@pytest.mark.parametrize("query", ["code=&state={state}", "state={state}", "error=access_denied&state={state}"])
+async def test_who_was_not_let_in_there_is_not_let_in_here(fake: tuple[Api, Fake], query: str) -> None:
+    api, provider = fake
+    browser = await begun(api, provider)
+    provider.token = None if "code=&" not in query else "nonsense"
+    await browser.get("/login/oidc/callback?" + query.format_map(provider.asked))
+    assert browser.status == 403 and not await accounts(api)
+
+
+async def test_another_provider_s_answer_is_refused(fake: tuple[Api, Fake]) -> None:
+    """Mix-up (RFC 9207): a code that another one gave is not sent to ours."""
+    api, provider = fake
+    browser = await back(await begun(api, provider), provider, iss="https://evil.example")
+    assert browser.status == 403 and "nother provider answered" in browser.text and not await accounts(api)
+
+
+async def test_a_code_of_another_login_is_of_no_use(fake: tuple[Api, Fake]) -> None:
+    """Somebody's own code put into another's browser: the verifier of that login does not fit, nor does its nonce."""
+    api, provider = fake
+    mine = await begun(api, provider)
+    asked = dict(provider.asked)
+    await begun(api, provider)
+    await mine.get(f"/login/oidc/callback?code=c0de&state={asked['state']}")
+    assert mine.status == 403 and not await accounts(api)
+
+
+async def _huge() -> web.Response:
+    return web.json_response({"keys": [KEY.as_dict(private=False)], "padding": "x" * (2 << 20)})
+
+
+async def _elsewhere() -> web.Response:
+    raise web.HTTPFound("https://evil.example/jwks")
+
+
+async def _broken() -> web.Response:
+    return web.Response(text="<html>", content_type="text/html")
+
+
+async def _list() -> web.Response:
+    return web.json_response([KEY.as_dict(private=False)])
+
+
+async def _nothing() -> web.Response:
+    return web.json_response({})
+
+
+async def _away() -> web.Response:
+    return web.Response(status=500)
+
+
+async def _slow() -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+ODD = {
+    "huge": _huge, "elsewhere": _elsewhere, "no JSON": _broken, "a list": _list, "nothing": _nothing, "away": _away,
+    "slow": _slow,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_keys_that_are_odd_are_nobody_s(
+    fake: tuple[Api, Fake], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "TIMEOUT_S", 0.5)
+    api, provider = fake
+    provider.odd = ODD[name]
+    answer = await api.client.get("/login/oidc", allow_redirects=False)
+    assert answer.status == 403 and "cannot be believed" in await answer.text()
+
+
+TOLD = {
+    "another name": {"issuer": "https://evil.example"},
+    "keys without TLS": {"jwks_uri": "http://keys.example/jwks"},
+    "keys inside": {"jwks_uri": "http://169.254.169.254/latest/meta-data"},
+    "keys of a host that begins like this one": {"jwks_uri": "http://127.0.0.1.evil.example/jwks"},
+    "keys of a user at another host": {"jwks_uri": "http://localhost@evil.example/jwks"},
+    "keys in a file": {"jwks_uri": "file:///etc/passwd"},
+    "no keys": {"jwks_uri": ""},
+    "a login that is script": {"authorization_endpoint": "javascript:alert(1)"},
+    "a login without TLS": {"authorization_endpoint": "http://evil.example/"},
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+async def test_a_provider_that_names_odd_places_is_not_believed(fake: tuple[Api, Fake], name: str) -> None:
+    api, provider = fake
+    provider.told = TOLD[name]
+    answer = await api.client.get("/login/oidc", allow_redirects=False)
+    assert answer.status == 403 and "cannot be believed" in await answer.text()
+
+
+async def test_codes_are_sent_to_no_odd_place(fake: tuple[Api, Fake]) -> None:
+    api, provider = fake
+    provider.told = {"token_endpoint": "http://169.254.169.254/token"}
+    browser = await back(await begun(api, provider), provider)
+    assert browser.status == 403 and not await accounts(api)
 
 
 async def test_a_key_that_the_provider_changed_is_fetched_again(fake: tuple[Api, Fake]) -> None:
