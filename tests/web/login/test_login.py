@@ -7,13 +7,16 @@ import pytest
 from redirector.registry.edit import accounts
 from redirector.registry.permits import OPERATOR
 from redirector.registry.refusals import Invalid
+from redirector.registry.secrets import is_password
 from redirector.store.tables.login import session
 from redirector.web.access import SITE
+from redirector.web.login import passwords
 from redirector.web.login.attempts import Attempts
 from redirector.web.login.marks import Marks, is_same_origin, safe_target
 from redirector.web.login.passwords import refuse_password
+from tests.registry.rig import Registry
 from tests.web.browser import PASSWORD, Browser, letters, link_of, signed_up
-from tests.web.conftest import Api
+from tests.web.conftest import Api, serving
 
 
 async def account(api: Api, login: str = "ann", mail: str = "ann@example.org") -> str:
@@ -238,6 +241,47 @@ def test_guesses_from_everywhere_at_one_account_are_slowed() -> None:
     assert allowed <= 60
     assert not attempts.log_in("bob", "198.51.100.0/24", "", 0.0)
     assert not attempts.log_in("ann", "198.51.100.0/24", "a known browser", 0.0)
+
+
+async def test_links_in_mails_lead_to_us_whatever_host_was_asked_for(registry: Registry) -> None:
+    """A front that hands any `Host` on makes nobody's link lead to somebody else."""
+    async with serving(registry, url="https://mirrors.example.org") as api:
+        await account(api)
+        browser = Browser(api)
+        for path, form in (
+            ("/login/reset", {"login": "ann"}),
+            ("/signup", {"login": "bob", "mail": "bob@example.org"}),
+        ):
+            await browser.get(path)
+            cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+            for host, origin in (
+                ("evil.example", "https://mirrors.example.org"),
+                ("evil.example", "http://evil.example"),
+            ):
+                headers = {"Cookie": cookie, "Host": host, "Origin": origin, "X-Forwarded-Host": "evil.example"}
+                await api.client.post(path, data={"csrf": browser.csrf, **form}, headers=headers)
+        told = [text for _, _, text in await letters(api)]
+        assert told and all("https://mirrors.example.org/" in text and "evil" not in text for text in told)
+
+
+async def test_a_login_that_nobody_has_costs_a_comparison_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who exists is not told by the time that the answer takes."""
+    await account(api)
+    await api.registry.do(accounts.save_account, {"login": "off", "disabled": True})
+    compared: list[str] = []
+    usual = is_password
+
+    def verify(password: str, hashed: str) -> bool:
+        compared.append(hashed)
+        return usual(password, hashed)
+
+    monkeypatch.setattr(passwords, "is_password", verify)
+    for login in ("ann", "nobody", "off", "x@example.org"):
+        browser = Browser(api)
+        await browser.get("/login")
+        await browser.send("/login", login=login, password="no password of anybody")
+        assert browser.status == 403
+    assert len(compared) == 4 and all(each.startswith("$argon2id$") for each in compared)
 
 
 async def test_a_box_is_not_filled_by_others(api: Api) -> None:
