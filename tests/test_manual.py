@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import subprocess
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from redirector.cli.grammar import Command, read_grammar
-from redirector.cli.main import main
+from redirector.cli.main import main, make_verb_parser
 from redirector.cli.manual import render_completion, render_manual
-from redirector.cli.verbs import VERBS
+from redirector.cli.verbs import VERBS, Verb
+from redirector.settings.jobs import JOBS
+from redirector.settings.option import options_of
 from tests.patience import PATIENCE_S
 
 COMMANDS = read_grammar()
@@ -98,6 +101,28 @@ def test_every_command_says_what_it_does_and_has_json_and_options_in_one_spellin
     assert all(re.fullmatch(r"-h|--[a-z0-9]+(-[a-z0-9]+)*", flag) for flag in flags), flags
     assert "--json" in flags or name_of(command) in LINES, flags
     assert [word.flags or word.value for word in command.words if not word.help] == []
+
+
+def options_below(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The options and arguments of a command and of all commands in it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from options_below(inner)
+        else:
+            yield action
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_no_option_of_a_command_is_read_as_a_setting(verb: Verb) -> None:
+    """What has a setting's name is that setting: its flag, and nothing where it is not given."""
+    settings = {key: option for job in JOBS for key, option in options_of(job)}
+    parser = make_verb_parser(verb)
+    verb.load().add_arguments(parser)
+    for action in options_below(parser):
+        if action.dest in settings:
+            assert action.option_strings == [settings[action.dest].flag], action
+            assert action.default == argparse.SUPPRESS, action
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each.path and each.below], ids=name_of)

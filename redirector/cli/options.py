@@ -26,8 +26,8 @@ def add_options(parser: argparse.ArgumentParser, job: type, shown: Collection[st
     known = {action.dest for action in parser._actions}
     group = parser.add_argument_group("options", argument_default=argparse.SUPPRESS)
     for key, option in options_of(job):
-        if not option.flag or key in known:
-            continue
+        if not option.flag or key in known or option.flag in parser._option_string_actions:
+            continue  # another job has it, or the command itself has an option of that name
         text = f"{option.help} (default: {default_text(job, key)})".replace("%", "%%")
         if option.switch:
             help_text = text if is_shown_by(shown, key) else argparse.SUPPRESS

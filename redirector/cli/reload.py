@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be overridden, and where the server listens."""
     parser.add_argument(
         "--allow",
+        dest="allowed",
         metavar="WHAT",
         help="take what would be refused: `shrink` (less than half is left), `older`, or both",
     )
@@ -20,4 +21,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, wait until it is done, and print what changed."""
-    return asking.run(arguments, "/-/reload", show_outcome, "POST", {"allow": arguments.allow})
+    return asking.run(arguments, "/-/reload", show_outcome, "POST", {"allow": arguments.allowed})

@@ -43,6 +43,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--master", metavar="PATH|URL", help="where the mirror has its content from")
     parser.add_argument(
         "--allow-address",
+        dest="also_asked",
         metavar="CIDR",
         action="append",
         default=[],
@@ -64,7 +65,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run(arguments: argparse.Namespace) -> int:
     """Look, say what is found as it is found; 0, 1 or 2."""
-    networks = tuple(parse_network(Given("command line", "--allow-address", each)) for each in arguments.allow_address)
+    networks = tuple(parse_network(Given("command line", "--allow-address", each)) for each in arguments.also_asked)
     wishes = _wishes(arguments)
     urls = arguments.urls or (wishes.seen_at if wishes and not arguments.local else ())
     if wishes and wishes.private and not arguments.urls:

@@ -20,7 +20,9 @@ def add_commands(commands: Commands) -> None:
     """`user`, `users` and `token`."""
     parser = add_command(commands, "user", "make or change a local account; prints a one-time link", _user, links=True)
     parser.add_argument("name", metavar="NAME", help="its login")
-    parser.add_argument("--mail", metavar="M", help="its mail address; whoever uses the link has proved it")
+    parser.add_argument(
+        "--mail", dest="mail_address", metavar="M", help="its mail address; whoever uses the link has proved it"
+    )
     parser.add_argument(
         "--distribution-admin", action=argparse.BooleanOptionalAction, default=None, help="may do everything"
     )
@@ -45,8 +47,8 @@ def _user(arguments: argparse.Namespace) -> int:
             await accounts.delete_account(change, row.id if row else 0)
             return {"login": arguments.name, "deleted": True}
         body: dict[str, object] = {"login": arguments.name}
-        if arguments.mail is not None:
-            body["mail"] = arguments.mail or None
+        if arguments.mail_address is not None:
+            body["mail"] = arguments.mail_address or None
         if arguments.distribution_admin is not None:
             body["distribution_admin"] = arguments.distribution_admin
         if arguments.disable or arguments.enable:

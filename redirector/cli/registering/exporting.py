@@ -26,7 +26,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--categories", metavar="A,B", default="", help="rsync-filter: of these categories")
     parser.add_argument("--since", metavar="EPOCH", default="0", help="rsync-filter: what changed after this time")
     parser.add_argument("--stripprefix", metavar="PATH", default="", help="rsync-filter: the start that paths lack")
-    parser.add_argument("--mail", action="store_true", help="mirmon: with contacts")
+    parser.add_argument("--mail", dest="with_mail", action="store_true", help="mirmon: with contacts")
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def _export(arguments: argparse.Namespace) -> int:
         categories=arguments.categories,
         since=arguments.since,
         strip=arguments.stripprefix,
-        mail=arguments.mail,
+        mail=arguments.with_mail,
     )
 
     async def run() -> int:

@@ -63,11 +63,22 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--snapshot", metavar="FILE", help="a snapshot file")
     parser.add_argument("--tree", metavar="DIR", help="a tree of YAML files")
     parser.add_argument("--exports", metavar="DIR", help="what `registry export` prints, a file each")
-    parser.add_argument("--pages", metavar="DIR", help="the public pages as files")
+    parser.add_argument("--pages", dest="pages_to", metavar="DIR", help="the public pages as files")
     parser.add_argument("--dry-run", action="store_true", help="print what would change, and write nothing")
-    parser.add_argument("--allow", metavar="shrink", default="", help="publish though half of it would be gone")
-    parser.add_argument("--mail", action="store_true", help="with the contacts' mail addresses in the tree's files")
-    parser.add_argument("--allow-address", metavar="CIDR", action="append", default=[], help="gateways may be there")
+    parser.add_argument(
+        "--allow", dest="allowed", metavar="shrink", default="", help="publish though half of it would be gone"
+    )
+    parser.add_argument(
+        "--mail", dest="with_mail", action="store_true", help="with the contacts' mail addresses in the tree's files"
+    )
+    parser.add_argument(
+        "--allow-address",
+        dest="also_asked",
+        metavar="CIDR",
+        action="append",
+        default=[],
+        help="gateways may be there",
+    )
     parser.add_argument("--reload", action="store_true", help="then ask the server at --admin to take it up")
     parser.add_argument("--admin", metavar="ADDRESS", default=argparse.SUPPRESS, help="the server's admin listener")
     add_options(parser, Config, _CHOOSING)
@@ -88,10 +99,10 @@ class _Wanted:
 
 
 def _publish(arguments: argparse.Namespace) -> int:
-    allowed = frozenset(filter(None, arguments.allow.split(",")))
+    allowed = frozenset(filter(None, arguments.allowed.split(",")))
     if allowed - {SHRINK}:
-        raise ConfigError("command line", "--allow", arguments.allow, f"{SHRINK} is all that can be allowed")
-    if not (arguments.snapshot or arguments.tree or arguments.exports or arguments.pages):
+        raise ConfigError("command line", "--allow", arguments.allowed, f"{SHRINK} is all that can be allowed")
+    if not (arguments.snapshot or arguments.tree or arguments.exports or arguments.pages_to):
         way_out = "say what to write: --snapshot FILE, --tree DIR, --exports DIR or --pages DIR"
         raise ConfigError("command line", "--snapshot", None, way_out)
     serving = {key: value for key, value in flags_of(arguments).items() if key in _CHOOSING | {"config"}}
@@ -99,11 +110,11 @@ def _publish(arguments: argparse.Namespace) -> int:
         arguments.snapshot,
         arguments.tree,
         arguments.exports,
-        arguments.pages,
+        arguments.pages_to,
         arguments.dry_run,
         allowed,
-        arguments.mail,
-        tuple(parse_network(Given("command line", "--allow-address", text)) for text in arguments.allow_address),
+        arguments.with_mail,
+        tuple(parse_network(Given("command line", "--allow-address", text)) for text in arguments.also_asked),
         _asn_of(serving),
         serving,
     )
@@ -253,7 +264,7 @@ def _reloader(arguments: argparse.Namespace) -> Callable[[], Awaitable[int]] | N
     admin = address if isinstance(address, Address) else Address("127.0.0.1", 9180)
 
     async def reload() -> int:
-        answer = await ask_reload(admin, arguments.allow)
+        answer = await ask_reload(admin, arguments.allowed)
         for line in answer.lines:
             say(f"reload at {admin}: {line}")
         return Exit.DONE if answer.served else Exit.FAILED

@@ -27,6 +27,7 @@ def add_commands(commands: Commands) -> None:
     listing = add_command(verbs, "list", "list the sites", _list)
     listing.add_argument(
         "--state",
+        dest="of_state",
         choices=("draft", "waiting", "approved", "refused", "suspended"),
         help="those that stand so alone",
     )
@@ -87,7 +88,7 @@ async def find_site(change: Change, name: str) -> SiteRow:
 def _list(arguments: argparse.Namespace) -> int:
     async def work(change: Change) -> object:
         rows = await queries.list_rows(
-            change.connection, SiteRow, **({"state": arguments.state} if arguments.state else {})
+            change.connection, SiteRow, **({"state": arguments.of_state} if arguments.of_state else {})
         )
         return [await sites.view_of(change, row) for row in rows]
 
