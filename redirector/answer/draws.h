@@ -13,7 +13,7 @@
 
 #define SLOTS 1024 /* of a table of heads */
 #define TRIES 20   /* at it, before it is given up */
-#define MOST_DRAWN 64
+#define MOST_DRAWN 64 /* places by keys */
 
 /* What a key is made of, see `KEY` in `draws.py`. */
 typedef struct {

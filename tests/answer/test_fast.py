@@ -88,6 +88,25 @@ def test_both_draw_alike(asked: tuple[tuple[int, ...], str, tuple[drawing.Span, 
     assert draw(*asked) == draw_plainly(*asked)
 
 
+@needs_c
+@pytest.mark.parametrize("drawn", [1, 63, 64, 65, 99, 500])
+@pytest.mark.parametrize("count", [63, 64, 65, 300])
+def test_both_draw_alike_however_long_the_list_is(count: int, drawn: int) -> None:
+    numbers = range(1, count + 1)
+    keys = keys_of(NAMES, numbers, [1.0 + n % 7 for n in numbers], drawn)
+    for seed in range(20):
+        asked = (
+            tuple(numbers),
+            "".join(map(chr, numbers)),
+            ((0, count, keys, Last()),),
+            seed * 0x9E3779B97F4A7C15 % 2**64,
+        )
+        one, other = draw(*asked), draw_plainly(*asked)
+        assert one == other
+        moved = min(drawn, count, drawing.MOST_DRAWN)
+        assert one[0][moved:] == sorted(one[0][moved:])
+
+
 @pytest.mark.parametrize("function", [draw, draw_plainly])
 def test_the_first_is_the_head_and_the_second_has_draws_of_its_own(function: Callable[..., Any]) -> None:
     hosts, tail = "abcd", ("A", "B", "C", "D")

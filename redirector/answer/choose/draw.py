@@ -31,7 +31,11 @@ Span = tuple[int, int, str | bytes, Alone]
 """Where its hosts stand, from and to; a host for each slot; who is asked when no try finds a host that is there.
 
 In place of the slots, what the keys of its hosts are made of (`keys_of`), as bytes: then each client has a key for each
-of them, and those with the smallest ones are moved to the front in order."""
+of them, and those with the smallest ones are moved to the front in order, `MOST_DRAWN` of them at most."""
+
+MOST_DRAWN = 64
+"""Places of a long list behind which the heaviest hosts are next, the same for everybody: no client comes so far, and
+in C the drawn ones are sorted as they are found."""
 
 _TRIES = (0, 10, 20, 30, 40, 5, 15, 25, 35, 45)
 """Where the ten bits begin that pick a slot, one try after the other."""
@@ -89,7 +93,7 @@ def _draw_by_keys(keys: bytes, seed: int) -> list[int]:
         for shift, factor in _MIXERS:
             mixed = (mixed ^ mixed >> shift) * factor & _MASK
         found.append((-math.log(((mixed >> 11) + 0.5) * 2.0**-53) * scale, n))
-    return [n for _, n in sorted(found)[:drawn]]
+    return [n for _, n in sorted(found)[: min(drawn, MOST_DRAWN)]]
 
 
 def _find_slot(hosts: str, span: Span, bits: int) -> int:
