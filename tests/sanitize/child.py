@@ -60,7 +60,9 @@ async def fuzz_plain(seconds: float, chance: random.Random) -> int:
     from tests.server.test_door import Doorstep, visit
     from tests.server.test_plain import ADDRESSES, request_of
 
-    pytest.MonkeyPatch().setattr("redirector.server.worker.lane.clock", lambda: float(NOW))
+    patch = pytest.MonkeyPatch()
+    patch.setattr("redirector.server.worker.lane.clock", lambda: float(NOW))
+    patch.setattr("redirector.server.worker.lane.getrandbits", lambda _: 7)  # of clients that nobody knows
     step = Doorstep(socket.create_server(("127.0.0.1", 0)))
     accept = step.at_door.lane.accept
     assert accept is not None

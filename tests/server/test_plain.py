@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from redirector.answer.packed import Packer
 from redirector.built import refuse_stale_build
 from redirector.errors import StaleBuildError
+from redirector.locate.addresses import parse_address
 from redirector.locate.geoip import Location
 from redirector.model import Choice, Place
 from redirector.server.between.access_log import AccessLog, render_mirrormanager
@@ -33,7 +34,7 @@ from redirector.server.worker.plain import make_tables
 from redirector.settings.serving import Config
 from tests.answer.trees import tree_of
 from tests.patience import PATIENCE_S
-from tests.rig import NOW, Mirror, Rig, mirror, rig, rig_of
+from tests.rig import NOW, Mirror, Rig, catalog_of, mirror, rig, rig_of
 from tests.server.test_connection import Wire
 
 IS_BUILT = make_tables(Config("made-up"), rig(mirror("a.example", "DE")).responder) is not None
@@ -79,11 +80,30 @@ TREE = (
     mirror("placeless.example", "GB"),
     mirror("as.example", "FR", asns=(64496,), place=PARIS),
 )
+NETWORKED = (
+    *crowd(14, "GB"),
+    *crowd(9, "FR", ipv6=False),
+    *crowd(30, "JP"),
+    *crowd(3, "DE"),
+    mirror("block.example", "GB", netblocks=("10.1.2.0/24", "10.1.4.0/23", "2001:db8:1:2::/64")),
+    mirror("inside.example", "FR", netblocks=("10.1.2.0/25", "10.2.3.0/24"), asns=(64496,)),
+    mirror("as.example", "GB", asns=(64496, 64497), bandwidth_mbit=900),
+    mirror("as2.example", "GB", asns=(64496,), bandwidth_mbit=1),
+    mirror("as3.example", "JP", asns=(64497,)),
+    mirror("private.example", "DE", private=True, netblocks=("10.1.3.0/24",)),
+    mirror("heavy.example", "FR", netblocks=("10.2.9.0/24",), bandwidth_mbit=90_000),
+    mirror("down.example", "GB", netblocks=("10.2.5.0/24", "10.1.4.0/24"), up=False),
+)
+"""All that clients on hosts' own networks may meet, and host sets that are regular."""
 ORIGIN = mirror("origin.example", None, origin=True)
 
 RIGS: Mapping[str, Callable[[], Rig]] = {
     "tiers": lambda: rig(*LISTED),
     "compatible": lambda: rig(*LISTED, compatibility="mirrormanager"),
+    "networks": lambda: rig_of(catalog_of(NETWORKED), geo=PLACED, asns=NETWORKS),
+    "networks, compatible": lambda: rig_of(
+        catalog_of(NETWORKED), geo=PLACED, asns=NETWORKS, compatibility="mirrormanager"
+    ),
     "few": lambda: rig(mirror("a.example", "DE"), mirror("b.example", "JP", netblocks=("10.1.3.0/24",))),
     "distance": lambda: rig_of(tree_of(*TREE, ORIGIN, list_length=7), geo=PLACED, asns=NETWORKS),
     "nearness": lambda: rig_of(
@@ -274,6 +294,54 @@ async def test_only_the_first_of_a_kind_goes_the_longer_way() -> None:
     assert [way.ask(raw)[:2] for _ in range(3)] == [(True, False), (True, True), (True, True)]
     unlike = request_of(b"/metalink?repo=fedora-40&arch=x86_64", "10.1.0.1", "User-Agent: y")
     assert way.ask(unlike)[:2] == (True, False)
+    way.close()
+
+
+async def test_clients_on_hosts_own_networks_are_answered_in_c_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but those who get the rest of the world too, or whose hosts are too heavy for others to stay as they are."""
+    monkeypatch.setattr("redirector.server.worker.lane.clock", lambda: float(NOW))
+    served = RIGS["networks"]()
+    slow, fast = Way(served, False), Way(served, True)
+    places = {address: served.responder.snapshot.audiences.find(parse_address(address)) for address in ADDRESSES}
+    own = [address for address, place in places.items() if not served.responder.orders.is_kept(place)]
+    in_c: list[bool] = []
+    for _ in range(2):
+        in_c.clear()
+        for address in own:
+            for target in served.responder.frames:
+                raw = request_of(target, address)
+                one, other = slow.ask(raw), fast.ask(raw)
+                assert one[2] == other[2]
+                in_c.append(other[1])
+    assert len(in_c) > 100
+    assert sum(in_c) > len(in_c) / 3
+    assert slow.counted() == fast.counted()
+    assert slow.logged() == fast.logged() != []
+    slow.close()
+    fast.close()
+
+
+async def test_fronts_that_are_none_are_not_learned() -> None:
+    served = RIGS["networks"]()
+    way = Way(served, True)
+    lane, tables = way.lane._plain, way.service.tables
+    assert lane is not None and tables is not None
+    packer, orders = tables.packer, served.responder.orders
+    (host_set, form), *_ = packer._sheets
+    learned = 0
+    for audience, (_, hosts) in packer._own.items():
+        front = orders.front(host_set, form, audience, 0)
+        shown = packer.shown_own(audience, host_set, form)
+        assert lane.learn_lineup(*packer.pack_front(front, shown, audience, 0), 100_000)
+        for wrong in (packer.pack_front(front, 0, audience, 0), packer.pack_front(front, shown, 0, 0)):
+            if front.hosts:
+                with pytest.raises(ValueError):
+                    lane.learn_lineup(*wrong, 100_000)
+                learned += 1
+        with pytest.raises(ValueError):
+            lane.learn_lineup(*packer.pack_front(front, shown, 60_000, 0), 100_000)
+        assert len(hosts) <= 16
+    assert learned > 5
     way.close()
 
 

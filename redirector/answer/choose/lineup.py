@@ -28,6 +28,9 @@ Reader = Callable[[Sequence[Any]], tuple[Any, ...]]
 _ENOUGH = 0.15
 """Share of a tier's weight that must be present for its table to be used: 24 of 25 clients find their head then."""
 
+_ROUNDED = 1e-9
+"""Likewise, for what is lost where weights are no whole numbers."""
+
 _LINEUP_BYTES = 900
 """About what a line-up weighs besides 10 bytes for each host."""
 
@@ -102,6 +105,14 @@ class Line:
             return self._heads.slots
         return self._find_heads(tuple(HostId(ord(host)) for host in sorted(present)), self._is_even).slots
 
+    def spare(self, present: str) -> int:
+        """How many of those *present* may leave, whoever they are, and leave `heads` as it is: that many at least."""
+        if self._heads is None:
+            return 0
+        weights = self._weigh(present)
+        left = sum(weights) - self._heads.weight * (_ENOUGH + _ROUNDED)
+        return max(0, int(left / max(weights)))
+
     def draw_alone(self, present: str, seed: int) -> str:
         """Who of those *present*, one at least, comes first when all draws from the table were in vain.
 
@@ -143,6 +154,10 @@ class KeyedLine:
         size, keys = KEY.size, self._keys
         some = [position * size for position, host in enumerate(self.hosts, 1) if chr(host) in present]
         return keys[:size] + b"".join([keys[start : start + size] for start in some])
+
+    def spare(self, present: str) -> int:
+        """Nobody: the keys are those of all hosts that are there."""
+        return 0
 
     def draw_alone(self, present: str, seed: int) -> str:
         raise AssertionError("a keyed line has no table that could lack a host")
@@ -246,13 +261,11 @@ class Lineup:
             size_bytes,
         )
 
-    def behind(self, own: Sequence[AnyLine], words: str) -> Lineup:
-        """The same behind the hosts of *own*, which are those of the client's own networks.
+    def behind(self, front: Lineup) -> Lineup:
+        """The same behind *front*, which has the hosts of the client's own networks, of the same sheet.
 
-        words  what the comment says of these
-        cost   7 µs, of which 3 for each host that is in both
+        cost  4 µs, and 3 for each host that is in both
         """
-        front = Lineup.of(Order(tuple(own), comment=words), self.sheet)
         hosts, entries, spans = self.hosts, [*self.tail], [*self.spans]
         for host in front.hosts:
             at = hosts.find(host)

@@ -30,7 +30,7 @@ from redirector.answer.choose.rank import (
     strangers_of,
     wholes_of,
 )
-from redirector.answer.choose.sheets import Sheets, Writer
+from redirector.answer.choose.sheets import Sheet, Sheets, Writer
 from redirector.answer.choose.words import GLOBAL_WORDS
 from redirector.model import Choice, HostId, HostSet, HostSetId
 from redirector.snapshot.audiences import Audience
@@ -47,6 +47,10 @@ class _CountryLines:
 
     lines: tuple[AnyLine, ...]
     reserve: AnyLine | None
+
+
+def _front(own: Sequence[AnyLine], words: str, sheet: Sheet) -> Lineup:
+    return Lineup.of(Order(tuple(own), comment=words), sheet)
 
 
 class Orders:
@@ -112,9 +116,22 @@ class Orders:
             if not own and not words:
                 return lineup, False
             if not own or not lineup.has_reserve:
-                return lineup.behind(own, words), False  # there are thousands of networks with few clients
+                return lineup.behind(_front(own, words, sheet)), False  # thousands of networks have few clients each
         lineup = Lineup.of(self._join(host_set, who.country, family, own), sheet)
-        return (lineup.behind(own, words), False) if own or words else (lineup, True)
+        return (lineup.behind(_front(own, words, sheet)), False) if own or words else (lineup, True)
+
+    def front(self, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
+        """The hosts of *host_set*, a regular set, on the networks of an audience: what stands before all others."""
+        who = self._snapshot.audiences.audience(audience)
+        own, words = self._own_lines(who, self._snapshot.host_sets[host_set], family)
+        return _front(own, words, self.sheets.find(host_set, form))
+
+    def place_of(self, audience: int) -> int | None:
+        """Whose line-ups of regular sets stand behind the hosts on the networks of *audience*; None: nobody's."""
+        place = self._off_networks(audience)
+        if place == audience or not self._is_open(audience):
+            return None
+        return place
 
     def line_up_once(self, host_set: HostSetId, form: Form, audience: int, family: int) -> Lineup:
         """Likewise, but what is new is not kept."""
@@ -129,9 +146,13 @@ class Orders:
     def _is_regular(self, host_set: HostSetId, audience: int) -> bool:
         """The lines of everybody are those of *host_set* for *audience* too."""
         snapshot = self._snapshot
-        if host_set not in snapshot.regular or not self._monopolies:
-            return host_set in snapshot.regular
-        who = snapshot.audiences.audience(audience)
+        return host_set in snapshot.regular and self._is_open(audience)
+
+    def _is_open(self, audience: int) -> bool:
+        """No host has the networks of *audience* to itself."""
+        if not self._monopolies:
+            return True
+        who = self._snapshot.audiences.audience(audience)
         return self._monopolies.isdisjoint(who.asn_hosts) and all(
             self._monopolies.isdisjoint(hosts) for _, hosts in who.netblocks
         )

@@ -259,7 +259,10 @@ class Lane:
     def _find_lineup(self, frame: Frame, audience: int, family: int) -> Lineup:
         """The line-up of an audience; kept packed, where that can be, and otherwise by the orders."""
         asked, orders = (frame.listing.host_set, frame.form, audience, family), self._orders
-        if self._learner is None or not orders.is_kept(audience):
+        if self._learner is None:
+            return orders.line_up(*asked)
+        if not orders.is_kept(audience):
+            self._learner.learn_front(orders, *asked)
             return orders.line_up(*asked)
         lineup = orders.line_up_once(*asked)
         return lineup if self._learner.learn(lineup, *asked) else orders.line_up(*asked)

@@ -14,11 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INTERFACE 2 /* what `redirector/built.py` expects: to be raised with whatever Python sees of this module */
+#define INTERFACE 3 /* what `redirector/built.py` expects: to be raised with whatever Python sees of this module */
 
 #define MAX_SHAPES 1024
 #define SHAPE_ROOM (4 * MAX_SHAPES)
 #define HEAD_ROOM 512
+#define COMPOSED_BYTES 16384
 #define MAX_LINE_BYTES 256 /* of the access log, but for what was asked */
 #define BATCH_BYTES 64000  /* as in `access_log.py` */
 
@@ -62,6 +63,7 @@ typedef struct {
     Py_buffer country_cells; /* by audience, 16 bits each */
     Py_buffer proxies;       /* networks of those that say for whom they speak */
     Shelf shelf;
+    uint64_t composed[COMPOSED_BYTES / 8]; /* a line-up of hosts' own networks and those behind them */
     Shape shapes[SHAPE_ROOM];
     size_t shape_count;
     /* The access log in MirrorManager's format; none when `ends` is empty. */
@@ -445,6 +447,10 @@ answer_plainly(Lane *lane, Text data, PyObject *transport, int descriptor, Text 
     uint32_t audience = find_audience(lane->tables, address, size);
     uint8_t family = !lane->knows_families ? 0 : size == 4 ? 4 : 6;
     const Lineup *lineup = find_lineup(lane->tables, &lane->shelf, audience, frame->sheet, family);
+    if (lineup == NULL) {
+        lineup = put_together(lane->tables, &lane->shelf, audience, frame->sheet, family, lane->composed,
+                              sizeof(lane->composed));
+    }
     uint16_t order[MOST_HOSTS];
     if (lineup == NULL
         || !draw_order(lane->tables, &lane->shelf, lineup, seed_of(address, size, now, lane->window_s), order)) {

@@ -6,6 +6,7 @@
 
 static const size_t item_bytes[COLUMNS] = {
     [TEXTS] = 1, [FRAMES] = sizeof(Frame), [ENTRIES] = 4, [LINEUPS] = 8, [HEADS] = 2, [KEYS] = sizeof(Key),
+    [PLACES] = 4, [OWN_CUTS] = 4, [OWN] = 2, [REGULAR] = 1,
     [V4_STARTS] = 4, [V4_VALUES] = 4, [V4_SLOTS] = 4, [V6_STARTS] = 8, [V6_VALUES] = 4, [V6_SLOTS] = 4,
     [DEEP_UPPERS] = 8, [DEEP_CUTS] = 4, [DEEP_STARTS] = 8, [DEEP_VALUES] = 4,
 };
@@ -250,6 +251,152 @@ draw_order(const Tables *tables, const Shelf *shelf, const Lineup *lineup, uint6
     return 1;
 }
 
+/* -- Hosts' own networks --------------------------------------------------------------------------------------------- */
+
+/* How much a host shows; 0: nothing. */
+static size_t
+measure(const Tables *tables, const Lineup *lineup, uint16_t host, size_t *urls)
+{
+    size_t at = host < tables->hosts ? tables->entries[lineup->sheet * tables->hosts + host] : 0, bytes = 0;
+    if (at == 0) {
+        return 0;
+    }
+    uint16_t count, size;
+    memcpy(&count, tables->texts + at, sizeof(count));
+    for (size_t each = 0; each < 2 * (size_t)count; each++) {
+        memcpy(&size, tables->texts + at + 2 + 2 * each, sizeof(size));
+        bytes += size;
+    }
+    *urls += count;
+    return bytes + 1;
+}
+
+/* Which of the hosts on the networks of an audience show something. */
+static uint16_t
+shown_own(const Tables *tables, uint32_t audience, uint16_t sheet)
+{
+    const uint32_t *entries = tables->entries + sheet * tables->hosts;
+    const uint16_t *own = tables->own + tables->own_cuts[audience];
+    size_t count = tables->own_cuts[audience + 1] - tables->own_cuts[audience];
+    unsigned int shown = 0;
+    for (size_t n = 0; n < count; n++) {
+        shown |= (unsigned int)(entries[own[n]] != 0) << n;
+    }
+    return (uint16_t)shown;
+}
+
+/* Where hosts of *front* stand in *behind*, in no order; returns how many do. */
+static size_t
+find_again(const Lineup *front, const Lineup *behind, uint16_t again[MOST_OWN])
+{
+    const uint16_t *hosts = hosts_of(behind);
+    size_t found = 0;
+    for (size_t n = 0; n < front->hosts; n++) {
+        for (uint16_t at = 0; at < behind->hosts; at++) {
+            if (hosts[at] == hosts_of(front)[n]) {
+                again[found++] = at;
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+/* The spans of *behind* when so many hosts come before them, and some leave; returns the end of them, NULL: one has to
+   have other heads. */
+static Span *
+close_up(Span *to, const Lineup *behind, const uint16_t *again, size_t count, uint16_t before)
+{
+    for (const Span *span = spans_of(behind), *end = span + behind->spans; span < end; span++) {
+        uint16_t earlier = 0, inside = 0;
+        for (size_t n = 0; n < count; n++) {
+            earlier += again[n] < span->start;
+            inside += again[n] >= span->start && again[n] < span->stop;
+        }
+        int left = span->stop - span->start - inside;
+        if (inside > 0 && left < 2) {
+            continue;
+        }
+        if (inside > span->spare) {
+            return NULL;
+        }
+        *to = *span;
+        to->start = (uint16_t)(span->start + before - earlier);
+        to->stop = (uint16_t)(to->start + left);
+        to++;
+    }
+    return to;
+}
+
+static void *
+copy_to(void *to, const void *from, size_t size)
+{
+    memcpy(to, from, size);
+    return (char *)to + size;
+}
+
+static const Lineup *
+join_lineups(const Tables *tables, const Lineup *front, const Lineup *behind, void *room)
+{
+    Lineup *made = room;
+    *made = *behind;
+    uint16_t again[MOST_OWN];
+    size_t count = find_again(front, behind, again), urls = 0;
+    made->hosts = (uint16_t)(front->hosts + behind->hosts - count);
+    Span *spans = copy_to(made + 1, spans_of(front), front->spans * sizeof(Span));
+    Span *end = close_up(spans, behind, again, count, front->hosts);
+    if (end == NULL) {
+        return NULL;
+    }
+    made->spans = (uint16_t)(end - (Span *)(made + 1));
+    uint16_t *hosts = copy_to(end, hosts_of(front), front->hosts * sizeof(uint16_t));
+    for (uint16_t at = 0; at < behind->hosts; at++) {
+        int is_again = 0;
+        for (size_t n = 0; n < count; n++) {
+            is_again |= again[n] == at;
+        }
+        if (!is_again) {
+            *hosts++ = hosts_of(behind)[at];
+        }
+    }
+    for (size_t n = 0; n < front->hosts; n++) { /* those that are there twice are counted twice: it is a bound */
+        made->text_bytes += (uint32_t)measure(tables, behind, hosts_of(front)[n], &urls);
+    }
+    made->urls += (uint32_t)urls;
+    if (front->hosts > 0) {
+        made->tier = front->tier;
+        made->abroad = 0;
+    }
+    char *comment = copy_to(hosts, abroad_of(behind), made->abroad * sizeof(uint16_t));
+    comment = copy_to(comment, comment_of(front), front->comment_size);
+    memcpy(comment, comment_of(behind), behind->comment_size);
+    made->comment_size = (uint16_t)(front->comment_size + behind->comment_size);
+    return made;
+}
+
+const Lineup *
+put_together(const Tables *tables, const Shelf *shelf, uint32_t audience, uint16_t sheet, uint8_t family, void *room,
+             size_t size)
+{
+    uint32_t place = tables->places[audience];
+    if (place == audience || !tables->regular[sheet] || shelf->lineup_count == 0) {
+        return NULL;
+    }
+    const Lineup *front = find_among(shelf->lists, SHELF_SLOTS - 1, shelf->lineups, audience,
+                                     shown_own(tables, audience, sheet), family | FRONT);
+    const Lineup *behind = front == NULL ? NULL : find_lineup(tables, shelf, place, sheet, family);
+    if (behind == NULL || (front->hosts > 0 && behind->has_reserve)) {
+        return NULL;
+    }
+    size_t needed = sizeof(Lineup) + (front->spans + (size_t)behind->spans) * sizeof(Span)
+                    + 2 * (front->hosts + (size_t)behind->hosts + behind->abroad) + front->comment_size
+                    + (size_t)behind->comment_size;
+    if (needed > size || front->comment_size + (size_t)behind->comment_size > UINT16_MAX) {
+        return NULL;
+    }
+    return join_lineups(tables, front, behind, room);
+}
+
 /* -- Making and checking --------------------------------------------------------------------------------------------- */
 
 static int
@@ -314,24 +461,6 @@ check_entries(const Tables *tables)
     return 0;
 }
 
-/* How much a host shows; 0: nothing. */
-static size_t
-measure(const Tables *tables, const Lineup *lineup, uint16_t host, size_t *urls)
-{
-    size_t at = host < tables->hosts ? tables->entries[lineup->sheet * tables->hosts + host] : 0, bytes = 0;
-    if (at == 0) {
-        return 0;
-    }
-    uint16_t count, size;
-    memcpy(&count, tables->texts + at, sizeof(count));
-    for (size_t each = 0; each < 2 * (size_t)count; each++) {
-        memcpy(&size, tables->texts + at + 2 + 2 * each, sizeof(size));
-        bytes += size;
-    }
-    *urls += count;
-    return bytes + 1;
-}
-
 /* Whether so many keys from that one on, or that table of heads, are there as a whole. */
 static int
 are_heads(const Tables *tables, const Shelf *shelf, const Span *span)
@@ -367,10 +496,33 @@ check_spans(const Tables *tables, const Shelf *shelf, const Lineup *lineup)
     return 0;
 }
 
+/* Its hosts are on the networks of its audience, and are among those that show something where it is found. */
+static int
+check_front(const Tables *tables, const Lineup *front)
+{
+    if (front->audience >= tables->audiences || front->hosts > MOST_OWN || front->abroad > 0) {
+        return refuse("a front");
+    }
+    const uint16_t *own = tables->own + tables->own_cuts[front->audience];
+    size_t count = tables->own_cuts[front->audience + 1] - tables->own_cuts[front->audience];
+    unsigned int left = front->sheet;
+    for (size_t n = 0; n < front->hosts; n++) {
+        unsigned int found = 0;
+        for (size_t at = 0; at < count; at++) {
+            found |= (unsigned int)(own[at] == hosts_of(front)[n]) << at;
+        }
+        if ((left & found) == 0) {
+            return refuse("a host of a front");
+        }
+        left &= ~found;
+    }
+    return 0;
+}
+
 static int
 check_lineup(const Tables *tables, const Shelf *shelf, const Lineup *lineup, size_t left)
 {
-    if (left < sizeof(*lineup) || lineup->sheet >= tables->sheets || lineup->hosts > MOST_HOSTS || lineup->tier >= TIERS
+    if (left < sizeof(*lineup) || (!(lineup->family & FRONT) && lineup->sheet >= tables->sheets) || lineup->hosts > MOST_HOSTS || lineup->tier >= TIERS
         || left - sizeof(*lineup) < lineup->spans * sizeof(Span) + 2u * (lineup->hosts + lineup->abroad)
                                         + lineup->comment_size) {
         return refuse("a line-up");
@@ -378,6 +530,9 @@ check_lineup(const Tables *tables, const Shelf *shelf, const Lineup *lineup, siz
     size_t bytes = 0, urls = 0, some;
     if (check_spans(tables, shelf, lineup) < 0) {
         return -1;
+    }
+    if (lineup->family & FRONT) {
+        return check_front(tables, lineup);
     }
     for (size_t n = 0; n < lineup->hosts; n++) {
         if ((some = measure(tables, lineup, hosts_of(lineup)[n], &urls)) == 0) {
@@ -427,6 +582,28 @@ enter_lineups(Tables *tables)
     for (size_t at = 0; at < all; at += size_of((const Lineup *)(tables->lineups + at))) {
         enter(tables->lists, tables->list_mask, tables->lineups, at);
     }
+}
+
+static int
+check_networks(const Tables *tables)
+{
+    if (tables->sizes[PLACES] != tables->audiences || tables->sizes[OWN_CUTS] != tables->audiences + 1
+        || tables->own_cuts[0] != 0 || tables->own_cuts[tables->audiences] != tables->sizes[OWN]
+        || tables->sizes[REGULAR] != tables->sheets) {
+        return refuse("the sizes of networks");
+    }
+    for (size_t n = 0; n < tables->audiences; n++) {
+        if (tables->places[n] >= tables->audiences || tables->own_cuts[n + 1] < tables->own_cuts[n]
+            || tables->own_cuts[n + 1] - tables->own_cuts[n] > MOST_OWN) {
+            return refuse("the networks of an audience");
+        }
+    }
+    for (size_t n = 0; n < tables->sizes[OWN]; n++) {
+        if (tables->own[n] >= tables->hosts) {
+            return refuse("a host on its network");
+        }
+    }
+    return 0;
 }
 
 static int
@@ -527,7 +704,7 @@ check_tables(Tables *tables)
     }
     if (check_steps(tables, &tables->v4, V4_STARTS, V4_BITS) < 0
         || check_steps(tables, &tables->v6, V6_STARTS, V6_BITS) < 0 || check_deep(tables) < 0
-        || check_entries(tables) < 0 || check_lineups(tables) < 0 || make_indexes(tables) < 0
+        || check_networks(tables) < 0 || check_entries(tables) < 0 || check_lineups(tables) < 0 || make_indexes(tables) < 0
         || check_frames(tables) < 0) {
         return -1;
     }
@@ -549,6 +726,10 @@ name_columns(Tables *tables)
     tables->lineups = starts[LINEUPS];
     tables->heads = starts[HEADS];
     tables->keys = starts[KEYS];
+    tables->places = starts[PLACES];
+    tables->own_cuts = starts[OWN_CUTS];
+    tables->own = starts[OWN];
+    tables->regular = starts[REGULAR];
     tables->v4 = (Steps){starts[V4_STARTS], starts[V4_VALUES], starts[V4_SLOTS], tables->sizes[V4_STARTS]};
     tables->v6 = (Steps){starts[V6_STARTS], starts[V6_VALUES], starts[V6_SLOTS], tables->sizes[V6_STARTS]};
     tables->deep_uppers = starts[DEEP_UPPERS];

@@ -35,12 +35,20 @@ typedef struct {
     uint16_t hosts, spans, abroad, comment_size;
     uint16_t length, origin;
     uint32_t text_bytes, urls;
-    uint32_t unused;
+    uint32_t has_reserve;
 } Lineup;
+
+/*
+ * In the family of a *front*: the hosts on the networks of an audience, which stand before all others. Its sheet says which
+ * of these hosts show something, so one serves many sheets; and how much they show is not known beforehand.
+ */
+#define FRONT 0x80
+#define MOST_OWN 16
 
 typedef struct {
     uint16_t start, stop;
     uint32_t heads;
+    uint16_t spare, unused; /* how many of its hosts may leave, whoever they are, and leave the heads as they are */
 } Span;
 
 static inline const Span *
@@ -75,7 +83,7 @@ typedef struct {
 } Steps;
 
 enum {
-    TEXTS, FRAMES, ENTRIES, LINEUPS, HEADS, KEYS,
+    TEXTS, FRAMES, ENTRIES, LINEUPS, HEADS, KEYS, PLACES, OWN_CUTS, OWN, REGULAR,
     V4_STARTS, V4_VALUES, V4_SLOTS, V6_STARTS, V6_VALUES, V6_SLOTS,
     DEEP_UPPERS, DEEP_CUTS, DEEP_STARTS, DEEP_VALUES,
     COLUMNS
@@ -95,6 +103,9 @@ typedef struct {
     const char *lineups;
     const uint16_t *heads;
     const Key *keys;
+    const uint32_t *places, *own_cuts;
+    const uint16_t *own;
+    const uint8_t *regular;
     size_t hosts, sheets, audiences;
     Steps v4, v6;
     const uint64_t *deep_uppers, *deep_starts;
@@ -130,6 +141,13 @@ uint32_t find_audience(const Tables *tables, const unsigned char *address, size_
 
 /* NULL: it was not packed. */
 const Lineup *find_lineup(const Tables *tables, const Shelf *shelf, uint32_t audience, uint16_t sheet, uint8_t family);
+
+/*
+ * The line-up of an audience on hosts' own networks, put together in *room* of so many bytes, as `Lineup.behind` does in
+ * `lineup.py`: valid until the next one. NULL: its parts were not packed, or it is out of the ordinary.
+ */
+const Lineup *put_together(const Tables *tables, const Shelf *shelf, uint32_t audience, uint16_t sheet, uint8_t family,
+                           void *room, size_t size);
 
 /* The hosts in a client's order, as `draw_plainly` in `draw.py` has them. 0: no table has a host that is there. */
 int draw_order(const Tables *tables, const Shelf *shelf, const Lineup *lineup, uint64_t seed, uint16_t *order);
