@@ -15,12 +15,13 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse
 
+from tests.patience import PATIENCE_S
+
 _COMMAND = (
     "chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-port=0"
 ).split()
 
-_PATIENCE_S = 30
 
 _LOOK = """
 (() => {
@@ -75,7 +76,7 @@ class View:
 
 def look(url: str, width: int, dark: bool = False) -> View:
     """Show *url* in a window of *width*, and take a picture of all of it."""
-    return asyncio.run(asyncio.wait_for(_look(url, width, dark), _PATIENCE_S))
+    return asyncio.run(asyncio.wait_for(_look(url, width, dark), PATIENCE_S))
 
 
 async def _look(url: str, width: int, dark: bool) -> View:

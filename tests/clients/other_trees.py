@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 from tests.clients.trees import PACKAGE, RELEASE
+from tests.patience import PATIENCE_S
 
 DEBIAN, ARCHLINUX = "debian", "archlinux"
 KEY = "archive-key.gpg"
@@ -50,7 +51,7 @@ any
 
 
 def _run(*command: str | Path, folder: Path | None = None) -> bytes:
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60).stdout
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=PATIENCE_S).stdout
 
 
 def build_debian(root: Path, work: Path, version: str) -> None:

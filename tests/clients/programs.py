@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tests.clients.service import Kind
 from tests.clients.trees import BASEOS, PACKAGE, Trees, directory
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,8 +22,6 @@ REPOSYNC = ROOT / "build" / "dnf-plugins-core" / "usr" / "lib" / "python3" / "di
 
 SILENCE_S = 2
 """How long clients wait for a silent mirror; their defaults are 30 s and more."""
-
-_LIMIT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def run(*command: str | Path, folder: Path | None = None, environment: Mapping[s
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=_LIMIT_S,
+        timeout=PATIENCE_S,
         check=False,
         text=True,
     )

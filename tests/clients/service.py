@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.patience import PATIENCE_S
+
 _READY = re.compile(r"redirector: ready on (http://\S+) \(admin (http://[^)]+)\)")
 _COMMAND = [sys.executable, "-m", "redirector", "serve"]
 
@@ -56,12 +58,12 @@ class Service:
     def reload(self) -> None:
         """Read all files again; returns when the new ones are served, raises when they are refused."""
         request = urllib.request.Request(f"{self.admin}/-/reload", method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             assert answer.status == 200
 
     def count(self, sample: str) -> float:
         """The value of one sample of the metrics, named with its labels as they print; 0 where it has not come up."""
-        with urllib.request.urlopen(f"{self.admin}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.admin}/metrics", timeout=PATIENCE_S) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == sample)
 
@@ -78,7 +80,7 @@ def open_service(source: Path, options: Sequence[str] = ()) -> Iterator[Service]
             yield Service(process, address, admin)
         finally:
             process.send_signal(signal.SIGTERM)
-            _, rest = process.communicate(timeout=30)
+            _, rest = process.communicate(timeout=PATIENCE_S)
             print(rest)
     assert process.returncode == 0
 

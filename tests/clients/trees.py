@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 RELEASE = "9.8"
 BASEOS, APPSTREAM, EXTRAS = "BaseOS", "AppStream", "extras"
 ARCHES = ("x86_64", "aarch64")
@@ -81,7 +83,7 @@ def _build_package(folder: Path, version: str) -> Path:
         ["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {folder}", spec],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     return folder / "RPMS" / "noarch" / package_name(version)
 
@@ -94,7 +96,7 @@ def _build_tree(root: Path, package: Path, pushed: int) -> None:
         ["createrepo_c", "--quiet", "--no-database", "--revision", str(pushed), "--set-timestamp-to-revision", first],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     for repository in (BASEOS, APPSTREAM, EXTRAS):
         for arch in ARCHES:
