@@ -218,6 +218,20 @@ async def test_a_wide_network_waits_and_is_decided_at_the_desk(api: Api) -> None
     assert row.counts
 
 
+async def test_after_every_save_stands_what_it_does_to_clients(api: Api) -> None:
+    browser = await with_host(api)
+    other = await api.registry.host(await api.registry.site(name="Other"), name="other.example.org")
+    await api.registry.carry(other)
+    await api.registry.do(carried.add_carried, 1, {"category": "Example Linux", "always_current": True})
+    await browser.get("/hosts/1")
+    await browser.send("/hosts/1", city="[effect]")
+    await browser.send("/hosts/1/urls", category="Example Linux", url="https://mirror.example.org/linux/")
+    assert "it comes into the lists of" in browser.text and "Strangers are given it." in browser.text
+    assert "10,000 made-up clients" in browser.text and "of all have mirror.example.org first, before" in browser.text
+    await browser.get("/hosts/1")
+    assert "made-up clients" not in browser.text
+
+
 async def test_maintenance_begins_and_ends(api: Api) -> None:
     browser = await with_host(api)
     await browser.send("/hosts/1/maintenance", to="2030-01-01T00:00:00Z")

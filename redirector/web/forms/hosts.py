@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from redirector.errors import SnapshotError
 from redirector.registry import nouns
 from redirector.registry.edit import accounts, asns, carried, catalogue, hosts, networks
 from redirector.registry.edit.change import Change, find_host, find_site
@@ -22,12 +24,18 @@ from redirector.web.forms.fields import Failure, body_of, failure_of, form_field
 from redirector.web.forms.kinds import KINDS, Kind, show_cell
 from redirector.web.forms.room import Room, number_of, version_of
 from redirector.web.forms.sites import reason_of
+from redirector.web.frame import page_bytes, stream_headers
+from redirector.web.login.visits import Visit, put_cookies
+from redirector.web.pages.render import render
 from redirector.web.pages.shown import Shown
 
 Work = Callable[[Change, int, Mapping[str, str]], Awaitable[str | None]]
 
 BASICS = ("name", "country", "state", "city", "bandwidth_mbit", "update_frequency", "private")
 """What a new host is asked for; the rest has sensible values."""
+
+MARK = "[effect]"
+"""Where it stands what a save does: the last one on the page, whatever people call their towns."""
 
 LOOKING = frozenset({"host", "urls", "asns"})
 """Forms for which it is looked up which AS the host's addresses are in."""
@@ -97,8 +105,8 @@ class HostForms(Room):
 
     async def show(
         self, request: web.Request, failed: tuple[str, Failure] | None = None, told: str = ""
-    ) -> web.Response:
-        """All about a host: how it is listed, what to do, and every form."""
+    ) -> web.StreamResponse:
+        """All about a host: how it is listed, what to do, and every form; after a save at last what it does."""
         visit = await self.person(request)
         number = number_of(request, "host")
         async with self.reading(visit) as change:
@@ -109,9 +117,39 @@ class HostForms(Room):
             row, site = await find_host(change, Act.READ, number)
             values = await self._values(change, row, site, failed)
             (values["hints"],) = await self.site.hinting.hints(change, [row], seen)
-        saved = self._saved(request, values["host"], values.pop("shown"))
-        values |= {"told": told, "saved": saved}
+        shown = values.pop("shown")
+        values |= {"told": told, "saved": self._saved(request, values["host"], shown), "mark": ""}
+        before = self.site.effects.find(row.id) if values["saved"] else None
+        if before is not None and shown.publication is not None:
+            return await self._stream(request, visit, values, before, shown.publication)
         return self.page(visit, "host.html", values, failed[1].status if failed else 200, here="/sites")
+
+    async def _stream(
+        self, request: web.Request, visit: Visit, values: dict[str, Any], before: Publication, after: Publication
+    ) -> web.StreamResponse:
+        """The page at once, and at its end, as soon as that is worked out, what the save does to clients."""
+        row: HostRow = values["host"]
+        head, _, tail = page_bytes(
+            visit.frame("/sites"), "host.html", {**values, "csrf": visit.csrf, "mark": MARK}
+        ).rpartition(MARK.encode())
+        response = web.StreamResponse(headers=stream_headers())
+        put_cookies(request, response)
+        await response.prepare(request)
+        try:
+            await response.write(head)
+            try:
+                found = await self.site.effects.measure(before, after, self.site.now())
+            except SnapshotError:
+                text = b"<p>Nothing can be compared: before or after it there is no list of mirrors.</p>"
+            else:
+                own = next((each for each in found.shares if each.host == row.name), None)
+                text = render("moved.html", {"difference": found, "own": own, "host": row})
+                text += f'<p><a href="/hosts/{row.id}/effect">By country, with examples</a></p>'.encode()
+            await response.write(text + tail)
+            await response.write_eof()
+        except (ConnectionError, asyncio.CancelledError):
+            request.protocol.force_close()  # who saved went away, or we end
+        return response
 
     def _saved(self, request: web.Request, row: HostRow, shown: Shown) -> str:
         """What the save that led here changes in the lists; "" without one."""
@@ -189,7 +227,7 @@ class HostForms(Room):
             "failed": _of(failed, kind.plural),
         }
 
-    async def _do(self, request: web.Request, form: str, work: Work) -> web.Response:
+    async def _do(self, request: web.Request, form: str, work: Work) -> web.StreamResponse:
         """Send a form of a host's page: show it again with what is wrong, or the page as it is then."""
         visit = await self.person(request)
         number = number_of(request, "host")
@@ -217,7 +255,7 @@ class HostForms(Room):
         if before is not None:
             self.site.effects.remember(number, before)
 
-    async def edit(self, request: web.Request) -> web.Response:
+    async def edit(self, request: web.Request) -> web.StreamResponse:
         """Change fields."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -226,7 +264,7 @@ class HostForms(Room):
 
         return await self._do(request, "host", work)
 
-    async def maintain(self, request: web.Request) -> web.Response:
+    async def maintain(self, request: web.Request) -> web.StreamResponse:
         """Begin a maintenance, or end it."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -235,7 +273,7 @@ class HostForms(Room):
 
         return await self._do(request, "maintenance", work)
 
-    async def leave(self, request: web.Request) -> web.Response:
+    async def leave(self, request: web.Request) -> web.StreamResponse:
         """Off at once, deleted after 30 days."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -243,7 +281,7 @@ class HostForms(Room):
 
         return await self._do(request, "leave", work)
 
-    async def make_token(self, request: web.Request) -> web.Response:
+    async def make_token(self, request: web.Request) -> web.StreamResponse:
         """A token, shown once."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> str:
@@ -252,7 +290,7 @@ class HostForms(Room):
 
         return await self._do(request, "token", work)
 
-    async def revoke_token(self, request: web.Request) -> web.Response:
+    async def revoke_token(self, request: web.Request) -> web.StreamResponse:
         """A token works no more."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -262,7 +300,7 @@ class HostForms(Room):
 
     # -- What belongs to it --------------------------------------------------------------------------------------------
 
-    async def add(self, request: web.Request) -> web.Response:
+    async def add(self, request: web.Request) -> web.StreamResponse:
         """One more."""
         kind = _kind_of(request)
 
@@ -315,7 +353,7 @@ class HostForms(Room):
             return await self.show_child(request, failure_of(error, typed))
         raise web.HTTPSeeOther(f"/hosts/{host}?saved=1#state")
 
-    async def delete_child(self, request: web.Request) -> web.Response:
+    async def delete_child(self, request: web.Request) -> web.StreamResponse:
         """One less."""
         kind = _kind_of(request)
 
@@ -324,7 +362,7 @@ class HostForms(Room):
 
         return await self._do(request, kind.plural, work)
 
-    async def decide_child(self, request: web.Request) -> web.Response:
+    async def decide_child(self, request: web.Request) -> web.StreamResponse:
         """Approve or refuse a network or AS number that waits."""
         decisions: Mapping[str, Any] = {"networks": networks.decide_network, "asns": asns.decide_asn}
         decide = decisions.get(request.match_info["plural"])

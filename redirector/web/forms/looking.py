@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from redirector.answer.compare.telling import tell
+from redirector.errors import SnapshotError
 from redirector.kit.values import seconds_of
 from redirector.registry.edit.change import Change, find_host
 from redirector.registry.permits import Act
@@ -148,7 +149,10 @@ class HostLooks(Room):
         values: dict[str, Any] = {"host": row, "site": site, "difference": None}
         before = self.site.effects.find(number)
         if before is not None and shown.publication is not None:
-            found = await self.site.effects.measure(before, shown.publication, self.site.now())
+            try:
+                found = await self.site.effects.measure(before, shown.publication, self.site.now())
+            except SnapshotError:
+                raise Conflict("before or after the save there is no list of mirrors to compare") from None
             values |= {
                 "difference": found,
                 "own": next((each for each in found.shares if each.host == row.name), None),
