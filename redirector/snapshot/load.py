@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar, cast
 
 from redirector.errors import ConfigError, SnapshotError
 from redirector.files import explain_failure
-from redirector.locate.continents import gazetteer_continents, load_continents
+from redirector.locate.continents import Continents, gazetteer_continents, load_continents
 from redirector.locate.geoip import GeoDatabase, load_geoip
 from redirector.locate.networks import AsnTable, load_asns
 from redirector.model import Catalog, Choice, Host, Problem, Severity
@@ -20,7 +20,7 @@ from redirector.snapshot.check import NAMED, check_catalog
 from redirector.snapshot.compile import Limits, Tables, compile_snapshot
 from redirector.snapshot.policy import policy_of
 from redirector.snapshot.snapshot import Snapshot
-from redirector.sources.clients import NO_CLIENTS, load_clients
+from redirector.sources.clients import NO_CLIENTS, Clients, load_clients
 from redirector.sources.health import heed_health
 from redirector.sources.inputs import NO_FILES, GoodFiles
 from redirector.sources.mirrormanager.snapshot_file import load_snapshot_file
@@ -46,8 +46,28 @@ def load_source(
     earlier  what earlier loads read of files that may be broken now
     raises  SnapshotError when nothing in it can be served
     """
-    catalog = load_tree(path, now, remembered, earlier) if os.path.isdir(path) else load_snapshot_file(path, repair)
-    return heed_health(catalog, health, now)
+    return heed_health(_load_bare(path, now, remembered, repair, earlier), health, now)
+
+
+def _load_bare(path: str, now: float, remembered: Remembered, repair: bool, earlier: GoodFiles) -> Catalog:
+    """`load_source` without health."""
+    return load_tree(path, now, remembered, earlier) if os.path.isdir(path) else load_snapshot_file(path, repair)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a snapshot is made of, as it was read: everything but what changes more often than that, which is health
+    and the hosts that are switched off.
+
+    None is what cannot be read; *problems* say why, and those of the rest are with it.
+    """
+
+    catalog: Catalog | None
+    geo: GeoDatabase | None
+    asns: AsnTable | None
+    continents: Continents | None
+    clients: Clients | None
+    problems: tuple[Problem, ...]
 
 
 class KnownTables:
@@ -84,6 +104,13 @@ def load_snapshot(
     raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
             and source do not go together
     """
+    return make_snapshot(read_material(config, now, earlier, known), config, now, lint, off, named)
+
+
+def read_material(
+    config: Config, now: float, earlier: GoodFiles = NO_FILES, known: KnownTables | None = None
+) -> Material:
+    """The first half of `load_snapshot`. Raises ConfigError when options and source do not go together."""
     if config.compatibility and os.path.isdir(config.source):
         way_out = "needs a MirrorManager snapshot as its source, and this is a tree of mirror files"
         raise ConfigError(config.source, "compatibility", config.compatibility, way_out)
@@ -101,22 +128,38 @@ def load_snapshot(
             return None
 
     remembered = _load_remembered(config.state, problems) if config.state else NOTHING
-    catalog = attempt(
-        lambda path: load_source(path, now, remembered, config.health, not config.compatibility, earlier), config.source
-    )
-    if catalog is not None:
-        catalog = switch_off(catalog, off)
+    catalog = attempt(lambda path: _load_bare(path, now, remembered, not config.compatibility, earlier), config.source)
     geo = attempt(lambda path: known.load(load_geoip, path), config.geoip) if config.geoip else None
     asns = attempt(lambda path: known.load(load_asns, path), config.asn) if config.asn else None
     continents = attempt(load_continents, config.continents) if config.continents else gazetteer_continents()
     clients = attempt(load_clients, config.clients) if config.clients else NO_CLIENTS
     if catalog is not None and asns is not None:
         catalog = replace(catalog, hosts=tuple(_with_own_asn(host, asns) for host in catalog.hosts))
+    return Material(catalog, geo, asns, continents, clients, tuple(problems))
+
+
+def make_snapshot(
+    material: Material,
+    config: Config,
+    now: float,
+    lint: bool = True,
+    off: Collection[SwitchedOff] = (),
+    named: int = NAMED,
+) -> Snapshot:
+    """The second half of `load_snapshot`: health as it is now, and what follows."""
+    geo, asns, continents, clients = material.geo, material.asns, material.continents, material.clients
+    catalog = material.catalog
+    odd: list[Problem] = []
+    if catalog is not None:
+        catalog = heed_health(catalog, config.health, now)
+        odd = check_catalog(catalog, config.trusted_proxies, named) if lint else []
+        catalog = switch_off(catalog, off)
+    problems = list(material.problems)
     for loaded in (catalog, geo, asns, continents, clients):
         problems.extend(loaded.problems if loaded is not None else ())
     if catalog is not None:
         problems.extend(_missing_inputs(config, catalog, geo))
-        problems.extend(check_catalog(catalog, config.trusted_proxies, named) if lint else ())
+        problems.extend(odd)
     if catalog is None or continents is None or clients is None or any(problem.fatal for problem in problems):
         raise SnapshotError(problems)
     databases = {}

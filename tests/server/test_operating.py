@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,11 +123,35 @@ def test_a_host_is_switched_off_where_the_inputs_are_broken(server: Server, oper
     assert operator.run("reload")[0] == 1
     assert operator.run("off", "b.example")[0] == 0
     assert hosts_in(server) == {"a.example", "c.example"}
-    assert operator.json("status")["fallback"] is True
     (tree / "config.yml").write_text(CONFIG)
     assert operator.run("reload")[0] == 0
-    assert operator.json("status")["fallback"] is False
     assert hosts_in(server) == {"a.example", "c.example"}
+
+
+def test_a_switch_takes_what_was_read_and_leaves_edits_to_a_reload(
+    server: Server, operator: Operator, tree: Path
+) -> None:
+    (tree / "mirrors.d" / "d.example.yml").write_text(mirror_text("d.example"))
+    (tree / "mirrors.d" / "a.example.yml").unlink()
+    told = operator.json("off", "b.example")
+    assert told["changes"]["hosts"]["changed_names"] == ["b.example (switched off)"]
+    assert not told["changes"]["hosts"]["came"] and not told["changes"]["hosts"]["went"]
+    assert hosts_in(server) == {"a.example", "c.example"}
+    assert operator.json("on", "b.example")["problems"] == []
+    assert hosts_in(server) == {"a.example", "b.example", "c.example"}
+    assert operator.run("reload")[0] == 0
+    assert hosts_in(server) == {"b.example", "c.example", "d.example"}
+
+
+def test_a_switch_needs_no_nursery_that_lives(server: Server, operator: Operator) -> None:
+    assert operator.run("off", "b.example")[0] == 0
+    os.kill(server.nursery(), signal.SIGKILL)
+    server.wait_for("the nursery .* ended")
+    server.wait_for("reloaded in", 2)
+    assert hosts_in(server) == {"a.example", "c.example"}
+    assert operator.run("on", "b.example")[0] == 0
+    assert hosts_in(server) == {"a.example", "b.example", "c.example"}
+    assert server.nursery()
 
 
 def test_without_a_state_directory_it_is_said_what_is_forgotten(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

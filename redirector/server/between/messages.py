@@ -88,6 +88,21 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Supervisor to nursery, with the other end of a channel: have a child that loads anew, without the hosts *off*,
+    what this one has read, and health as it is now."""
+
+    off: tuple[SwitchedOff, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Born:
+    """A nursery that another one forked to the supervisor, its first message."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """Nursery to supervisor: ready to fork. *before*: what the next load is told."""
 

@@ -60,19 +60,24 @@ def start_nursery(control: socket.socket) -> int:
     return process.pid
 
 
+UNASKED = 64
+"""How many exit codes are kept of children nobody has asked about yet; those whose parent died come in dozens."""
+
+
 class Children:
     """Exit codes of this process's children, and of grandchildren whose parent died."""
 
     def __init__(self) -> None:
         self._awaited: dict[int, asyncio.Future[int]] = {}
+        self._unasked: dict[int, int] = {}
 
     def ending(self, pid: int) -> asyncio.Future[int]:
-        """The exit code of *pid*, or the negative number of a signal, once it has ended.
-
-        To be asked for right after *pid* was started, before SIGCHLD can be handled.
-        """
-        self._awaited[pid] = asyncio.get_running_loop().create_future()
-        return self._awaited[pid]
+        """The exit code of *pid*, or the negative number of a signal, once it has ended; to be asked for soon after it
+        was started."""
+        ending = self._awaited[pid] = asyncio.get_running_loop().create_future()
+        if pid in self._unasked:
+            self._settle(pid, self._unasked.pop(pid))
+        return ending
 
     def reap(self) -> None:
         """Take the exit codes of all that ended; to be called on SIGCHLD."""
@@ -83,9 +88,16 @@ class Children:
                 return
             if pid == 0:
                 return
-            awaited = self._awaited.pop(pid, None)
-            if awaited is not None and not awaited.done():
-                awaited.set_result(os.waitstatus_to_exitcode(status))
+            self._settle(pid, os.waitstatus_to_exitcode(status))
+
+    def _settle(self, pid: int, code: int) -> None:
+        awaited = self._awaited.pop(pid, None)
+        if awaited is None:
+            self._unasked[pid] = code
+            if len(self._unasked) > UNASKED:
+                del self._unasked[next(iter(self._unasked))]
+        elif not awaited.done():
+            awaited.set_result(code)
 
 
 def name_exit(code: int) -> str:

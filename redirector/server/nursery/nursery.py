@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 
 from redirector.answer.choose.draw import draw, draw_plainly
 from redirector.answer.explain import explain
@@ -33,6 +33,7 @@ from redirector.server.between.counters import PRIVATE, CounterMemory, Counters,
 from redirector.server.between.logs import configure_logging
 from redirector.server.between.messages import (
     Before,
+    Born,
     Count,
     Describe,
     Described,
@@ -46,6 +47,7 @@ from redirector.server.between.messages import (
     Loaded,
     LoadReport,
     NotForked,
+    Renew,
     Start,
 )
 from redirector.server.between.processes import SIGNALS, die_with_parent, name_process
@@ -55,10 +57,11 @@ from redirector.server.worker.plain import Tables, make_tables
 from redirector.server.worker.worker import run_worker
 from redirector.settings.serving import Config
 from redirector.snapshot.changes import Changes, compare, outline_of, pack_outline, unpack_outline
-from redirector.snapshot.load import load_snapshot
+from redirector.snapshot.load import Material, make_snapshot, read_material
 from redirector.snapshot.snapshot import Snapshot
 from redirector.sources.inputs import EarlierFiles
 from redirector.sources.mirrors_d.remembered import keep_remembered, render_remembered
+from redirector.sources.switched_off import SwitchedOff
 
 _log = logging.getLogger("redirector.server")
 
@@ -88,36 +91,70 @@ def main() -> None:
         configure_logging(config.log_level, config.log_format)
         log_sink, *listeners = (socket.socket(fileno=descriptor) for descriptor in received.descriptors)
         log_sink.setblocking(False)
-        began = time.monotonic()
-        try:
-            before = received.message.before
-            earlier = EarlierFiles(before.good, before.kept)
-            folder = _read_folder(config.pages)
-            links = (*config.page_links, *folder.links)
-            face = Face(config.page, config.page_title, config.page_logo, links, config.gpgkey or "")
-            responder = Responder(load_snapshot(config, time.time(), earlier, off=received.message.off), face, folder)
-            if problems := check_canaries(responder, config.canaries, time.time()):
-                raise SnapshotError(problems)
-        except SnapshotError as error:
-            control.send(Failed(tuple(error.problems)))
-            return
-        except ConfigError as error:
-            control.send(Failed(option=(error.path, error.key, error.value, error.way_out)))
-            return
-        if draw is draw_plainly:
-            _log.warning("%s", NOT_COMPILED)
-        tables = make_tables(config, responder)
-        if tables is None:
-            responder.warm()
-        trusted_proxies_of(config.trusted_proxies)
-        _freeze()
-        outline = outline_of(responder.snapshot)
-        changes = compare(unpack_outline(before.outline), outline) if before.outline else None
-        report = _report(responder.snapshot, time.monotonic() - began, changes)
-        told = Before(responder.snapshot.good, before.kept, pack_outline(outline))
-        control.send(Loaded(report, told))
-        del outline, told, before, earlier, received
-        Nursery(config, responder, tables, control, log_sink, listeners).run()
+        birth = Birth(config, control, log_sink, listeners, received.message.before, received.message.off)
+        del received, control
+        while (heir := _live(birth)) is not None:
+            birth = heir
+            gc.unfreeze()
+            _freeze()  # without what the parent of a child has dropped, so that ages do not pile up
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a nursery begins with.
+
+    control   its channel to the supervisor
+    before    what is told of the age before
+    off       the hosts that are switched off
+    material  what the nursery that forked this one had read; None: nothing did
+    """
+
+    config: Config
+    control: Channel
+    log_sink: socket.socket
+    listeners: Sequence[socket.socket]
+    before: Before
+    off: tuple[SwitchedOff, ...]
+    material: Material | None = None
+
+
+def _live(birth: Birth) -> Birth | None:
+    """Load, and fork workers until the channel closes.
+
+    returns  None then; in a child that was forked to be a nursery, what that begins with: of this one's data it has
+             dropped all that is not in it
+    """
+    began = time.monotonic()
+    config, control, before = birth.config, birth.control, birth.before
+    try:
+        material = birth.material or read_material(config, time.time(), EarlierFiles(before.good, before.kept))
+        folder = _read_folder(config.pages)
+        links = (*config.page_links, *folder.links)
+        face = Face(config.page, config.page_title, config.page_logo, links, config.gpgkey or "")
+        responder = Responder(make_snapshot(material, config, time.time(), off=birth.off), face, folder)
+        if problems := check_canaries(responder, config.canaries, time.time()):
+            raise SnapshotError(problems)
+    except SnapshotError as error:
+        control.send(Failed(tuple(error.problems)))
+        return None
+    except ConfigError as error:
+        control.send(Failed(option=(error.path, error.key, error.value, error.way_out)))
+        return None
+    if draw is draw_plainly and birth.material is None:
+        _log.warning("%s", NOT_COMPILED)
+    tables = make_tables(config, responder)
+    if tables is None:
+        responder.warm()
+    trusted_proxies_of(config.trusted_proxies)
+    _freeze()
+    outline = outline_of(responder.snapshot)
+    changes = compare(unpack_outline(before.outline), outline) if before.outline else None
+    report = _report(responder.snapshot, time.monotonic() - began, changes)
+    told = Before(responder.snapshot.good, before.kept, pack_outline(outline))
+    control.send(Loaded(report, told))
+    del outline, before
+    birth = replace(birth, before=told, material=material)
+    return Nursery(birth, responder, tables).run()
 
 
 def _read_folder(path: str | None) -> Folder:
@@ -173,29 +210,21 @@ def _expected(snapshot: Snapshot) -> dict[str, float]:
 class Nursery:
     """Forks workers, and explains answers, as it is told."""
 
-    def __init__(
-        self,
-        config: Config,
-        responder: Responder,
-        tables: Tables | None,
-        control: Channel,
-        log_sink: socket.socket,
-        listeners: Sequence[socket.socket],
-    ) -> None:
-        self._config = config
+    def __init__(self, birth: Birth, responder: Responder, tables: Tables | None) -> None:
+        """*birth*: what a child begins with, but for its channel and its hosts that are off."""
+        self._birth = birth
+        self._config = birth.config
         self._responder = responder
         self._tables = tables
         snapshot = responder.snapshot
-        self._control = control
-        self._log_sink = log_sink
-        self._listeners = listeners
+        self._control = birth.control
         self._layout = Layout((host.name for host in snapshot.hosts), snapshot.countries)
         self._memory: CounterMemory | None = None
         self._children: dict[int, int] = {}
         """Process descriptor -> process id."""
 
-    def run(self) -> None:
-        """Serve the supervisor until it is gone."""
+    def run(self) -> Birth | None:
+        """Serve the supervisor until it is gone: None. In a child that shall be a nursery: what that begins with."""
         poll = select.poll()
         poll.register(self._control.fileno(), select.POLLIN)
         while True:
@@ -206,8 +235,11 @@ class Nursery:
                     continue
                 received = self._control.receive()
                 if received is None:
-                    return
+                    return None
                 match received.message:
+                    case Renew(off):
+                        if birth := self._renew(off, received.descriptors):
+                            return birth
                     case Count(slots):
                         self._remember()
                         self._memory = CounterMemory(self._layout, slots, received.descriptors[0])
@@ -222,6 +254,39 @@ class Nursery:
                         self._control.send(Described(number, describe_hosts(self._responder.snapshot)))
                     case _:
                         raise AssertionError(received.message)
+
+    def _renew(self, off: tuple[SwitchedOff, ...], descriptors: Sequence[int]) -> Birth | None:
+        """Fork a nursery, and return in it what it begins with; None here, where it is no child of: its parent ends
+        at once, which makes it the supervisor's. When that fails, its channel closes, and says so.
+
+        descriptors  the channel's end for the other nursery; none when this process may not open another
+        """
+        if not descriptors:
+            return None
+        with socket.socket(fileno=descriptors[0]) as end:
+            parent = -1
+            try:
+                parent = os.fork()
+                if parent:
+                    os.waitpid(parent, 0)
+                    return None
+                parent = os.getpid()
+                if os.fork():
+                    os._exit(0)
+            except OSError as error:
+                if parent == os.getpid():
+                    os._exit(1)
+                _log.error("the nursery cannot have a child: %s", error.strerror)
+                return None
+            control = Channel(end.dup())
+        while os.getppid() == parent:
+            time.sleep(0.001)
+        die_with_parent()
+        self._control.close()
+        for descriptor in self._children:
+            os.close(descriptor)
+        control.send(Born(os.getpid()))
+        return replace(self._birth, control=control, off=off)
 
     def _remember(self) -> None:
         """Keep what the metalinks of later ages need of this one, which is about to serve."""
@@ -271,8 +336,9 @@ class Nursery:
             assert self._memory is not None
             counters = Counters(self._layout, self._memory.cells(slot))
             channel_end = Channel(end)
+            birth = self._birth
             run_worker(
-                self._config, self._responder, counters, channel_end, self._listeners, self._log_sink, self._tables
+                self._config, self._responder, counters, channel_end, birth.listeners, birth.log_sink, self._tables
             )
             status = 0
         except BaseException:

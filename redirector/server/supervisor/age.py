@@ -23,6 +23,7 @@ from redirector.server.between.messages import (
     Accepting,
     Adopt,
     Before,
+    Born,
     Count,
     Describe,
     Described,
@@ -38,6 +39,7 @@ from redirector.server.between.messages import (
     Loaded,
     LoadReport,
     NotForked,
+    Renew,
     Start,
     Stopped,
     Take,
@@ -131,6 +133,7 @@ class Age:
         self._restarts = restarts
         self._control: Channel | None = None
         self._pid: int | None = None
+        self._exit_code: asyncio.Future[int] | None = None
         self._outcome: asyncio.Future[LoadReport] = asyncio.get_running_loop().create_future()
         self._workers: dict[int, WorkerProcess] = {}
         self._changed = asyncio.Event()
@@ -150,14 +153,39 @@ class Age:
             kept, given = make_pair()
             with given:
                 self._pid = start_nursery(given)
-            exit_code = self._children.ending(self._pid)
+            self._exit_code = self._children.ending(self._pid)
             self._control = Channel(kept)
             descriptors = [self._log_sink.fileno(), *(each.fileno() for each in self._listeners)]
             self.off = off
             self._control.send(Start(self.config, before, off), descriptors)
         except OSError as error:
             raise SnapshotError([_complaint("nursery", f"it cannot be started: {error.strerror}")]) from None
-        self._reader = asyncio.create_task(self._follow_nursery(self._pid, self._control, exit_code))
+        return await self._hear_outcome(self._control)
+
+    @property
+    def can_be_renewed(self) -> bool:
+        """Whether its nursery is there to have a child."""
+        return self._control is not None and not self.nursery_ended.is_set() and not self.draining
+
+    async def renew(self, parent: Age, off: tuple[SwitchedOff, ...]) -> LoadReport:
+        """Have a child of *parent*'s nursery make this age of what that one has read: only health is read anew.
+
+        off     hosts that are given to nobody
+        raises  as `load`
+        """
+        assert parent._control is not None
+        self.off, self.before = off, parent.before
+        try:
+            kept, given = make_pair()
+            self._control = Channel(kept)
+            with given:
+                parent._control.send(Renew(off), [given.fileno()])
+        except OSError as error:
+            raise SnapshotError([_complaint("nursery", f"it cannot have a child: {error.strerror}")]) from None
+        return await self._hear_outcome(self._control)
+
+    async def _hear_outcome(self, control: Channel) -> LoadReport:
+        self._reader = asyncio.create_task(self._follow_nursery(control))
         self.report = await self._outcome
         return self.report
 
@@ -188,24 +216,29 @@ class Age:
         """How many workers accept connections."""
         return sum(worker.accepting.is_set() for worker in self._workers.values())
 
-    async def _follow_nursery(self, pid: int, control: Channel, exit_code: asyncio.Future[int]) -> None:
+    async def _follow_nursery(self, control: Channel) -> None:
         """Read what the nursery says until it ends."""
         try:
             while (received := await control.receive_soon()) is not None:
                 self._hear(received.message)
         except Exception:
-            _log.exception("the nursery (process %d) says what nobody understands", pid)
-            _kill(pid)
-        how = name_exit(await exit_code)
+            _log.exception("the nursery (process %s) says what nobody understands", self._pid)
+            if self._pid is not None:
+                _kill(self._pid)
+        how = "it was not born" if self._exit_code is None else name_exit(await self._exit_code)
         self._settle(Failed((_complaint("nursery", f"it ended while it was loading: {how}"),)))
         if self.report is not None and not self.draining:
-            _log.error("the nursery (process %d) ended: %s", pid, how)
+            _log.error("the nursery (process %s) ended: %s", self._pid, how)
         self.nursery_ended.set()
         self._changed.set()
         control.close()
 
     def _hear(self, message: object) -> None:
         match message:
+            case Born(pid):
+                self._pid, self._exit_code = pid, self._children.ending(pid)
+                if self.draining:
+                    _kill(pid)
             case Loaded() | Failed():
                 self._settle(message)
             case Forked(_, pid):

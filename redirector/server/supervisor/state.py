@@ -46,7 +46,7 @@ _BLOCK_BYTES = 1 << 20
 class Kept:
     """What was served last.
 
-    config  the configuration with its inputs replaced by the copies
+    config  the configuration with its inputs replaced by the copies, but for health, which is that of now
     same    the inputs were copied from where the configuration still looks for them
     files   the folder with the copies
     served  what says whether the inputs have changed: path, inode, size and time of each file but health
@@ -69,9 +69,10 @@ def load_kept(config: Config, which: str = LAST) -> Kept | None:
         return None
     names, files = manifest["names"], os.path.join(folder, FILES)
     extent = Extent(**manifest["extent"])
-    return Kept(
-        with_copies(config, names, files), extent, names == input_names(config), files, _without_health(manifest)
-    )
+    copies, live = with_copies(config, names, files), config.health or manifest.get("health")
+    if live is not None and os.path.exists(live):
+        copies = replace(copies, health=live)
+    return Kept(copies, extent, names == input_names(config), files, _without_health(manifest))
 
 
 def as_named(problem: Problem, config: Config) -> Problem:

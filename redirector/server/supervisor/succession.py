@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -51,7 +51,7 @@ WATCH_AGAIN_S = 5.0
 
 HEALTH_LOOK_S = 4.0
 """How often the health file is looked at. It is taken when it looks the same twice, so after 4 to 8 seconds; with the
-10 s that the largest snapshot takes to load, health is heeded well within 30."""
+4 s that a new age over what was read takes at the largest size, health is heeded well within 30."""
 
 
 PULSE_S = 5.0
@@ -62,7 +62,7 @@ class Take(Enum):
     """Which inputs a reload takes.
 
     FRESH   those that the configuration names, as they are now
-    SAME    those too, unless a rollback has left them: then those that it went back to
+    SAME    what was read of them, if that is there; else they are read again, unless a rollback has left them
     BEFORE  those that were served before the last ones: a rollback
     """
 
@@ -206,6 +206,7 @@ class Succession:
             raise
         log_problems(report.problems)
         self._promote(age)
+        self._keep_copies(age)
         await self._look(config, report)
 
     def reload(
@@ -253,8 +254,6 @@ class Succession:
         except Exception as error:
             report, problems = None, _problems_of(error)
             log_problems(problems)
-            if self.current.off != self.off and isinstance(error, SnapshotError):
-                report = await self._switch_without_inputs(wish)
         if report is None:
             outcome = Outcome(False, began, time.time() - began, problems)
             _log.error("reload refused after %.1f s: the old snapshot goes on", outcome.duration_s)
@@ -281,48 +280,21 @@ class Succession:
         self._notifier.ready(f"last reload: {outcome.name}")
         return outcome
 
-    async def _switch_without_inputs(self, wish: _Wish) -> LoadReport | None:
-        """Switch hosts off or on where the inputs cannot be served: over the copies of those that are."""
-        kept = load_kept(self.config)
-        if kept is None:
-            return None
-        _log.error(
-            "the inputs cannot be served: copies of earlier ones, from %s, are, for the hosts switched", kept.files
-        )
-        try:
-            return await self._succeed(_Wish(wish.asked, Take.SAME, False), kept)
-        except Exception as error:
-            log_problems(_problems_of(error))
-            return None
-
-    async def _succeed(self, wish: _Wish, kept: Kept | None = None) -> LoadReport:
-        """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then.
-
-        kept  the copies that are taken in place of the inputs
-        """
-        assert self.current is not None and self.current.report is not None
+    async def _succeed(self, wish: _Wish) -> LoadReport:
+        """Bring up a successor of the current age. Raises SnapshotError or ConfigError, and changes nothing then."""
+        assert self.current is not None
         self.state = ReloadState.LOADING
+        if wish.take is Take.SAME and self.current.can_be_renewed:
+            return await self._renew(self.current, wish)
         config = await self._read_config()
-        allowed = wish.allowed
+        allowed, kept = wish.allowed, None
         returns = wish.take is Take.BEFORE or (wish.take is Take.SAME and self.returned)
         if wish.take is Take.BEFORE:
             kept, allowed = await self._find_earlier(config), set(ALLOWANCES)
-        elif returns and kept is None:
+        elif returns:
             kept = load_kept(config)
-        age = self._add_age(config if kept is None else self._over_copies(config, kept))
-        try:
-            report = await self._load(age)
-            self.state = ReloadState.CHECKING
-            _refuse(check_replacement(self.current.report.extent, report, allowed))
-            if wish.needs_health:
-                _refuse(check_health(report))
-            self.state = ReloadState.STARTING
-            if self._retiring is not None:
-                await self._retiring
-            await age.start()
-        except BaseException:
-            await self._discard(age)
-            raise
+        age = self._add_age(config if kept is None else kept.config)
+        report = await self._begin_to_serve(age, self._load(age), allowed, wish.needs_health)
         old = self.current
         self.config = config
         self.fallback = kept is not None
@@ -332,11 +304,45 @@ class Succession:
             self._end_return(config)
         self.returned = returns
         self._promote(age)
+        self._keep_copies(age)
         await self._look(config, report)
-        with suppress(TimeoutError):  # whoever connects once a reload is said to be done gets the new data
+        await self._wait_for_stop(old)
+        return report
+
+    async def _renew(self, old: Age, wish: _Wish) -> LoadReport:
+        """Let *old* be succeeded by an age over what it has read, whatever lies in its place by now."""
+        age = self._add_age(old.config)
+        report = await self._begin_to_serve(age, age.renew(old, self.off), (), wish.needs_health)
+        self._promote(age)
+        await self._look_at_health(report)
+        await self._wait_for_stop(old)
+        return report
+
+    async def _begin_to_serve(
+        self, age: Age, load: Awaitable[LoadReport], allowed: Collection[str], needs_health: bool
+    ) -> LoadReport:
+        """Have *age* do its *load*, and start it if it may take the place of the current one."""
+        assert self.current is not None and self.current.report is not None
+        try:
+            report = await load
+            self.state = ReloadState.CHECKING
+            _refuse(check_replacement(self.current.report.extent, report, allowed))
+            if needs_health:
+                _refuse(check_health(report))
+            self.state = ReloadState.STARTING
+            if self._retiring is not None:
+                await self._retiring
+            await age.start()
+        except BaseException:
+            await self._discard(age)
+            raise
+        return report
+
+    async def _wait_for_stop(self, old: Age) -> None:
+        """Wait until whoever connects gets the new data: then a reload is said to be done."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await old.stopped()
-        return report
 
     async def _find_earlier(self, config: Config) -> Kept:
         """The copies that a rollback takes. Raises SnapshotError where there are none."""
@@ -380,12 +386,6 @@ class Succession:
         except OSError as error:
             _log.warning("%s: %s", config.state, error)
 
-    def _over_copies(self, config: Config, kept: Kept) -> Config:
-        """*config* over the copies *kept*, but for health, which is of now whatever the rest is of."""
-        report = self.current.report if self.current is not None else None
-        live = config.health or (report.health if report is not None and not self.fallback else None)
-        return kept.config if live is None else replace(kept.config, health=live)
-
     async def _load(self, age: Age) -> LoadReport:
         """Have *age* load, within its time. Raises SnapshotError or ConfigError."""
         limit_s = age.config.load_timeout_s
@@ -427,6 +427,9 @@ class Succession:
         self._begin(self._replace_nursery(age))
         if old is not None:
             self._retiring = asyncio.create_task(self._retire(old, age))
+
+    def _keep_copies(self, age: Age) -> None:
+        """Have what *age* read copied to the state directory, unless that is where it read it."""
         if age.config.state is not None and age.config == self.config:
             self._begin(self._keep(age))
 
@@ -520,15 +523,25 @@ class Succession:
         """
         if report is not None:
             self._read = report.inputs
-            if report.health is not None:
-                health = await asyncio.to_thread(identify, [os.path.abspath(report.health)])
-                self._health_tried = tuple(each for each in health if each.changed_ns < report.began * 1e9)
+            await self._look_at_health(report)
         found = await self._identify(config)
         self._tried = tuple(each for each in found if report is None or each.changed_ns < report.began * 1e9)
 
+    async def _look_at_health(self, report: LoadReport) -> None:
+        """`_look` at the health file alone."""
+        if report.health is not None:
+            health = await asyncio.to_thread(identify, [os.path.abspath(report.health)])
+            self._health_tried = tuple(each for each in health if each.changed_ns < report.began * 1e9)
+
     async def _identify(self, config: Config) -> tuple[Identity, ...]:
-        """The input files as they are now."""
-        return await asyncio.to_thread(lambda: identify(list_inputs(config, self._read)))
+        """The input files as they are now, but for health, which is watched by itself."""
+        report = self.current.report if self.current is not None else None
+        health = None if report is None or report.health is None else os.path.abspath(report.health)
+
+        def look() -> tuple[Identity, ...]:
+            return identify(path for path in list_inputs(config, self._read) if path != health)
+
+        return await asyncio.to_thread(look)
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
