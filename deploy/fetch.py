@@ -4,7 +4,8 @@
     redirector-fetch --into DIR [--reload URL] [--every SECONDS] URL...
 
 A file is written beside its place and renamed. An archive NAME.tar.gz (.tar.xz, .tar.bz2, .tar) also becomes the
-folder NAME: unpacked beside, then a link is switched. What cannot be fetched stays as it is, and the others go on.
+folder NAME: unpacked beside, then a link is switched, to its top or to the tree in its one folder. What cannot be
+fetched stays as it is, and the others go on.
 With `--every` it runs until SIGTERM; without, it ends with 0 (all in place), 1 (something failed) or 2 (usage).
 Needs the standard library alone, so that it runs in the server's image and on a bare machine.
 """
@@ -144,19 +145,29 @@ def unpack(archive: Path, place: Path) -> None:
     link = place.with_name(place.name.removesuffix(suffix))
     kept = link.resolve()
     for old in link.parent.glob(f".{link.name}.[0-9]*"):
-        if old.resolve() != kept:
+        if not kept.is_relative_to(old.resolve()):
             shutil.rmtree(old)
     folder = link.parent.resolve() / f".{link.name}.{time.time_ns()}"
     try:
         with cast(IO[bytes], ARCHIVES[suffix](archive, "rb")) as packed:
             extract(Bounded(packed), folder)
+        top = find_top(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     new_link = link.with_name(f".{link.name}.link")
     new_link.unlink(missing_ok=True)
-    new_link.symlink_to(folder.name)
+    new_link.symlink_to(top.relative_to(folder.parent))
     new_link.replace(link)
+
+
+def find_top(folder: Path) -> Path:
+    """Where the content of an archive that was unpacked into *folder* begins: forges pack a tree with all of it in one
+    folder. Raises tarfile.ReadError when there is nothing."""
+    found = list(folder.iterdir())
+    if not found:
+        raise tarfile.ReadError("nothing is in it")
+    return found[0] if len(found) == 1 and (found[0] / "config.yml").is_file() else folder
 
 
 class Bounded:

@@ -150,8 +150,8 @@ def test_an_archive_becomes_a_folder_that_is_switched_at_once(origin: Origin, fe
 
 @pytest.mark.parametrize(
     "archive",
-    [tree(**{"config.yml": "2"})[:-20], tree(**{"..__outside.yml": "2"}), b"<html>"],
-    ids=["cut", "outside", "no archive"],
+    [tree(**{"config.yml": "2"})[:-20], tree(**{"..__outside.yml": "2"}), b"<html>", tree()],
+    ids=["cut", "outside", "no archive", "empty"],
 )
 def test_a_broken_or_evil_archive_changes_nothing(origin: Origin, fetch: Fetch, into: Path, archive: bytes) -> None:
     url = origin.put("mirrors.tar.gz", tree(**{"config.yml": "1"}), age_s=60)
@@ -162,6 +162,15 @@ def test_a_broken_or_evil_archive_changes_nothing(origin: Origin, fetch: Fetch, 
     assert (into / "mirrors/config.yml").read_text() == "1"
     assert not list(into.rglob("outside.yml"))
     assert len(list(into.glob(".mirrors.[0-9]*"))) <= 2, "what a failure leaves is cleared by the next one"
+
+
+def test_an_archive_with_one_folder_becomes_that_folder(origin: Origin, fetch: Fetch, into: Path) -> None:
+    one = tree(**{"mirrors-main__config.yml": "1", "mirrors-main__mirrors.d__a.yml": ""})
+    for number, archive in enumerate((one, tree(**{"config.yml": "2", "mirrors.d__a.yml": ""}), one), 1):
+        fetch(origin.put("mirrors.tar.gz", archive, age_s=180 - 60 * number))
+        assert (into / "mirrors/config.yml").read_text() == ("2" if number == 2 else "1")
+        assert (into / "mirrors/mirrors.d/a.yml").exists()
+        assert len(list(into.glob(".mirrors.[0-9]*"))) == min(number, 2), "the one before may still be read"
 
 
 def test_an_archive_with_a_link_is_refused(origin: Origin, fetch: Fetch, into: Path) -> None:
