@@ -146,7 +146,7 @@ def test_check_prints_a_line_a_problem_and_then_the_counts(tree: Path, capsys: p
     assert problem.startswith(f"{tree}/mirrors.d/b.example.yml: geolocation.country: ")
     assert "'XQ'" in problem
     assert not any("a.example" in line for line in others)
-    assert "2 hosts" in counts and "1 errors" in counts
+    assert "2 hosts" in counts and "1 error," in counts
 
 
 def test_check_says_error_or_warning_errors_first_and_many_alike_together(
@@ -164,7 +164,7 @@ def test_check_says_error_or_warning_errors_first_and_many_alike_together(
         f"m{number}.example.yml: geolocation.country: warning: 'UK': taken as GB" for number in (0, 1, 10, 11, 12)
     ]
     assert more == "  and 15 more warnings of this kind: geolocation.country; --all shows each"
-    assert "1 errors, 21 warnings" in counts
+    assert "1 error, 21 warnings" in counts
     main([*arguments, "--all"])
     assert capsys.readouterr().out.count("'UK': taken as GB") == 20
 

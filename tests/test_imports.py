@@ -17,8 +17,8 @@ MODULES = {
 }
 
 ORDER = (
-    "model errors built near_names one_line files rows plain_yaml settings tree locate sources snapshot answer server"
-    " store master health registry stats kit web cli __main__"
+    "model errors built near_names one_line counted files rows plain_yaml settings tree locate sources snapshot answer"
+    " server store master health registry stats kit web cli __main__"
 ).split()
 """A room may import its own modules and those of the rooms before it."""
 

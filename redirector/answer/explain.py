@@ -98,6 +98,16 @@ class Explanation:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
     def as_text(self) -> str:
+        """All of it for people; the answer itself stands last."""
+        return f"{self.way_as_text()}\n{self.answer_as_text()}"
+
+    def answer_as_text(self) -> str:
+        """The answer's status and body."""
+        body = self.answer.rstrip("\n")
+        return f"answer {self.status}\n{body}"
+
+    def way_as_text(self) -> str:
+        """How the answer comes about; an empty line ends it."""
         client = self.client
         lines = [
             f"target    {self.target}",
@@ -124,7 +134,7 @@ class Explanation:
             lines += ["", "left out", *map(_verdict_line, shown)]
             rest = Counter(verdict.reason.partition(":")[0] for verdict in left_out[len(shown) :])
             lines += [f"  - and {count:,} more: {reason}" for reason, count in rest.most_common()]
-        return "\n".join([*lines, "", f"answer {self.status}", self.answer.rstrip("\n")])
+        return "\n".join([*lines, ""])
 
 
 def _said_by(path: str) -> str:

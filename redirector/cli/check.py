@@ -12,10 +12,10 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from redirector.cli.options import LOADING, add_options, read_config
-from redirector.cli.output import Exit, as_json, print_result, say
+from redirector.cli.output import Exit, as_json, print_lines, print_result, say
+from redirector.counted import counted
 from redirector.errors import SnapshotError
 from redirector.model import Host, Problem, Severity
-from redirector.one_line import one_line
 from redirector.settings.serving import Config
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [*tell_shares(shares, arguments.all).split("\n")] if shares is not None else []
     lines += lines_of(ordered, arguments.all)
     if gone is not None:
-        lines.append(f"{len(problems):,} new problems, {gone:,} that {arguments.against} has are gone")
-    lines.append(", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items()))
-    return print_result("\n".join(map(one_line, lines)) + "\n", outcome)
+        lines.append(f"{counted(len(problems), 'new problems')}; gone of those that {arguments.against} has: {gone:,}")
+    lines.append(", ".join(counted(number, name.replace("_", " ")) for name, number in counts.items()))
+    return print_lines(lines, outcome)
 
 
 def _doubts(path: str | None, hosts: Sequence[Host], known: KnownTables) -> Iterator[Problem]:
@@ -142,8 +142,8 @@ def lines_of(problems: Sequence[Problem], each: bool) -> Iterator[str]:
         shown = alike if len(alike) <= SHOWN + 1 else alike[:SHOWN]
         yield from map(line_of, shown)
         if len(alike) > len(shown):
-            more = len(alike) - len(shown)
-            yield f"  and {more:,} more warnings of this kind: {alike[0].key.partition(' ')[0]}; --all shows each"
+            more = counted(len(alike) - len(shown), "more warnings")
+            yield f"  and {more} of this kind: {alike[0].key.partition(' ')[0]}; --all shows each"
 
 
 def line_of(problem: Problem) -> str:

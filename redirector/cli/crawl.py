@@ -17,6 +17,7 @@ from typing import Any
 from redirector import __version__
 from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
+from redirector.counted import counted
 from redirector.errors import ConfigError, SnapshotError, StoreError
 from redirector.health.evidence import Evidence, Probe
 from redirector.health.hysteresis import Event
@@ -226,7 +227,7 @@ async def _crawl_once(
         subjects = made.world.subjects if made.world is not None else ()
         for subject in subjects[:REASONS]:
             say(f"{subject.name}: is not visited: {subject.unvisited or 'nothing is expected there'}")
-        say(f"{job.subject}: nobody to visit among {len(subjects)} mirrors, nothing written")
+        say(f"{job.subject}: nobody to visit among {counted(len(subjects), 'mirrors')}, nothing written")
         return Exit.FAILED
     if made.void:
         say(f"nothing concluded, nothing written: {made.void}")

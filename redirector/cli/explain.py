@@ -7,7 +7,7 @@ import time
 from ipaddress import ip_address
 
 from redirector.cli.options import LOADING, add_options, read_config
-from redirector.cli.output import Exit, print_result, say
+from redirector.cli.output import Exit, print_lines, print_result, say
 from redirector.errors import QueryError, SnapshotError
 from redirector.near_names import find_nearest
 from redirector.one_line import one_line
@@ -59,5 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{arguments.host} is not among the hosts of this list" + (f"; near: {', '.join(near)}" if near else "")
             )
             return Exit.FAILED
-    text = explanation.as_json() if arguments.json else explanation.as_text()
-    return print_result("\n".join(map(one_line, text.split("\n"))) + "\n", Exit.DONE)
+    if arguments.json:
+        return print_result(explanation.as_json() + "\n", Exit.DONE)
+    outcome = print_lines(explanation.way_as_text().split("\n"), Exit.DONE)
+    body = "\n".join(map(one_line, explanation.answer_as_text().split("\n")))
+    return print_result(f"{body}\n", outcome)

@@ -5,10 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterable
 from enum import IntEnum
 
 from redirector.one_line import one_line
+
+FURTHER_IN = 4
+"""By how many columns a line that goes on below is further in."""
+
+NARROWEST = 20
+"""Columns of a terminal below which nothing is folded any more."""
 
 
 class Exit(IntEnum):
@@ -40,6 +49,23 @@ def print_result(text: str, outcome: int) -> int:
             say(f"standard output: {error.strerror}")
             return Exit.FAILED
     return outcome
+
+
+def print_lines(lines: Iterable[str], outcome: int) -> int:
+    """`print_result` of lines for people: on a terminal, longer ones go on below, further in."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    shown = (part for line in lines for part in fold(one_line(line), width))
+    return print_result("".join(f"{line}\n" for line in shown), outcome)
+
+
+def fold(line: str, width: int | None) -> list[str]:
+    """*line* as lines of at most *width* columns where its words allow that; None: of any."""
+    if width is None or len(line) <= width:
+        return [line]
+    inside = " " * (len(line) - len(line.lstrip()) + FURTHER_IN)
+    return textwrap.wrap(
+        line, max(width, NARROWEST), subsequent_indent=inside, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def say(text: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from redirector.cli.options import LOADING, add_options, flags_of, read_config
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import sign_key_of
+from redirector.counted import counted
 from redirector.errors import SnapshotError, StoreError
 from redirector.registry.public_source import public_list_of
 from redirector.settings.file import load_job
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     told = {"folder": arguments.folder, "pages": len(files), "changed": changed, "mirrors": len(shown.listed.mirrors)}
     if arguments.json:
         return print_result(as_json(told), Exit.DONE)
-    return print_result(f"{arguments.folder}: {len(files)} files, {changed} of them changed\n", Exit.DONE)
+    return print_result(f"{arguments.folder}: {counted(len(files), 'files')}, {changed:,} of them changed\n", Exit.DONE)
 
 
 def _of_source(arguments: argparse.Namespace) -> Shown:

@@ -13,6 +13,7 @@ from typing import Any
 
 from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
+from redirector.counted import counted
 from redirector.errors import SnapshotError, StoreError
 from redirector.one_line import one_line
 from redirector.settings.file import load_job
@@ -114,7 +115,7 @@ async def _add(arguments: argparse.Namespace, store: Store, days: dict[str, str 
         if added.trouble:
             say(f"{added.path}: {added.trouble}")
         if sys.stderr.isatty():
-            say(f"{added.path}: {added.lines:,} lines")
+            say(f"{added.path}: {counted(added.lines, 'lines')}")
 
     added = await add_logs(store, arguments.logs, settings.server, rules, settings.jobs, tell)
     outcome = Exit.FAILED if any(each.failed for each in added) else Exit.DONE
@@ -130,12 +131,16 @@ async def _add(arguments: argparse.Namespace, store: Store, days: dict[str, str 
     return print_result("".join(f"{line}\n" for line in lines), outcome)
 
 
+_WORDS = {"lines": "new lines", "requests": "requests", "systems": "systems"}
+
+
 def _line(added: Added) -> str:
-    text = f"{one_line(added.path)}: {added.lines:,} new lines, {added.requests:,} requests, {added.systems:,} systems"
+    counts = (counted(getattr(added, name), words) for name, words in _WORDS.items())
+    text = f"{one_line(added.path)}: {', '.join(counts)}"
     if added.replaced:
         text += ", in the place of what was counted by other rules"
     if added.unread:
-        text += f"; {added.unread:,} lines of no known format"
+        text += f"; {counted(added.unread, 'lines')} of no known format"
     if added.wrong_age:
         text += f"; {added.wrong_age:,} with a wrong countme"
     return text
@@ -165,7 +170,9 @@ async def _trim(arguments: argparse.Namespace, store: Store, days: dict[str, str
         rows = await trim_statistics(connection, day_of(before), before)
     if arguments.json:
         return print_result(as_json({"before": day_of(before), "rows": rows}), Exit.DONE)
-    return print_result(f"{rows:,} rows of days before {day_of(before)} forgotten; their sums stay\n", Exit.DONE)
+    return print_result(
+        f"{counted(rows, 'rows')} of days before {day_of(before)} forgotten; their sums stay\n", Exit.DONE
+    )
 
 
 async def _show(arguments: argparse.Namespace, store: Store, days: dict[str, str | None]) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from redirector.counted import counted
 from redirector.health.evidence import Family
 from redirector.health.expected import Master
 from redirector.health.hysteresis import Overall, State
@@ -128,7 +129,7 @@ def note_of(states: bytes, *, all_of_them: bool = False) -> str:
     told += [f"{out} left out"] if out else []
     if all_of_them:
         return ", ".join(told)
-    return f"{', '.join(told)} of {len(contents)} directories" if told else ""
+    return f"{', '.join(told)} of {counted(len(contents), 'directories')}" if told else ""
 
 
 def _lacking(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from redirector.counted import counted
 from redirector.health.evidence import Ask, Evidence, Family, Outcome, Scheme, printable
 from redirector.health.expected import Master
 from redirector.health.hysteresis import State
@@ -34,7 +35,7 @@ ENDS = {
 def table_of(made: Round) -> str:
     """A line a mirror, those in trouble first, and the counts."""
     requests = {result.subject.key: result.requests for result in made.results}
-    tail = f"{len(made.results)} visited in {span(made.took_s)}, {made.requests} requests"
+    tail = f"{len(made.results):,} visited in {span(made.took_s)}, {counted(made.requests, 'requests')}"
     return table_of_entries(made.entries, requests, tail)
 
 
@@ -81,14 +82,19 @@ def table_of_replay(before: Mapping[tuple[str, str], Replay], after: Mapping[tup
                     span(would.out_s),
                 )
             )
-    changed = len(rows) - 1
-    lines = [*(_columns(rows) if changed else ()), f"{changed} of {len(before)} mirrors would have fared otherwise"]
+    changed, mirrors = len(rows) - 1, counted(len(before), "mirrors")
+    lines = [
+        *(_columns(rows) if changed else ()),
+        f"{changed:,} of {mirrors} would have fared otherwise",
+    ]
     lines.append(f"together: {_together(before.values())}; would be: {_together(after.values())}")
     return "\n".join(lines) + "\n"
 
 
 def _together(found: Collection[Replay]) -> str:
-    return f"{sum(each.times_out for each in found)} times out, for {span(sum(each.out_s for each in found))}"
+    return (
+        f"{counted(sum(each.times_out for each in found), 'times')} out, for {span(sum(each.out_s for each in found))}"
+    )
 
 
 def lines_of(

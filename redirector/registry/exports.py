@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from redirector.counted import counted
 from redirector.registry import rules
 from redirector.registry.listing import SiteState
 from redirector.registry.publish.embargo import Embargo
@@ -117,7 +118,7 @@ def render_filter(categories: Sequence[Changed], since: int, strip: str) -> str:
             ways.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
     lines = {f"+ /{_escape(way)}/" for way in ways} | {f"+ /{_escape(path)}/*".replace("//", "/") for path in changed}
     body = "".join(f"{line}\n" for line in sorted(lines))
-    return f"# what changed since {since}: {len(changed)} directories\n{body}{NOBODY}\n"
+    return f"# what changed since {since}: {counted(len(changed), 'directories')}\n{body}{NOBODY}\n"
 
 
 def _strip(path: str, prefix: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from redirector.counted import counted
 from redirector.model import HostId, listings
 
 if TYPE_CHECKING:  # whoever keeps and compares outlines needs none of what a snapshot is made of
@@ -71,14 +72,12 @@ class Changes:
 
     def describe(self) -> str:
         """One line for the log: `1 host came (a.example), 2 changed (b.example (health), …)`."""
-        kinds = (("host", self.hosts), ("repository", self.repositories), ("directory", self.directories))
+        kinds = (("hosts", self.hosts), ("repositories", self.repositories), ("directories", self.directories))
         return "; ".join(_describe(name, each) for name, each in kinds if each) or "nothing changed"
 
 
 _LOGGED = 5
 """How many of a kind a log line names."""
-
-_PLURALS = {"host": "hosts", "repository": "repositories", "directory": "directories"}
 
 
 def _describe(name: str, difference: Difference) -> str:
@@ -89,9 +88,10 @@ def _describe(name: str, difference: Difference) -> str:
         ("changed", difference.changed, difference.changed_names),
     ):
         if count:
-            noun = "" if parts else f" {name if count == 1 else _PLURALS[name]}"
             more = f" and {count - _LOGGED:,} more" if count > _LOGGED else ""
-            parts.append(f"{count:,}{noun} {verb} ({', '.join(names[:_LOGGED])}{more})")
+            parts.append(
+                f"{f'{count:,}' if parts else counted(count, name)} {verb} ({', '.join(names[:_LOGGED])}{more})"
+            )
     return ", ".join(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from redirector.counted import counted
 from redirector.stats.overview import Overview
 
 _BAR_CHARACTERS = 24
@@ -17,7 +18,7 @@ def render_overview(overview: Overview) -> str:
     blocks = []
     if overview.day:
         total = sum(requests for day, requests in overview.week if day == overview.day)
-        blocks.append([f"{overview.day}: {total:,} requests"])
+        blocks.append([f"{overview.day}: {counted(total, 'requests')}"])
         for category, parts in overview.parts.items():
             most = max((part.percent for part in parts), default=0)
             rows = [

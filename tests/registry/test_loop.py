@@ -98,4 +98,4 @@ def test_a_crawl_of_what_nobody_scanned_says_so(
     assert main(["crawl", "--once", "--database", "sqlite:///redirector.db"]) == 1
     said = capsys.readouterr().err
     assert "m.example.org: is not visited: nothing that it carries was scanned: `redirector scan`" in said
-    assert "the registry: nobody to visit among 1 mirrors" in said
+    assert "the registry: nobody to visit among 1 mirror" in said

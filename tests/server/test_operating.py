@@ -71,7 +71,7 @@ def test_a_host_is_switched_off_and_on_and_shown_so_everywhere(
     server: Server, operator: Operator, tree: Path, state: Path
 ) -> None:
     code, out, _ = operator.run("off", "B.example", "--for", "2h", "--why", "the disk is full")
-    assert code == 0 and "1 hosts changed: b.example (switched off)" in out
+    assert code == 0 and "1 host changed: b.example (switched off)" in out
     assert hosts_in(server) == {"a.example", "c.example"}
     assert operator.json("status")["hosts"] == {"up": 2, "down": 0, "off": 1, "withheld": 0}
     assert server.metrics()['redirector_snapshot_host_states{state="off"}'] == 1
@@ -203,7 +203,7 @@ def test_a_reload_says_what_changed_and_what_is_new(server: Server, operator: Op
     assert told["changes"]["repositories"]["came_names"] == ["extras"]
     assert "9.8/extras/x86_64/os" in told["changes"]["directories"]["came_names"]
     assert [problem["key"] for problem in told["problems"]] == ["sponsor_url"]
-    server.wait_for(r"reloaded in .* 3 mirrors; .*1 repository came \(extras\); .*1 new problems")
+    server.wait_for(r"reloaded in .* 3 mirrors; .*1 repository came \(extras\); .*1 new problem")
 
 
 def test_a_broken_mirror_file_keeps_its_last_good_version(

@@ -208,7 +208,7 @@ def test_pages_beside_the_server_s_own_are_watched_too(tmp_path: Path) -> None:
     with serving(source, "--watch", "0.2", "--pages", str(pages)) as server:
         assert server.ask("/mirrors").body == b"<h1>first</h1>" and b'href="/mirrors"' in server.ask("/").body
         (pages / "mirrors" / "index.html").write_text("<h1>second one</h1>")
-        server.wait_for("reloaded in .*: 1 mirrors")
+        server.wait_for("reloaded in .*: 1 mirror;")
         assert server.ask("/mirrors").body == b"<h1>second one</h1>"
 
 

@@ -70,8 +70,8 @@ def test_several_logs_and_one_that_is_not_there(log: Path, capsys: pytest.Captur
     told = capsys.readouterr()
     assert "absent.log: No such file" in told.err
     assert told.out.splitlines()[1:] == [
-        f"{other}: 2 new lines, 1 requests, 0 systems; 1 lines of no known format",
-        "all: 6 new lines, 4 requests, 2 systems; 1 lines of no known format; 1 with a wrong countme",
+        f"{other}: 2 new lines, 1 request, 0 systems; 1 line of no known format",
+        "all: 6 new lines, 4 requests, 2 systems; 1 line of no known format; 1 with a wrong countme",
     ]
 
 
@@ -107,11 +107,11 @@ def test_trim_and_show(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stats("show") == Exit.DONE
     assert "nothing is counted yet" in capsys.readouterr().out
     assert stats("add", str(old)) == stats("trim") == Exit.DONE
-    assert "1 rows of days before" in capsys.readouterr().out
+    assert "1 row of days before" in capsys.readouterr().out
     assert stats("trim", "--json") == Exit.DONE
     assert json.loads(capsys.readouterr().out)["rows"] == 0
     assert stats("show") == Exit.DONE
-    assert "2020-01-01: 1 requests" in capsys.readouterr().out
+    assert "2020-01-01: 1 request" in capsys.readouterr().out
     assert stats("show", "--json", "--day", "2019-12-31") == Exit.DONE
     assert json.loads(capsys.readouterr().out)["parts"]["countries"] == []
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from redirector.answer.compare.compare import capacities_of, find_firsts, measure_way, usual_list
 from redirector.answer.compare.sample import Sample, draw_sample
+from redirector.counted import counted
 from redirector.locate.crowd import gazetteer_crowd
 from redirector.locate.places import EARTH_RADIUS_KM
 from redirector.snapshot.snapshot import Snapshot
@@ -183,8 +184,8 @@ def tell_shares(shares: Shares, every: bool = False) -> str:
     wanted = shares.wanted if every else shares.wanted[:_MANY]
     width = max((len(each.host) for each in shares.hosts), default=4)
     lines = [
-        f"{shares.clients:,} clients: half have {_km(shares.km_median)} km to their first mirror, nine of ten "
-        f"{_km(shares.km_p90)}",
+        f"{counted(shares.clients, 'clients')}: half have {_km(shares.km_median)} km to their first mirror, "
+        f"nine of ten {_km(shares.km_p90)}",
         "",
         f"{'host':{width}}  {'in':2}  {'first for':>9}  {'bandwidth':>9}  {'km, half':>8}  {'9 of 10':>8}  clients in",
     ]

@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from redirector.cli.options import add_options, flags_of
-from redirector.cli.output import Exit, as_json, print_result, say
-from redirector.one_line import one_line
+from redirector.cli.output import Exit, as_json, print_lines, print_result, say
 from redirector.settings.file import load_key
 from redirector.settings.option import Address
 from redirector.settings.serving import Config
@@ -82,8 +81,9 @@ def run(
         say(reply.text or f"{address} answers with {reply.status}")
         return Exit.WRONG_USAGE if reply.status == 400 else Exit.FAILED
     outcome = Exit.DONE if reply.status == 200 else Exit.FAILED
-    text = as_json(reply.value) if arguments.json else show(reply.value)
-    return print_result("\n".join(map(one_line, text.split("\n"))), outcome)
+    if arguments.json:
+        return print_result(as_json(reply.value), outcome)
+    return print_lines(show(reply.value).splitlines(), outcome)
 
 
 def ask(address: Address, target: str, method: str, timeout_s: float) -> Reply:

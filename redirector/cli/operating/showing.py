@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from redirector.counted import counted
 from redirector.model import utc
 
 SHOWN = 20
@@ -14,14 +15,15 @@ SHOWN = 20
 def show_status(told: Mapping[str, Any]) -> str:
     """The whole server in a few lines."""
     counts, hosts = told["counts"], told["hosts"]
+    workers = counted(told["workers"], "workers")
     lines = [
-        f"version   {told['version']}, {told['workers']} workers, {'ready' if told['ready'] else 'NOT READY'}",
+        f"version   {told['version']}, {workers}, {'ready' if told['ready'] else 'NOT READY'}",
         f"source    {told['source']}, made {utc(told['built'])}, loaded {utc(told['loaded'])}",
         f"hosts     {counts['hosts']:,}: {', '.join(f'{count:,} {state}' for state, count in hosts.items() if count)}",
-        f"content   {counts['repositories']:,} repositories, {counts['directories']:,} directories",
+        f"content   {', '.join(counted(counts[name], name) for name in ('repositories', 'directories'))}",
         f"lists     {told['lists_per_minute']:,.1f} a minute",
         f"health    {'nobody says' if told['health_checked'] is None else 'checked ' + utc(told['health_checked'])}",
-        f"problems  {', '.join(f'{count:,} {name}s' for name, count in told['problems'].items())}",
+        f"problems  {', '.join(counted(count, f'{name}s') for name, count in told['problems'].items())}",
     ]
     if told["rolled_back"]:
         lines.append("rollback  holds: earlier inputs are served until the next `redirector reload`")
@@ -50,7 +52,7 @@ def _outcome_lines(what: str, told: Mapping[str, Any]) -> Iterator[str]:
             if count := difference[verb]:
                 names = difference[f"{verb}_names"]
                 more = f" and {count - len(names):,} more" if count > len(names) else ""
-                yield f"  {count:,} {kind} {verb}: {', '.join(names)}{more}"
+                yield f"  {counted(count, kind)} {verb}: {', '.join(names)}{more}"
     if changes and not any(each[verb] for each in changes.values() for verb in ("came", "went", "changed")):
         yield "  nothing changed"
     yield from (f"  broken: {path}: what was read of it before is used" for path in told["broken"])
@@ -60,9 +62,9 @@ def _outcome_lines(what: str, told: Mapping[str, Any]) -> Iterator[str]:
     if (more_problems := len(told["problems"]) - SHOWN) > 0:
         yield f"  and {more_problems:,} more; --json has all"
     if told["problems_gone"]:
-        yield f"  {told['problems_gone']:,} problems gone"
+        yield f"  {counted(told['problems_gone'], 'problems')} gone"
     if told["problems_same"]:
-        yield f"  {told['problems_same']:,} problems as before; `redirector check` shows all"
+        yield f"  {counted(told['problems_same'], 'problems')} as before; `redirector check` shows all"
 
 
 def show_hosts(hosts: Sequence[Mapping[str, Any]]) -> str:
@@ -82,9 +84,9 @@ def show_hosts(hosts: Sequence[Mapping[str, Any]]) -> str:
     states: dict[str, int] = {}
     for each in hosts:
         states[each["state"]] = states.get(each["state"], 0) + 1
-    counted = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
+    by_state = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
     head = ["host", "state", "in", "first/min", "by tier", "problems", "since, why"]
-    return table([head, *rows]) + f"{len(hosts):,} hosts" + (f": {counted}" if counted else "") + "\n"
+    return table([head, *rows]) + counted(len(hosts), "hosts") + (f": {by_state}" if by_state else "") + "\n"
 
 
 def show_host(told: Mapping[str, Any]) -> str:
@@ -104,7 +106,7 @@ def show_host(told: Mapping[str, Any]) -> str:
         ["for AS", ", ".join(map(str, told["asns"]))],
         ["networks", ", ".join(told["netblocks"])],
         ["families", ", ".join(families)],
-        ["carries", f"{told['directories']:,} directories"],
+        ["carries", f"{counted(told['directories'], 'directories')}"],
         ["sponsor", told["sponsor"]],
         ["file", told["file"]],
         *(["URL", url] for url in told["urls"]),

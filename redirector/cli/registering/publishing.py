@@ -17,6 +17,7 @@ from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of, sign_key_of
 from redirector.cli.registering.reloading import ask_reload
+from redirector.counted import counted
 from redirector.errors import ConfigError, SnapshotError
 from redirector.files import write_atomically
 from redirector.model import Network
@@ -179,7 +180,7 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
         done.told.append(f"{wanted.exports}: {', '.join(files)}")
     if wanted.pages and not wanted.dry:
         changed = write_files(wanted.pages, pages)
-        done.told.append(f"{wanted.pages}: {len(pages)} files, {changed} of them changed")
+        done.told.append(f"{wanted.pages}: {counted(len(pages), 'files')}, {changed:,} of them changed")
     return done
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from redirector.counted import counted
 from redirector.health.evidence import Family, Outcome, printable
 from redirector.health.reading import read_index, read_marker
 from redirector.kit.finding import Finding, Level
@@ -120,4 +121,4 @@ def span_of(seconds: float) -> str:
         return f"{max(0, seconds) / 60:.0f} min"
     if seconds < 2 * DAY_S:
         return f"{seconds / 3600:.0f} h"
-    return f"{seconds / DAY_S:.0f} days"
+    return counted(round(seconds / DAY_S), "days")

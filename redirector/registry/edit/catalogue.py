@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redirector.counted import counted
 from redirector.registry import nouns
 from redirector.registry.edit.change import Change, differences, refuse_outdated, taken, write
 from redirector.registry.listing import SiteState
@@ -108,7 +109,7 @@ async def delete_category(change: Change, number: int, version: int | None = Non
     refuse_outdated(row, version, show_category(row))
     carriers = await queries.count(change.connection, CarriedRow, category=row.id)
     if carriers:
-        raise Conflict(f"{carriers} hosts carry it")
+        raise Conflict(f"{counted(carriers, 'hosts')} {'carries' if carriers == 1 else 'carry'} it")
     await queries.remove(change.connection, CategoryRow, id=row.id)
     await change.log("category.remove", row.name, row.id, show_category(row), {})
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from redirector.counted import counted
 from redirector.model import FileDetail
 from redirector.registry import rules
 from redirector.registry.importing.harvest import (
@@ -107,7 +108,7 @@ class _Reader:
             else:
                 secret += 1
         if secret:
-            self._left_out.append(f"{secret:,} directories that are not readable yet: a scan finds them")
+            self._left_out.append(f"not readable yet, so that a scan finds them: {counted(secret, 'directories')}")
         return found
 
     async def _categories(self, directories: Mapping[int, str]) -> tuple[dict[int, _Category], list[HarvestedCategory]]:
@@ -270,7 +271,7 @@ class _Reader:
                 )
             )
         if limited:
-            self._left_out.append(f"{limited:,} hosts: Internet2 and the connections that a client may open")
+            self._left_out.append(f"{counted(limited, 'hosts')}: Internet2 and the connections that a client may open")
         return hosts
 
     def _network(self, host: int, text: str) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from redirector.counted import counted
 from redirector.model import Problem, Severity
 from redirector.server.between.messages import Extent, LoadReport
 from redirector.snapshot.changes import Changes
@@ -56,8 +57,8 @@ class Outcome:
     def describe(self) -> str:
         """One line for logs and people: what changed, and what is wrong."""
         words = [self.changes.describe() if self.changes is not None else "nothing to compare with"]
-        words += [f"{len(self.problems)} new problems"] if self.problems else []
-        words += [f"{self.gone} problems gone"] if self.gone else []
+        words += [counted(len(self.problems), "new problems")] if self.problems else []
+        words += [f"{counted(self.gone, 'problems')} gone"] if self.gone else []
         if self.broken:
             names = ", ".join(sorted(os.path.basename(path) for path in self.broken)[:SHOWN_BROKEN])
             words.append(f"{len(self.broken)} broken, with what was read of them before: {names}")

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from redirector.counted import counted
 from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Problem, Severity
 from redirector.server.between.counters import Series
@@ -272,9 +273,9 @@ class Succession:
             )
             log_problems(news)
             _log.info(
-                "reloaded in %.1f s: %d mirrors; %s",
+                "reloaded in %.1f s: %s; %s",
                 outcome.duration_s,
-                report.extent.counts["hosts"],
+                counted(report.extent.counts["hosts"], "mirrors"),
                 outcome.describe(),
             )
         self._notifier.ready(f"last reload: {outcome.name}")
@@ -604,4 +605,4 @@ def log_problems(problems: Iterable[Problem]) -> None:
     for problem in ordered[:SHOWN_PROBLEMS]:
         _log.log(logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING, "%s", problem)
     if len(ordered) > SHOWN_PROBLEMS:
-        _log.warning("and %d more problems; `redirector check` shows all", len(ordered) - SHOWN_PROBLEMS)
+        _log.warning("and %s; `redirector check` shows all", counted(len(ordered) - SHOWN_PROBLEMS, "more problems"))

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from redirector.counted import counted
 from redirector.errors import ConfigError, SnapshotError
 from redirector.server.between.access_log import LogReceiver
 from redirector.server.between.channel import make_pair
@@ -204,7 +205,12 @@ class Supervisor:
         where = ", ".join(listener.name for listener in self._listeners)
         admin = "none" if self._admin is None else self._admin.name
         counts = current.report.extent.counts
-        text = f"{counts['hosts']} mirrors, {counts['repositories']} repositories, {current.config.workers} workers"
+        numbers = {
+            "mirrors": counts["hosts"],
+            "repositories": counts["repositories"],
+            "workers": current.config.workers,
+        }
+        text = ", ".join(counted(number, name) for name, number in numbers.items())
         announce(f"ready on {where} (admin {admin}): {text}, loaded in {current.report.duration_s:.1f} s")
         self._notifier.ready(text)
 
