@@ -105,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [*tell_shares(shares, arguments.all).split("\n")] if shares is not None else []
     lines += lines_of(ordered, arguments.all)
     if gone is not None:
-        lines.append(f"{counted(len(problems), 'new problems')}; gone of those that {arguments.against} has: {gone:,}")
+        verb = "is" if gone == 1 else "are"
+        lines.append(f"{counted(len(problems), 'new problems')}, {gone:,} that {arguments.against} has {verb} gone")
     lines.append(", ".join(counted(number, name.replace("_", " ")) for name, number in counts.items()))
     return print_lines(lines, outcome)
 
