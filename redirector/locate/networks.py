@@ -53,7 +53,7 @@ def load_asns(path: str) -> AsnTable:
     Lines that cannot be read are left out. Bits beyond the length are cleared. Of equal prefixes the later one counts.
 
     raises  SnapshotError for a file that cannot be read or unpacked, and for one without any AS number
-    cost    1.6 s for 1.15 million lines, 60 MB beyond the result; 0.9 s for the same table as an MMDB
+    cost    0.4 s for 1.15 million lines, without a compiler 2 s; 60 MB beyond the result
     """
     content = read_database(path)
     return _load_mmdb(content, path) if is_mmdb(content) else _load_text(content, path)
