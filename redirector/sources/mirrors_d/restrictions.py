@@ -1,7 +1,6 @@
 """Keys of a mirror file that keep a mirror from clients: one that is misplaced or unreadable withholds the mirror.
 
 Whoever writes such a key means that some clients shall not have the mirror; while it is not known which, nobody has it.
-An AS number beside the place of a mirror that everybody may have is none of these: it says where the mirror is.
 """
 
 from __future__ import annotations
@@ -63,13 +62,12 @@ class Restrictions:
                 self._complain(key, f"{meant} is the key's name")
             elif key not in record and value != record[meant]:
                 self._complain(key, f"{meant} says something else")
-        is_open = _says_nothing(record.get("private")) and _says_nothing(record.get("monopoly"))
         for path, key, value in _below(dict(document), ""):
             meant = _meant(key)
             if meant is None:
                 continue
             place = f"{meant} belongs at the top level of the file, not below {path}"
-            if _says_nothing(value) or (meant == "asn" and is_open):
+            if _says_nothing(value):
                 self._report.warning(f"{path}.{key}", f"{place}: left out")
             else:
                 self._complain(f"{path}.{key}", place)
