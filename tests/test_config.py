@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from redirector.errors import ConfigError
 from redirector.settings.cpus import usable_cpus
-from redirector.settings.file import MAX_FILE_BYTES, load_config, read_file
-from redirector.settings.option import Address, default_text, option_table, options_of
+from redirector.settings.file import MAX_FILE_BYTES, load_config, load_key, read_file
+from redirector.settings.jobs import JOBS, section_of
+from redirector.settings.option import Address, default_text, option_table, options_of, parse_flag
 from redirector.settings.serving import Config, restart_keys
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,6 +181,18 @@ def test_words_that_yaml_takes_for_booleans_and_numbers_stay_text(tmp_path: Path
     read = load_config({"config": path})
     assert read.listen == (Address("1", 20),)
     assert read.minimum == 6
+
+
+FLAGS = [(job, key) for job in JOBS for key, option in options_of(job) if option.parse is parse_flag]
+
+
+@pytest.mark.parametrize(("job", "key"), FLAGS, ids=[f"{job.__name__} {key}" for job, key in FLAGS])
+@pytest.mark.parametrize("value", [True, False])
+def test_true_and_false_are_written_without_quotes(tmp_path: Path, job: type, key: str, value: bool) -> None:
+    line = f"{key}: {str(value).lower()}\n"
+    section = section_of(job)
+    path = write(tmp_path, f"{section}:\n  {line}" if section else line)
+    assert load_key(job, key, {"config": path}) is value
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

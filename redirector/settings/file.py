@@ -16,7 +16,7 @@ from redirector.files import explain_failure, read_bytes
 from redirector.near_names import find_nearest
 from redirector.plain_yaml import Value, parse_yaml
 from redirector.settings.jobs import JOBS, section_of
-from redirector.settings.option import Block, Given, Option, options_of, shorten
+from redirector.settings.option import Block, Given, Option, options_of, parse_flag, shorten
 from redirector.settings.serving import COMPATIBLE_WINDOW_S, Config
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ def _parse(option: Option, given: list[Given]) -> object:
 def _read_value(block: Block, option: Option) -> list[Given]:
     value = block.value
     items = value if option.repeat and isinstance(value, list) else [value]
-    if option.switch:
+    if option.parse is parse_flag:
         items = [str(item).lower() if isinstance(item, bool) else item for item in items]
     texts = [item for item in items if isinstance(item, str)]
     if len(texts) < len(items) or (option.filled and not texts):
