@@ -14,13 +14,13 @@ import pytest
 
 from redirector.registry.edit import networks, sites
 from redirector.web.access import API
-from tests.registry.conftest import registry
+from tests.registry.conftest import any_registry, registry
 from tests.web.browser import PASSWORD, Browser
-from tests.web.conftest import Api, api
+from tests.web.conftest import Api, any_api, api
 from tests.web.test_forms import logged_in
 from tests.web.test_permissions import PROGRAMS, routes_of
 
-__all__ = ["api", "registry"]
+__all__ = ["any_api", "any_registry", "api", "registry"]
 
 SITE, HOST = "/sites/1", "/hosts/1"
 
@@ -278,3 +278,20 @@ async def test_a_form_of_an_older_version_is_refused_and_keeps_what_was_typed(
     assert {name: value for name, value in again.items() if name not in FREE} == {
         name: value for name, value in whole.items() if name not in FREE
     }
+
+
+async def test_what_no_text_of_a_database_can_hold_finds_nothing(any_api: Api) -> None:
+    """PostgreSQL takes no zero byte in a text."""
+    browser = await logged_in(any_api, "ann", admin=True)
+    for path in ("/events?what=%00", "/mirrors?country=%00", "/propagation?repository=%00", "/mirrors/%00"):
+        await browser.get(path)
+        assert browser.status == 400, path
+    answer = await any_api.ask("GET", "/statistics/propagation?repository=%00")
+    assert answer.status == 400
+    visitor = Browser(any_api)
+    await visitor.get("/login")
+    await visitor.send("/login", login="a\0b", password="no password of anybody")
+    assert visitor.status == 403
+    await visitor.get("/login/reset")
+    await visitor.send("/login/reset", login="a\0b")
+    assert visitor.status == 200

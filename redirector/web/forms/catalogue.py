@@ -16,6 +16,7 @@ from redirector.store.registry.rows import ReleaseRow
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
 from redirector.web.forms.kinds import show_cell
 from redirector.web.forms.room import Room, need_desk, number_of, version_of
+from redirector.web.login.visits import read_form
 
 SHOWN = 500
 """Rows on one page: a large distribution has more repositories than people read."""
@@ -120,7 +121,7 @@ class Catalogue(Room):
         """One more."""
         visit = await self.person(request)
         section = SECTIONS[request.match_info["plural"]]
-        typed = await self.typed(request)
+        typed = await read_form(request)
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
@@ -154,7 +155,7 @@ class Catalogue(Room):
         """Change one."""
         visit = await self.person(request)
         section, number = SECTIONS[request.match_info["plural"]], number_of(request, "number")
-        typed = await self.typed(request)
+        typed = await read_form(request)
         try:
             async with self.writing(visit) as change:
                 need_desk(change)
@@ -169,7 +170,7 @@ class Catalogue(Room):
         """One less; refused for what is in use."""
         visit = await self.person(request)
         section, number = SECTIONS[request.match_info["plural"]], number_of(request, "number")
-        typed = await self.typed(request)
+        typed = await read_form(request)
         try:
             async with self.writing(visit) as change:
                 need_desk(change)

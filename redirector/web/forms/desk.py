@@ -18,6 +18,7 @@ from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow, AsnRow, HostRow, NetworkRow, SiteRow
 from redirector.web.api.call import read_number
 from redirector.web.forms.room import Room, need_desk, number_of
+from redirector.web.login.visits import read_form
 
 EVENTS_SHOWN = 100
 WORST = 15
@@ -81,7 +82,7 @@ class Desk(Room):
     async def change_account(self, request: web.Request) -> web.Response:
         """Disable it, enable it, or make it a distribution admin, or none; one's own stays as it is."""
         visit = await self.person(request)
-        typed = await self.typed(request)
+        typed = await read_form(request)
         number = number_of(request, "number")
         bodies = {
             "disable": {"disabled": True},

@@ -25,7 +25,7 @@ from redirector.web.forms.kinds import KINDS, Kind, show_cell
 from redirector.web.forms.room import Room, number_of, version_of
 from redirector.web.forms.sites import reason_of
 from redirector.web.frame import page_bytes, stream_headers
-from redirector.web.login.visits import Visit, put_cookies
+from redirector.web.login.visits import Visit, put_cookies, read_form
 from redirector.web.pages.render import render
 from redirector.web.pages.shown import Shown
 
@@ -91,7 +91,7 @@ class HostForms(Room):
         """A host."""
         visit = await self.person(request)
         number = number_of(request, "site")
-        typed = await self.typed(request)
+        typed = await read_form(request)
         try:
             async with self.writing(visit, await self.own_asns(visit, None, typed)) as change:
                 row = await hosts.create_host(change, number, body_of(nouns.Host, typed, only=BASICS))
@@ -231,7 +231,7 @@ class HostForms(Room):
         """Send a form of a host's page: show it again with what is wrong, or the page as it is then."""
         visit = await self.person(request)
         number = number_of(request, "host")
-        typed = await self.typed(request)
+        typed = await read_form(request)
         own = await self.own_asns(visit, number, typed) if form in LOOKING else None
         before = await self._published()
         try:
@@ -337,7 +337,7 @@ class HostForms(Room):
         host, number = number_of(request, "host"), number_of(request, "number")
         if kind.edit is None:
             raise Missing
-        typed = await self.typed(request)
+        typed = await read_form(request)
         body = body_of(kind.noun, typed, only=[name for name in names_of(kind.noun) if name not in kind.fixed])
         if not body.get("password", ""):
             body.pop("password", None)

@@ -25,7 +25,7 @@ from redirector.web.checks import MOST_URLS, Checking, Checks, Part, known_of
 from redirector.web.effects import tell_lists
 from redirector.web.forms.room import Room, number_of
 from redirector.web.frame import page_bytes, stream_headers
-from redirector.web.login.visits import Visit, put_cookies
+from redirector.web.login.visits import Visit, put_cookies, read_form
 from redirector.web.pages.render import render
 from redirector.web.words import ADVICE
 
@@ -87,7 +87,7 @@ class HostLooks(Room):
         """Begin a look; while one is under way that one is shown."""
         visit = await self.person(request)
         number = number_of(request, "host")
-        await self.typed(request)
+        await read_form(request)
         async with self.reading(visit) as change:
             row, site = await find_host(change, Act.EDIT, number)
             parts = await parts_of(change, row)

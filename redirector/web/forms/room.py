@@ -14,7 +14,7 @@ from redirector.registry.permits import Act
 from redirector.registry.refusals import Missing, RegistryError
 from redirector.web.access import Site, limit
 from redirector.web.frame import html
-from redirector.web.login.visits import Visit, refuse_forged, visit_of
+from redirector.web.login.visits import Visit, visit_of
 from redirector.web.whereabouts import asked_names
 
 
@@ -32,13 +32,6 @@ class Room:
             raise web.HTTPSeeOther(f"/login?next={target}")
         limit(request, visit.actor)
         return visit
-
-    async def typed(self, request: web.Request) -> dict[str, str]:
-        """What was sent. Raises Forbidden unless a form of ours was."""
-        form = await request.post()
-        texts = {name: value for name, value in form.items() if isinstance(value, str)}
-        refuse_forged(request, await visit_of(request), texts.pop("csrf", ""))
-        return texts
 
     @asynccontextmanager
     async def reading(self, visit: Visit) -> AsyncIterator[Change]:

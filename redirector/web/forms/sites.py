@@ -23,6 +23,7 @@ from redirector.web.forms.fields import Failure, body_of, failure_of, form_field
 from redirector.web.forms.review import read_review
 from redirector.web.forms.room import Room, number_of, version_of
 from redirector.web.login import letters
+from redirector.web.login.visits import read_form
 
 INVITATION_PATH = "/invitations"
 
@@ -97,7 +98,7 @@ class SiteForms(Room):
     async def create(self, request: web.Request) -> web.Response:
         """A draft, whose admin the person is."""
         visit = await self.person(request)
-        typed = await self.typed(request)
+        typed = await read_form(request)
         names = [name for name in nouns.Site.model_fields if name not in ("enabled", "pulled_by", "comment")]
         try:
             async with self.writing(visit) as change:
@@ -156,7 +157,7 @@ class SiteForms(Room):
         """Send a form of a site's page: show it again with what is wrong, or the page as it is then."""
         visit = await self.person(request)
         number = number_of(request, "site")
-        typed = await self.typed(request)
+        typed = await read_form(request)
         try:
             async with self.writing(visit) as change:
                 told = await work(change, number, typed)
@@ -260,7 +261,7 @@ class SiteForms(Room):
     async def accept(self, request: web.Request) -> web.Response:
         """The person is an admin then."""
         visit = await self.person(request)
-        await self.typed(request)
+        await read_form(request)
         secret = request.match_info["secret"]
         async with self.writing(visit) as change:
             if secret.isdecimal() and len(secret) < 19:

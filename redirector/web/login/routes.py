@@ -27,7 +27,7 @@ from redirector.web.login import letters
 from redirector.web.login.attempts import Attempts
 from redirector.web.login.marks import safe_target
 from redirector.web.login.passwords import matches, refuse_password
-from redirector.web.login.visits import Visit, close_session, open_session, refuse_forged, visit_of
+from redirector.web.login.visits import Visit, close_session, open_session, read_form, visit_of
 
 LINK_PATH = "/login/link"
 HOME = "/sites"
@@ -89,7 +89,7 @@ class LoginPages:
 
     async def log_in(self, request: web.Request) -> web.Response:
         """By login, or verified mail address, and password. Whatever is wrong, the answer is the same."""
-        form = await self._form(request)
+        form = await read_form(request)
         name, password = form.get("login", "").strip()[:300], form.get("password", "")
         target = safe_target(form.get("next", ""), HOME)
         async with self.site.store.read() as connection:
@@ -120,17 +120,10 @@ class LoginPages:
 
     async def log_out(self, request: web.Request) -> web.Response:
         """The session is gone, here and in the store."""
-        await self._form(request)
+        await read_form(request)
         async with self.site.store.write() as connection:
             await close_session(request, connection)
         raise web.HTTPSeeOther("/mirrors")
-
-    async def _form(self, request: web.Request) -> dict[str, str]:
-        """What was sent. Raises Forbidden."""
-        form = await request.post()
-        texts = {name: value for name, value in form.items() if isinstance(value, str)}
-        refuse_forged(request, await visit_of(request), texts.get("csrf", ""))
-        return texts
 
     # -- Signing up ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +133,7 @@ class LoginPages:
 
     async def do_sign_up(self, request: web.Request) -> web.Response:
         """A mail goes to the address, whoever has an account; what it says is nobody else's business."""
-        form = await self._form(request)
+        form = await read_form(request)
         if self.sign_up != "open":
             raise Forbidden("nobody can sign up here by himself")
         typed = {"login": form.get("login", "").strip(), "mail": form.get("mail", "").strip()}
@@ -195,7 +188,7 @@ class LoginPages:
 
     async def reset(self, request: web.Request) -> web.Response:
         """A mail goes to the account's address, if there is such an account; the answer is the same."""
-        form = await self._form(request)
+        form = await read_form(request)
         name = form.get("login", "").strip()[:300]
         if name and self._may_mail(request, name):
             async with self.site.store.write() as connection:
@@ -220,7 +213,7 @@ class LoginPages:
 
     async def use_link(self, request: web.Request) -> web.Response:
         """A password is set, or a mail address verified; once."""
-        form = await self._form(request)
+        form = await read_form(request)
         secret = request.match_info["secret"]
         async with self.site.store.read() as connection:
             link, account = await accounts.find_link(self._change(connection), secret)
@@ -276,7 +269,7 @@ class LoginPages:
     async def change_password(self, request: web.Request) -> web.Response:
         """The old one is asked for; every other session ends."""
         visit, account = await self._own(request)
-        form = await self._form(request)
+        form = await read_form(request)
         wait_s = self.attempts.log_in(account.login, network_of(address_of(request)), "", self.site.now())
         if wait_s:
             raise TooOften(f"too many attempts; ask again in {wait_s:.0f} s", wait_s)
@@ -306,7 +299,7 @@ class LoginPages:
     async def change_mail(self, request: web.Request) -> web.Response:
         """The new address must be verified; the old one is told."""
         visit, account = await self._own(request)
-        form = await self._form(request)
+        form = await read_form(request)
         typed = {"mail": form.get("mail", "").strip()}
         problems = _problems({"mail": rules.read_mail}, typed)
         if account.password is not None and not await matches(form.get("old", ""), account.password):
@@ -332,7 +325,7 @@ class LoginPages:
     async def end_sessions(self, request: web.Request) -> web.Response:
         """One session, or all others."""
         visit, account = await self._own(request)
-        form = await self._form(request)
+        form = await read_form(request)
         number = form.get("session", "")
         own = visit.session.id if visit.session else 0
         async with self.site.store.write() as connection:
@@ -345,7 +338,7 @@ class LoginPages:
     async def delete_account(self, request: web.Request) -> web.Response:
         """It is gone, and its name in events."""
         visit, account = await self._own(request)
-        form = await self._form(request)
+        form = await read_form(request)
         if form.get("sure") != account.login:
             typed = {"sure": form.get("sure", "")}
             return await self.show_account(request, {"sure": "type your login, to be sure"}, status=422, typed=typed)

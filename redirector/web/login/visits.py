@@ -136,6 +136,17 @@ def refuse_forged(request: web.Request, visit: Visit, token: str) -> None:
         raise Forbidden("the form is too old, or was not made for this browser: load the page again, and send it again")
 
 
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The texts of a form of ours, by their names. Raises Forbidden unless one was sent.
+
+    No text of PostgreSQL holds a zero character: it becomes the one for what cannot be shown, and is refused like it.
+    """
+    form = await request.post()
+    texts = {name: value.replace("\0", "\ufffd") for name, value in form.items() if isinstance(value, str)}
+    refuse_forged(request, await visit_of(request), texts.pop("csrf", ""))
+    return texts
+
+
 async def open_session(request: web.Request, connection: AsyncConnection, account: AccountRow) -> Visit:
     """Log *account* in: a new session, whatever the browser had before."""
     site = request.app[SITE]
