@@ -738,45 +738,23 @@ name_columns(Tables *tables)
     tables->deep_values = starts[DEEP_VALUES];
 }
 
-/* Make room for *more* bytes behind *filled*. */
-static void *
-grow(void *bytes, size_t *room, size_t filled, size_t more)
-{
-    if (bytes != NULL && more <= *room - filled) {
-        return bytes;
-    }
-    size_t wanted = 2 * (filled + more) + 4096;
-    void *grown = PyMem_RawRealloc(bytes, wanted);
-    if (grown == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    *room = wanted;
-    return grown;
-}
-
+/*
+ * All of it at once, for each of the three: what nothing was written to takes no memory, and what grows is copied, which
+ * leaves its old place behind.
+ */
 static int
-make_room(Shelf *shelf, size_t lineup, size_t heads, size_t keys)
+reserve(Shelf *shelf, size_t limit_bytes)
 {
-    void *grown = grow(shelf->lineups, &shelf->room, shelf->filled, lineup);
-    if (grown == NULL) {
-        return -1;
-    }
-    shelf->lineups = grown;
-    grown = grow(shelf->heads, &shelf->head_room, shelf->head_tables * SLOTS * sizeof(uint16_t), heads);
-    if (grown == NULL) {
-        return -1;
-    }
-    shelf->heads = grown;
-    grown = grow(shelf->keys, &shelf->key_room, shelf->key_count * sizeof(Key), keys);
-    if (grown == NULL) {
-        return -1;
-    }
-    shelf->keys = grown;
-    if (shelf->lists == NULL && (shelf->lists = PyMem_RawCalloc(SHELF_SLOTS, sizeof(Slot))) == NULL) {
+    shelf->lineups = PyMem_RawMalloc(limit_bytes);
+    shelf->heads = PyMem_RawMalloc(limit_bytes);
+    shelf->keys = PyMem_RawMalloc(limit_bytes);
+    shelf->lists = PyMem_RawCalloc(SHELF_SLOTS, sizeof(Slot));
+    if (shelf->lineups == NULL || shelf->heads == NULL || shelf->keys == NULL || shelf->lists == NULL) {
+        clear_shelf(shelf);
         PyErr_NoMemory();
         return -1;
     }
+    shelf->limit_bytes = limit_bytes;
     return 0;
 }
 
@@ -784,8 +762,11 @@ int
 shelve(const Tables *tables, Shelf *shelf, Py_buffer *lineup, Py_buffer *heads, Py_buffer *keys, size_t limit_bytes)
 {
     size_t head_bytes = SLOTS * sizeof(uint16_t), size = (size_t)lineup->len;
+    if (shelf->lists == NULL && reserve(shelf, limit_bytes) < 0) {
+        return -1;
+    }
     size_t used = shelf->filled + shelf->head_tables * head_bytes + shelf->key_count * sizeof(Key);
-    if (used + size + (size_t)heads->len + (size_t)keys->len > limit_bytes || shelf->lineup_count >= MOST_SHELVED) {
+    if (used + size + (size_t)heads->len + (size_t)keys->len > shelf->limit_bytes || shelf->lineup_count >= MOST_SHELVED) {
         return 0;
     }
     if (size % 8 != 0 || (size_t)heads->len % head_bytes != 0 || (size_t)keys->len % sizeof(Key) != 0) {
@@ -797,9 +778,6 @@ shelve(const Tables *tables, Shelf *shelf, Py_buffer *lineup, Py_buffer *heads, 
         if (host >= tables->hosts) {
             return refuse("a head of a worker");
         }
-    }
-    if (make_room(shelf, size, (size_t)heads->len, (size_t)keys->len) < 0) {
-        return -1;
     }
     memcpy(shelf->lineups + shelf->filled, lineup->buf, size);
     memcpy(shelf->heads + shelf->head_tables * SLOTS, heads->buf, (size_t)heads->len);

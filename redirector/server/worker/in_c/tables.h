@@ -121,8 +121,8 @@ typedef struct {
     uint16_t *heads;
     Key *keys;
     size_t filled, head_tables, key_count, lineup_count; /* filled: in bytes */
-    size_t room, head_room, key_room;
-    Slot *lists; /* `SHELF_SLOTS`, once there is something to find */
+    size_t limit_bytes; /* of all three together */
+    Slot *lists;        /* `SHELF_SLOTS`; NULL, as the others, before there is something to find */
 } Shelf;
 
 #define SHELF_SLOTS 131072
@@ -152,7 +152,10 @@ const Lineup *put_together(const Tables *tables, const Shelf *shelf, uint32_t au
 /* The hosts in a client's order, as `draw_plainly` in `draw.py` has them. 0: no table has a host that is there. */
 int draw_order(const Tables *tables, const Shelf *shelf, const Lineup *lineup, uint64_t seed, uint16_t *order);
 
-/* Put a line-up there, with tables of heads and keys that it needs besides. 1: done; 0: it is full; -1: an error is set. */
+/*
+ * Put a line-up there, with tables of heads and keys that it needs besides. 1: done; 0: it is full; -1: an error is set.
+ * The first limit stays until `clear_shelf`.
+ */
 int shelve(const Tables *tables, Shelf *shelf, Py_buffer *lineup, Py_buffer *heads, Py_buffer *keys, size_t limit_bytes);
 
 void clear_shelf(Shelf *shelf);
