@@ -80,7 +80,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every refusal into an answer; nothing that is sent raises a stack trace but a bug of ours."""
     try:
         if "%00" in request.raw_path:  # no text of PostgreSQL holds it, and asking for it would be an error there
-            raise web.HTTPBadRequest(reason="nothing that is asked for here has a zero character")
+            raise web.HTTPNotFound(reason="nothing here has a zero character in its name")
         response = await handler(request)
     except web.HTTPException as error:
         response = _refusal(
