@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Sequence
 
+from redirector.model import Network
 from redirector.settings.file import load_config
 from redirector.settings.jobs import JOBS
-from redirector.settings.option import default_text, options_of
+from redirector.settings.option import Given, default_text, options_of, parse_network
 from redirector.settings.serving import Config
 
 LOADING = frozenset(
@@ -56,3 +57,13 @@ def flags_of(arguments: argparse.Namespace) -> dict[str, str | Sequence[str]]:
 def read_config(arguments: argparse.Namespace) -> Config:
     """The settings of the answering half. Raises ConfigError."""
     return load_config(flags_of(arguments))
+
+
+def add_also_asked(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add `--allow-address`, with *text* as its help: networks that this command may ask, though not global."""
+    parser.add_argument("--allow-address", dest="also_asked", metavar="CIDR", action="append", default=[], help=text)
+
+
+def read_also_asked(arguments: argparse.Namespace) -> tuple[Network, ...]:
+    """What was given for it. Raises ConfigError."""
+    return tuple(parse_network(Given("command line", "--allow-address", each)) for each in arguments.also_asked)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from redirector import __version__
 from redirector.cli.mirroring.kit import add_kit, read_kit
+from redirector.cli.options import add_also_asked, read_also_asked
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.errors import ConfigError
 from redirector.health.safety import Safety, parse_networks
@@ -21,7 +22,6 @@ from redirector.kit.telling import tell_changes
 from redirector.kit.values import seconds_of
 from redirector.kit.wishes import FILE_NAME, Wishes
 from redirector.one_line import one_line
-from redirector.settings.option import Given, parse_network
 
 _INNER = parse_networks(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"])
 
@@ -41,14 +41,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "urls", metavar="URL", nargs="*", help=f"http, https, rsync or ftp (default: urls in {FILE_NAME})"
     )
     parser.add_argument("--master", metavar="PATH|URL", help="where the mirror has its content from")
-    parser.add_argument(
-        "--allow-address",
-        dest="also_asked",
-        metavar="CIDR",
-        action="append",
-        default=[],
-        help="addresses that may be asked though not global",
-    )
+    add_also_asked(parser, "addresses that may be asked though not global")
     parser.add_argument("--local", action="store_true", help="this machine: users, rights, rsync, disk")
     parser.add_argument("--frequency", metavar="TIME", help="how often it announces to synchronize, such as 3h")
     parser.add_argument(
@@ -65,7 +58,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run(arguments: argparse.Namespace) -> int:
     """Look, say what is found as it is found; 0, 1 or 2."""
-    networks = tuple(parse_network(Given("command line", "--allow-address", each)) for each in arguments.also_asked)
+    networks = read_also_asked(arguments)
     wishes = _wishes(arguments)
     urls = arguments.urls or (wishes.seen_at if wishes and not arguments.local else ())
     if wishes and wishes.private and not arguments.urls:

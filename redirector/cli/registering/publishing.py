@@ -13,7 +13,7 @@ from typing import Any
 from redirector.answer.compare.compare import compare
 from redirector.answer.compare.difference import Difference
 from redirector.answer.compare.telling import as_text
-from redirector.cli.options import add_options, flags_of
+from redirector.cli.options import add_also_asked, add_options, flags_of, read_also_asked
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of, sign_key_of
 from redirector.cli.registering.reloading import ask_reload
@@ -36,7 +36,7 @@ from redirector.registry.publish.selection import Clouds, select
 from redirector.registry.publish.tree import render_tree
 from redirector.settings.clouds import Clouds as CloudRanges
 from redirector.settings.file import load_config, load_job, load_key
-from redirector.settings.option import Address, Given, parse_network
+from redirector.settings.option import Address
 from redirector.settings.serving import Config
 from redirector.snapshot.load import KnownTables, load_snapshot
 from redirector.sources.clients import load_clients
@@ -72,14 +72,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--mail", dest="with_mail", action="store_true", help="with the contacts' mail addresses in the tree's files"
     )
-    parser.add_argument(
-        "--allow-address",
-        dest="also_asked",
-        metavar="CIDR",
-        action="append",
-        default=[],
-        help="gateways may be there",
-    )
+    add_also_asked(parser, "gateways may be there")
     parser.add_argument("--reload", action="store_true", help="then ask the server at --admin to take it up")
     parser.add_argument("--admin", metavar="ADDRESS", default=argparse.SUPPRESS, help="the server's admin listener")
     add_options(parser, Config, _CHOOSING)
@@ -115,7 +108,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         arguments.dry_run,
         allowed,
         arguments.with_mail,
-        tuple(parse_network(Given("command line", "--allow-address", text)) for text in arguments.also_asked),
+        read_also_asked(arguments),
         _asn_of(serving),
         serving,
     )
