@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +23,7 @@ from redirector.web.forms.fields import Failure, body_of, failure_of, form_field
 from redirector.web.forms.kinds import KINDS, Kind, show_cell
 from redirector.web.forms.room import Room, number_of, version_of
 from redirector.web.forms.sites import reason_of
-from redirector.web.frame import page_bytes, stream_headers
-from redirector.web.login.visits import Visit, put_cookies, read_form
+from redirector.web.login.visits import read_form
 from redirector.web.pages.render import render
 from redirector.web.pages.shown import Shown
 
@@ -33,9 +31,6 @@ Work = Callable[[Change, int, Mapping[str, str]], Awaitable[str | None]]
 
 BASICS = ("name", "country", "state", "city", "bandwidth_mbit", "update_frequency", "private")
 """What a new host is asked for; the rest has sensible values."""
-
-MARK = "[effect]"
-"""Where it stands what a save does: the last one on the page, whatever people call their towns."""
 
 LOOKING = frozenset({"host", "urls", "asns"})
 """Forms for which it is looked up which AS the host's addresses are in."""
@@ -121,35 +116,20 @@ class HostForms(Room):
         values |= {"told": told, "saved": self._saved(request, values["host"], shown), "mark": ""}
         before = self.site.effects.find(row.id) if values["saved"] else None
         if before is not None and shown.publication is not None:
-            return await self._stream(request, visit, values, before, shown.publication)
+            moved = self._moved(row, before, shown.publication)
+            return await self.stream(request, visit, "host.html", values, "/sites", moved)
         return self.page(visit, "host.html", values, failed[1].status if failed else 200, here="/sites")
 
-    async def _stream(
-        self, request: web.Request, visit: Visit, values: dict[str, Any], before: Publication, after: Publication
-    ) -> web.StreamResponse:
-        """The page at once, and at its end, as soon as that is worked out, what the save does to clients."""
-        row: HostRow = values["host"]
-        head, _, tail = page_bytes(
-            visit.frame("/sites"), "host.html", {**values, "csrf": visit.csrf, "mark": MARK}
-        ).rpartition(MARK.encode())
-        response = web.StreamResponse(headers=stream_headers())
-        put_cookies(request, response)
-        await response.prepare(request)
+    async def _moved(self, row: HostRow, before: Publication, after: Publication) -> AsyncIterator[bytes]:
+        """What the save does to clients, as soon as that is worked out."""
         try:
-            await response.write(head)
-            try:
-                found = await self.site.effects.measure(before, after, self.site.now())
-            except SnapshotError:
-                text = b"<p>Nothing can be compared: before or after it there is no list of mirrors.</p>"
-            else:
-                own = next((each for each in found.shares if each.host == row.name), None)
-                text = render("moved.html", {"difference": found, "own": own, "host": row})
-                text += f'<p><a href="/hosts/{row.id}/effect">By country, with examples</a></p>'.encode()
-            await response.write(text + tail)
-            await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
-            request.protocol.force_close()  # who saved went away, or we end
-        return response
+            found = await self.site.effects.measure(before, after, self.site.now())
+        except SnapshotError:
+            yield b"<p>Nothing can be compared: before or after it there is no list of mirrors.</p>"
+            return
+        own = next((each for each in found.shares if each.host == row.name), None)
+        yield render("moved.html", {"difference": found, "own": own, "host": row})
+        yield f'<p><a href="/hosts/{row.id}/effect">By country, with examples</a></p>'.encode()
 
     def _saved(self, request: web.Request, row: HostRow, shown: Shown) -> str:
         """What the save that led here changes in the lists; "" without one."""

@@ -24,13 +24,9 @@ from redirector.web.access import TooOften
 from redirector.web.checks import MOST_URLS, Checking, Checks, Part, known_of
 from redirector.web.effects import tell_lists
 from redirector.web.forms.room import Room, number_of
-from redirector.web.frame import page_bytes, stream_headers
-from redirector.web.login.visits import Visit, put_cookies, read_form
+from redirector.web.login.visits import read_form
 from redirector.web.pages.render import render
 from redirector.web.words import ADVICE
-
-MARK = "[here]"
-"""Where findings go while they are found."""
 
 COUNTRIES = 15
 
@@ -113,31 +109,13 @@ class HostLooks(Room):
         values: dict[str, Any] = {"host": row, "site": site, "live": False, "mark": "", "check": None}
         checking = self.checks.find(number)
         if checking is not None:
-            return await self._stream(request, visit, values, checking)
+            values["live"] = True
+            return await self.stream(request, visit, "check.html", values, "/sites", _findings(checking))
         if last is not None:
             shown = show_check(last)
             levels = [each.level for each in shown.findings]
             values |= {"check": shown, "errors": levels.count("error"), "warnings": levels.count("warning")}
         return self.page(visit, "check.html", values, here="/sites")
-
-    async def _stream(
-        self, request: web.Request, visit: Visit, values: dict[str, Any], checking: Checking
-    ) -> web.StreamResponse:
-        page = page_bytes(visit.frame("/sites"), "check.html", {**values, "live": True, "mark": MARK})
-        head, _, tail = page.partition(MARK.encode())
-        response = web.StreamResponse(headers=stream_headers())
-        put_cookies(request, response)
-        await response.prepare(request)
-        try:
-            await response.write(head)
-            async for text in _findings(checking):
-                await response.write(text)
-            link = f'<p><strong>Done.</strong> <a href="/hosts/{checking.host}/check">What to change, sorted</a></p>'
-            await response.write(f"</ul>\n{link}\n".encode() + tail)
-            await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
-            request.protocol.force_close()  # who read along went away, or we end: the look goes on, or is ended
-        return response
 
     async def show_effect(self, request: web.Request) -> web.Response:
         """What the last save of a host does to clients."""
@@ -164,7 +142,7 @@ class HostLooks(Room):
 
 
 async def _findings(checking: Checking) -> AsyncIterator[bytes]:
-    """Each finding as it is found, those first that were found before."""
+    """Each finding as it is found, those first that were found before; and the end of their list."""
     shown = 0
     while True:
         told = checking.told
@@ -172,8 +150,10 @@ async def _findings(checking: Checking) -> AsyncIterator[bytes]:
             yield render("finding.html", {"finding": show_finding(checking.findings[shown])})
             shown += 1
         if checking.done:
-            return
+            break
         await told.wait()
+    link = f'<p><strong>Done.</strong> <a href="/hosts/{checking.host}/check">What to change, sorted</a></p>'
+    yield f"</ul>\n{link}\n".encode()
 
 
 async def parts_of(change: Change, host: HostRow) -> list[Part]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from redirector.registry.edit.change import Change
 from redirector.registry.permits import Act
 from redirector.registry.refusals import Missing, RegistryError
 from redirector.web.access import Site, limit
-from redirector.web.frame import html
-from redirector.web.login.visits import Visit, visit_of
+from redirector.web.frame import html, page_bytes, stream_headers
+from redirector.web.login.visits import Visit, put_cookies, visit_of
 from redirector.web.whereabouts import asked_names
+
+MARK = "\1"
+"""Where a page goes on with what is not known when it begins: its `mark`. No name holds a control character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,31 @@ class Room:
     ) -> web.Response:
         """A page for this person."""
         return html(visit.frame(here), template, {**values, "csrf": visit.csrf}, status)
+
+    async def stream(
+        self,
+        request: web.Request,
+        visit: Visit,
+        template: str,
+        values: Mapping[str, Any],
+        here: str,
+        texts: AsyncIterator[bytes],
+    ) -> web.StreamResponse:
+        """A page for this person at once but for *texts*, which stand at its mark and are sent as they come."""
+        page = page_bytes(visit.frame(here), template, {**values, "csrf": visit.csrf, "mark": MARK})
+        head, _, tail = page.rpartition(MARK.encode())
+        response = web.StreamResponse(headers=stream_headers())
+        put_cookies(request, response)
+        await response.prepare(request)
+        try:
+            await response.write(head)
+            async for text in texts:
+                await response.write(text)
+            await response.write(tail)
+            await response.write_eof()
+        except (ConnectionError, asyncio.CancelledError):
+            request.protocol.force_close()  # who read along went away, or we end
+        return response
 
 
 def number_of(request: web.Request, name: str) -> int:
