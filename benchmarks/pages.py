@@ -288,8 +288,8 @@ def _jar() -> aiohttp.CookieJar:
 def render(rows: Sequence[Row]) -> str:
     """A table in Markdown."""
     lines = [
-        "| page | kB | first, ms | usual, ms | 200 at once: half, ms | last, ms | |",
-        "|---|---|---|---|---|---|---|",
+        "| page | kB | first, ms | usual, ms | CPU, ms | 200 at once: half, ms | last, ms | |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         told = f"{row.page} | {row.kb:.0f} | {row.first_ms:.0f} | {row.usual_ms:.1f} | {row.cpu_ms:.1f}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import NoReturn
 
 import pytest
 from lxml import etree  # type: ignore[import-untyped] # no stubs are needed for one call
 
+from redirector.errors import StoreError
 from redirector.registry.edit import hosts
+from redirector.store.opening import Store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import HostRow
 from redirector.web.access import SITE
@@ -83,7 +86,7 @@ async def test_two_hundred_visitors_at_once_are_answered(network: Api) -> None:
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_visitors_are_given_what_is_at_hand_and_who_edits_sees_his_edit(network: Api) -> None:
+async def test_visitors_see_an_edit_within_a_second_and_who_edits_at_once(network: Api) -> None:
     """Where a server keeps it fresh; a page that was kept is not given once something changed."""
     application = network.client.app
     assert application is not None
@@ -98,9 +101,31 @@ async def test_visitors_are_given_what_is_at_hand_and_who_edits_sees_his_edit(ne
     assert name in await read(network, "/mirrors?sort=name") and "renamed" not in await read(network, "/mirrors")
     assert "renamed.example.org" in await browser.get("/mirrors")
     assert "renamed.example.org" in await read(network, "/mirrors?sort=name")
+    await network.registry.do(hosts.edit_host, row.id, None, {"private": True})
+    network.registry.now += 1
+    assert "renamed.example.org" not in await read(network, "/mirrors"), "an edit that another process made"
     network.registry.now += 3600
-    await network.registry.do(hosts.edit_host, row.id, None, {"name": "again.example.org"})
+    await network.registry.do(hosts.edit_host, row.id, None, {"name": "again.example.org", "private": False})
     assert "again.example.org" in await read(network, "/mirrors"), "nobody refreshed it: the store is asked"
+
+
+async def test_visitors_are_given_what_is_at_hand_while_the_store_is_away(
+    network: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = network.client.app
+    assert application is not None
+    async with network.registry.store.read() as connection:
+        await application[SITE].shelf.refresh(connection, network.registry.now)
+    page = await read(network, "/mirrors")
+
+    def away(_: Store) -> NoReturn:
+        raise StoreError("sqlite://", "does not answer", "start it")
+
+    monkeypatch.setattr(Store, "read", away)
+    network.registry.now += 20
+    assert await read(network, "/mirrors") == page
+    network.registry.now += 60
+    assert (await network.client.get("/mirrors")).status == 503
 
 
 async def test_pages_of_one_moment_are_kept_up_to_a_bound(network: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,14 +59,13 @@ class PublicPages:
         """The style sheet."""
         return web.Response(body=style_sheet(), content_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
-    async def _shown(self, *, look: bool = True) -> Shown:
-        """What is to be shown. *look*: whether an edit of just now is in it, for which the store is asked."""
+    async def _shown(self, *, person: bool = False) -> Shown:
+        """What is to be shown. *person*: to somebody who is logged in, and sees each edit at once."""
         now = int(self.now())
-        found = None if look else self.shelf.at_hand(now)
-        if found is None:
-            async with self.store.read() as connection:
-                found = await self.shelf.read(connection, now)
-        return found
+        if not person:
+            return await self.shelf.read_for_visitors(self.store, now)
+        async with self.store.read() as connection:
+            return await self.shelf.read(connection, now)
 
     async def _answer(self, request: web.Request, here: str, what: Hashable, make: Make) -> web.Response:
         """The page that *make* makes; visitors are given the one that another was given, while it holds.
@@ -74,7 +73,7 @@ class PublicPages:
         what  all that it depends on beside what is shown
         """
         frame = await self.frame_of(request, here)
-        shown = await self._shown(look=bool(frame.account))
+        shown = await self._shown(person=bool(frame.account))
         if frame.account:
             made = await make(shown)
             return html_of(frame, page_bytes(frame, made.template, made.values))
@@ -129,7 +128,7 @@ class PublicPages:
 
     async def sizes(self, _: web.Request) -> web.Response:
         """How much disk it takes, for programs."""
-        text = pages.sizes_text(await self._shown(look=False))
+        text = pages.sizes_text(await self._shown())
         return web.Response(body=text, content_type="text/plain", charset="utf-8")
 
     async def join_page(self, request: web.Request) -> web.Response:

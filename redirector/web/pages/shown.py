@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from redirector.errors import StoreError
 from redirector.health.report import score_of
 from redirector.health.spread import Push
 from redirector.locate.places import CityName, find_cities, place_of_country
@@ -25,6 +26,7 @@ from redirector.registry.rules import name_key
 from redirector.store import contents as scans
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S, HistoryRow, PushRow, VisitRow, VisitSums
+from redirector.store.opening import Store
 from redirector.store.registry import queries
 from redirector.store.statistics import Margin, PropagationRow, SystemRow, TrafficRow
 from redirector.web.pages.pushes import last_pushes
@@ -301,7 +303,7 @@ KEPT_BYTES = 64_000_000
 """Of pages for visitors, each kept until something changes: those of 700 mirrors, and a hundred and more lists."""
 
 REFRESHED_S = 20
-"""How often a server looks whether something changed, so that no visitor waits for it."""
+"""How often a server looks what visits found, so that no visitor waits for it."""
 
 
 _Mark = tuple[tuple[int, ...], int, int]
@@ -321,6 +323,7 @@ class Shelf:
     _made: tuple[_Mark, int, Shown] | None = None
     _kept: tuple[tuple[int, int], Kept] | None = None
     _refreshed: int | None = None
+    _looked: int | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _pages: OrderedDict[Key, bytes] = field(default_factory=OrderedDict)
     _kept_bytes: int = 0
@@ -333,14 +336,26 @@ class Shelf:
             return self._made[2]
         return await self._make(connection, mark, now)
 
-    def at_hand(self, now: int) -> Shown | None:
-        """What visitors are shown without a look at the store: what is, or was when `refresh` last looked.
+    async def read_for_visitors(self, store: Store, now: int) -> Shown:
+        """What visitors are shown at *now*: each edit within a second, what visits found since `refresh` looked last.
 
-        None where nobody refreshes it
+        Where nobody refreshes it, it is what `read` gives; what was there a minute ago while the store is away.
+
+        cost    three look-ups a second, however many ask
+        raises  StoreError
         """
-        if self._made is None or self._refreshed is None or not 0 <= now - self._refreshed < 3 * REFRESHED_S:
-            return None
-        return self._made[2]
+        refreshed = self._refreshed is not None and 0 <= now - self._refreshed < 3 * REFRESHED_S
+        at_hand = self._made[2] if self._made is not None and refreshed else None
+        if at_hand is not None and self._looked == now:
+            return at_hand
+        self._looked = now  # before the look: those who come meanwhile need not wait for it
+        try:
+            async with store.read() as connection:
+                return await self.read(connection, now)
+        except StoreError:
+            if at_hand is None:
+                raise
+            return at_hand
 
     async def refresh(self, connection: AsyncConnection, now: int) -> None:
         """Make it anew where anything changed."""
