@@ -76,6 +76,7 @@ kit:
 	$(BIN)/python -m pytest tests/kit_servers
 
 # Every page in Chromium: three widths, light and dark, without script, by keyboard alone; axe-core and html-validate.
+# And logging in by an OpenID provider, a certified one.
 browser: install
 	.ci/install install browser
 	@command -v npm >/dev/null || { echo 'Node.js 20 or newer and npm are needed: apt install nodejs npm' >&2; exit 1; }

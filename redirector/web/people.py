@@ -24,9 +24,10 @@ def add_people(application: web.Application) -> None:
     """The routes."""
     site = application[SITE]
     PublicPages(site.store, site.shelf, site.now, site.join, site.url, site.sign_key, _frame).add_to(application)
-    LoginPages(site, site.sign_up, urlsplit(site.oidc.issuer).netloc if site.oidc else "").add_to(application)
+    login = LoginPages(site, site.sign_up, urlsplit(site.oidc.issuer).netloc if site.oidc else "")
+    login.add_to(application)
     if site.oidc is not None:
-        ProviderPages(site, Provider(site.oidc, f"{site.url}{CALLBACK}")).add_to(application)
+        ProviderPages(site, Provider(site.oidc, f"{site.url}{CALLBACK}"), login).add_to(application)
     SiteForms(site).add_to(application)
     checks = Checks(site.store, site.now, site.safety, site.tools, site.url)
     HostLooks(site, checks=checks).add_to(application)

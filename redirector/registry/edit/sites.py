@@ -340,11 +340,16 @@ async def invite_contacts(change: Change, number: int) -> list[tuple[str, str]]:
     return made
 
 
+async def find_invitation(change: Change, secret: str) -> InvitationRow | None:
+    """The invitation that *secret* accepts; None when there is none, or it has ended."""
+    found = await queries.find(change.connection, InvitationRow, hash=hash_token(secret))
+    return found if found is not None and found.expires > change.now else None
+
+
 async def accept_invitation(change: Change, secret: str) -> SiteRow:
     """Make the account an admin. Raises Missing when there is no such invitation for it, or no more."""
-    invitation = await queries.find(change.connection, InvitationRow, hash=hash_token(secret))
-    account = change.actor.account
-    if invitation is None or account is None or invitation.expires <= change.now:
+    invitation, account = await find_invitation(change, secret), change.actor.account
+    if invitation is None or account is None:
         raise Missing
     if invitation.account is not None and invitation.account != account:
         raise Missing

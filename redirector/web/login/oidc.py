@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import secrets
+import warnings
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,12 +16,13 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp
 from aiohttp import web
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.registry import rules
 from redirector.registry.edit.change import Change
+from redirector.registry.edit.sites import INVITATION_PATH, find_invitation
 from redirector.registry.permits import VISITOR
 from redirector.registry.refusals import Forbidden
 from redirector.registry.secrets import hash_token
@@ -32,9 +34,10 @@ from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow
 from redirector.web.access import Site
 from redirector.web.login.marks import safe_target
+from redirector.web.login.routes import HOME, LoginPages
 from redirector.web.login.visits import open_session, visit_of
 
-ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "Ed25519", "EdDSA"]
 """Signatures by keys of the provider's own: none that our secret could make, and never `none`."""
 
 FLOW_S = 600
@@ -47,6 +50,9 @@ CALLBACK = "/login/oidc/callback"
 
 class ProviderError(Exception):
     """What the provider said cannot be believed, or it said nothing."""
+
+    def __str__(self) -> str:
+        return f"the provider cannot be believed: {super().__str__()}"[:200]
 
 
 @dataclass(slots=True)
@@ -61,10 +67,10 @@ class Provider:
     _found: tuple[float, dict[str, Any], KeySet] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def discover(self, now: float, *, again: bool = False) -> tuple[dict[str, Any], KeySet]:
-        """Its endpoints and keys. Raises ProviderError."""
+    async def discover(self, now: float, *, besides: KeySet | None = None) -> tuple[dict[str, Any], KeySet]:
+        """Its endpoints and keys; asked for anew when those that are kept are *besides*. Raises ProviderError."""
         async with self._lock:
-            if self._found is None or now - self._found[0] > KEPT_S or (again and now - self._found[0] > LEEWAY_S):
+            if self._found is None or now - self._found[0] > KEPT_S or self._found[2] is besides:
                 told = await _fetch("GET", f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration")
                 if told.get("issuer") != self.settings.issuer:
                     raise ProviderError("it calls itself by another name")
@@ -77,7 +83,10 @@ class Provider:
             return self._found[1], self._found[2]
 
     async def redeem(self, code: str, verifier: str, nonce: str, now: float) -> dict[str, Any]:
-        """Claims of whom *code* is for. Raises ProviderError."""
+        """Claims of whom *code* is for: those of the id_token, and those that it tells elsewhere. Raises ProviderError.
+
+        What the scopes `profile`, `email` and `groups` stand for need not be in the id_token (OpenID Connect Core 5.4).
+        """
         endpoints, keys = await self.discover(now)
         form = {
             "grant_type": "authorization_code",
@@ -91,12 +100,25 @@ class Provider:
         if not isinstance(token, str):
             raise ProviderError("it sent no id_token")
         try:
-            return self.claims_of(token, keys, nonce, now)
+            claims = self.claims_of(token, keys, nonce, now)
         except ProviderError:
-            _, fresh = await self.discover(now, again=True)
-            return self.claims_of(token, fresh, nonce, now)
+            endpoints, fresh = await self.discover(now, besides=keys)
+            claims = self.claims_of(token, fresh, nonce, now)
+        place, access = endpoints.get("userinfo_endpoint"), told.get("access_token")
+        if place is None or not isinstance(access, str):
+            return claims
+        more = await _fetch("GET", str(place), authorization=f"Bearer {access}")
+        if more.get("sub") != claims["sub"]:
+            raise ProviderError("it tells of somebody else")
+        return {**more, **claims}
 
-    def _authorization(self) -> aiohttp.BasicAuth | None:
+    def scopes(self, endpoints: dict[str, Any]) -> str:
+        """What it is asked for; groups where they count, if it says that it has them: others refuse what is unknown."""
+        known = endpoints.get("scopes_supported")
+        grouped = self.settings.group and isinstance(known, list) and "groups" in known
+        return "openid profile email groups" if grouped else "openid profile email"
+
+    def _authorization(self) -> str | None:
         if self.settings.client_secret_file is None:
             return None
         try:
@@ -104,7 +126,7 @@ class Provider:
                 secret = file.read(4096).strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ProviderError("the file of the client's secret cannot be read") from error
-        return aiohttp.BasicAuth(quote(self.settings.client_id, safe=""), quote(secret, safe=""))
+        return aiohttp.encode_basic_auth(quote(self.settings.client_id, safe=""), quote(secret, safe=""))
 
     def claims_of(self, token: str, keys: KeySet, nonce: str, now: float) -> dict[str, Any]:
         """The claims in an id_token that was made for this login. Raises ProviderError."""
@@ -119,7 +141,10 @@ class Provider:
             nonce={"essential": True, "value": nonce},
         )
         try:
-            claims: dict[str, Any] = jwt.decode(token, keys, algorithms=ALGORITHMS).claims
+            with warnings.catch_warnings():
+                # The name that most providers still have for what RFC 9864 calls Ed25519; the signature is the same.
+                warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
+                claims: dict[str, Any] = jwt.decode(token, keys, algorithms=ALGORITHMS).claims
             registry.validate(claims)
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise ProviderError(f"its id_token is refused: {error}") from error
@@ -144,14 +169,15 @@ def check_place(url: str) -> str:
 
 
 async def _fetch(
-    method: str, url: str, form: dict[str, str] | None = None, authorization: aiohttp.BasicAuth | None = None
+    method: str, url: str, form: dict[str, str] | None = None, authorization: str | None = None
 ) -> dict[str, Any]:
     check_place(url)
+    headers = {"Accept": "application/json", **({"Authorization": authorization} if authorization else {})}
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session,
-            session.request(method, url, data=form, auth=authorization, allow_redirects=False) as response,
+            session.request(method, url, data=form, headers=headers, allow_redirects=False) as response,
         ):
             raw = bytearray()
             async for part in response.content.iter_any():
@@ -170,10 +196,11 @@ async def _fetch(
 
 @dataclass(frozen=True, slots=True)
 class ProviderPages:
-    """The way to the provider and back."""
+    """The way to the provider and back; who is refused there or here is before the page to log in again."""
 
     site: Site
     provider: Provider
+    pages: LoginPages
 
     def add_to(self, application: web.Application) -> None:
         """The routes."""
@@ -183,9 +210,12 @@ class ProviderPages:
     async def leave(self, request: web.Request) -> web.Response:
         """Send the person there, and remember what to expect."""
         visit, now = await visit_of(request), int(self.site.now())
-        endpoints, _ = await self._told(self.provider.discover(now))
+        target = safe_target(request.query.get("next", ""), HOME)
+        try:
+            endpoints, _ = await self.provider.discover(now)
+        except ProviderError as error:
+            return await self.pages.refuse(request, str(error), target)
         state, verifier, nonce = (secrets.token_urlsafe(32) for _ in range(3))
-        target = safe_target(request.query.get("next", ""), "/sites")
         row = FlowRow(hash_token(state), hash_token(visit.mark), verifier, nonce, target, now + FLOW_S)
         async with self.site.store.write() as connection:
             await login.add_flow(connection, row)
@@ -194,7 +224,7 @@ class ProviderPages:
             "response_type": "code",
             "client_id": self.provider.settings.client_id,
             "redirect_uri": self.provider.redirect,
-            "scope": "openid profile email",
+            "scope": self.provider.scopes(endpoints),
             "state": state,
             "nonce": nonce,
             "code_challenge": challenge,
@@ -209,33 +239,36 @@ class ProviderPages:
         async with self.site.store.write() as connection:
             flow = await login.take_flow(connection, hash_token(request.query.get("state", "")), now)
         if flow is None or flow.browser != hash_token(visit.mark):
-            raise Forbidden("this login was not begun in this browser, or long ago: begin again")
-        if request.query.get("iss", self.provider.settings.issuer) != self.provider.settings.issuer:
-            raise Forbidden("another provider answered")
-        if "code" not in request.query:
-            raise Forbidden("the provider did not log you in")
-        claims = await self._told(self.provider.redeem(request.query["code"], flow.verifier, flow.nonce, now))
-        async with self.site.store.write() as connection:
-            account = await self._account(connection, claims, now)
-            if account.disabled:
-                raise Forbidden("the account is disabled")
-            await open_session(request, connection, account)
+            return await self.pages.refuse(request, "this login was not begun in this browser, or long ago", HOME)
+        try:
+            if request.query.get("iss", self.provider.settings.issuer) != self.provider.settings.issuer:
+                raise ProviderError("another provider answered")
+            if "code" not in request.query:
+                raise Forbidden("the provider did not log you in")
+            claims = await self.provider.redeem(request.query["code"], flow.verifier, flow.nonce, now)
+            async with self.site.store.write() as connection:
+                account = await self._account(connection, claims, flow.target, now)
+                if account.disabled:
+                    raise Forbidden("the account is disabled")
+                await open_session(request, connection, account)
+        except (ProviderError, Forbidden) as error:
+            return await self.pages.refuse(request, str(error), flow.target)
         raise web.HTTPSeeOther(flow.target)
 
-    async def _told(self, asked: Any) -> Any:
-        try:
-            return await asked
-        except ProviderError as error:
-            raise Forbidden(f"the provider cannot be believed: {error}"[:200]) from error
+    async def _account(self, connection: AsyncConnection, claims: dict[str, Any], target: str, now: int) -> AccountRow:
+        """The account of this subject; made at the first login, and never one that was there by another way.
 
-    async def _account(self, connection: AsyncConnection, claims: dict[str, Any], now: int) -> AccountRow:
-        """The account of this subject; made at the first login, and never one that was there by another way."""
+        Where people are invited it is made for whoever is on the way to an invitation, and for distribution admins.
+        Raises Forbidden for others.
+        """
         issuer, group = self.provider.settings.issuer, self.provider.settings.group
         groups = claims.get("groups")
         chief = bool(group) and isinstance(groups, list) and group in groups
         change = Change(connection, VISITOR, now, self.site.house)
         row = await queries.find(connection, AccountRow, issuer=issuer, subject=claims["sub"])
         if row is None:
+            if self.site.sign_up == "invited" and not chief and not await _is_invited(change, target):
+                raise Forbidden("accounts are made by invitation here: open the link of yours, and log in there")
             name = await _free_login(connection, claims)
             mail = await _free_mail(connection, claims)
             row = await queries.add(
@@ -264,6 +297,13 @@ class ProviderPages:
             assert found is not None
             row = found
         return row
+
+
+async def _is_invited(change: Change, target: str) -> bool:
+    """Whether *target* is the page of an invitation that is open, and is for no account that there is."""
+    path, _, secret = target.rpartition("/")
+    found = await find_invitation(change, secret) if path == INVITATION_PATH else None
+    return found is not None and found.account is None
 
 
 async def _free_login(connection: AsyncConnection, claims: dict[str, Any]) -> str:

@@ -87,6 +87,12 @@ class LoginPages:
             raise web.HTTPSeeOther(target or HOME)
         return await self._page(request, "login.html", {"target": target})
 
+    async def refuse(self, request: web.Request, text: str, target: str) -> web.Response:
+        """The form again, for whom a provider did not let in; *target*: where he was going."""
+        return await self._page(
+            request, "login.html", {"text": f"{text[:1].upper()}{text[1:]}.", "target": target}, 403
+        )
+
     async def log_in(self, request: web.Request) -> web.Response:
         """By login, or verified mail address, and password. Whatever is wrong, the answer is the same."""
         form = await read_form(request)

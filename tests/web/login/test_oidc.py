@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +21,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from redirector.locate.proxies import trusted_proxies_of
+from redirector.registry.edit import sites
 from redirector.settings.oidc import Oidc
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow
@@ -48,6 +51,8 @@ class Fake:
     told: dict[str, str] = field(default_factory=dict)
     secret: Any = None
     odd: Callable[[], Awaitable[web.Response]] | None = None
+    userinfo: dict[str, Any] | None = None
+    authorization: str = ""
 
     def application(self) -> web.Application:
         """Its endpoints."""
@@ -55,10 +60,12 @@ class Fake:
         made.router.add_get("/.well-known/openid-configuration", self._discovery)
         made.router.add_get("/jwks", self._jwks)
         made.router.add_post("/token", self._token)
+        made.router.add_get("/userinfo", self._userinfo)
         return made
 
     async def _discovery(self, _: web.Request) -> web.Response:
         names = {"authorization_endpoint": "auth", "token_endpoint": "token", "jwks_uri": "jwks"}
+        names |= {} if self.userinfo is None else {"userinfo_endpoint": "userinfo"}
         told = {name: f"{self.issuer}/{path}" for name, path in names.items()}
         return web.json_response({"issuer": self.issuer, **told, **self.told})
 
@@ -67,7 +74,13 @@ class Fake:
             return await self.odd()
         return web.json_response({"keys": [(self.shown or self.key).as_dict(private=False)]})
 
+    async def _userinfo(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != "Bearer x":
+            raise web.HTTPUnauthorized
+        return web.json_response(self.userinfo)
+
     async def _token(self, request: web.Request) -> web.Response:
+        self.authorization = request.headers.get("Authorization", "")
         form = await request.post()
         challenge = urlsafe_b64encode(sha256(str(form["code_verifier"]).encode()).digest()).rstrip(b"=").decode()
         if challenge != self.asked["code_challenge"]:
@@ -96,6 +109,15 @@ class Fake:
 @pytest.fixture
 async def fake(registry: Registry) -> AsyncIterator[tuple[Api, Fake]]:
     """The application, and its provider."""
+    async with with_provider(registry) as made:
+        yield made
+
+
+@asynccontextmanager
+async def with_provider(
+    registry: Registry, sign_up: str = "open", secret_file: str | None = None
+) -> AsyncIterator[tuple[Api, Fake]]:
+    """The same, where people sign up otherwise, or the client has a secret."""
     provider = Fake(now=registry.now)
     server = TestServer(provider.application())
     await server.start_server()
@@ -106,7 +128,8 @@ async def fake(registry: Registry) -> AsyncIterator[tuple[Api, Fake]]:
         trusted_proxies_of(()),
         Limits(1000, 1000),
         now=lambda: float(registry.now),
-        oidc=Oidc(provider.issuer, "mirrors", None, "mirror-admins"),
+        sign_up=sign_up,
+        oidc=Oidc(provider.issuer, "mirrors", secret_file, "mirror-admins"),
     )
     client = TestClient(TestServer(make_application(site)))
     await client.start_server()
@@ -115,12 +138,12 @@ async def fake(registry: Registry) -> AsyncIterator[tuple[Api, Fake]]:
     await server.close()
 
 
-async def begun(api: Api, provider: Fake) -> Browser:
+async def begun(api: Api, provider: Fake, target: str = "/account") -> Browser:
     """A browser that was sent to the provider."""
     browser = Browser(api)
     await browser.get("/login")
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
-    answer = await api.client.get("/login/oidc?next=/account", headers=headers, allow_redirects=False)
+    answer = await api.client.get(f"/login/oidc?next={target}", headers=headers, allow_redirects=False)
     assert answer.status == 303
     parts = urlsplit(answer.headers["Location"])
     provider.asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -151,6 +174,81 @@ async def test_whom_the_provider_knows_is_logged_in_and_groups_count_at_every_lo
         await back(await begun(api, provider), provider)
         (row,) = await accounts(api)
         assert row.distribution_admin is chief
+
+
+ELSEWHERE = ("preferred_username", "email", "email_verified")
+"""Claims that a provider need not put into the id_token of the code flow."""
+
+
+async def test_what_the_provider_tells_at_its_other_endpoint_counts_as_well(fake: tuple[Api, Fake]) -> None:
+    api, provider = fake
+    provider.dropped = ELSEWHERE
+    provider.userinfo = {"sub": "42", "preferred_username": "ann", "email": "ann@example.org", "email_verified": True}
+    provider.userinfo["groups"] = ["mirror-admins"]
+    browser = await back(await begun(api, provider), provider)
+    assert browser.path == "/account"
+    (row,) = await accounts(api)
+    assert (row.login, row.mail, row.distribution_admin) == ("ann", "ann@example.org", True)
+
+
+@pytest.mark.parametrize("told", [{"sub": "43"}, {}, {"sub": None}, []], ids=["another", "nobody", "null", "no object"])
+async def test_what_it_tells_there_of_somebody_else_is_not_believed(fake: tuple[Api, Fake], told: Any) -> None:
+    api, provider = fake
+    provider.userinfo = told
+    browser = await back(await begun(api, provider), provider)
+    assert browser.status == 403 and "provider cannot be believed" in browser.text and not await accounts(api)
+
+
+async def test_what_is_signed_outweighs_what_is_told_there(fake: tuple[Api, Fake]) -> None:
+    api, provider = fake
+    provider.claims = {"groups": []}
+    provider.userinfo = {"sub": "42", "groups": ["mirror-admins"], "iss": "https://evil.example"}
+    await back(await begun(api, provider), provider)
+    (row,) = await accounts(api)
+    assert (row.issuer, row.distribution_admin) == (provider.issuer, False)
+
+
+@pytest.mark.parametrize(
+    ("supported", "asked"), [(["openid", "groups"], True), (["openid"], False), (None, False), ("groups", False)],
+    ids=["has groups", "has none", "says nothing", "no list"],
+)  # fmt: skip
+async def test_groups_are_asked_for_where_there_are_some(fake: tuple[Api, Fake], supported: Any, asked: bool) -> None:
+    api, provider = fake
+    provider.told = {"scopes_supported": supported}
+    await begun(api, provider)
+    assert provider.asked["scope"].split() == ["openid", "profile", "email"] + ["groups"] * asked
+
+
+async def test_the_client_s_secret_is_told_with_its_signs_escaped(registry: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("a:b+c\n")
+    async with with_provider(registry, secret_file=str(file)) as (api, provider):
+        await back(await begun(api, provider), provider)
+        assert provider.authorization == "Basic " + b64encode(b"mirrors:a%3Ab%2Bc").decode()
+        assert len(await accounts(api)) == 1
+
+
+async def test_where_people_are_invited_the_provider_alone_lets_nobody_in(registry: Registry) -> None:
+    async with with_provider(registry, "invited") as (api, provider):
+        site = await registry.site()
+        await registry.account("bob")
+        _, others = await registry.do(sites.invite_admin, site.id, {"account": "bob"})
+        for target in ("/account", "/invitations/made-up", f"/invitations/{others}"):
+            browser = await back(await begun(api, provider, target), provider)
+            assert browser.status == 403 and "by invitation" in browser.text and len(await accounts(api)) == 1
+        _, secret = await registry.do(sites.invite_admin, site.id, {"account": "ann@example.org"})
+        browser = await back(await begun(api, provider, f"/invitations/{secret}"), provider)
+        assert browser.status == 200 and browser.path == f"/invitations/{secret}"
+        provider.claims = {"sub": "43", "preferred_username": "chief", "groups": ["mirror-admins"]}
+        await back(await begun(api, provider), provider)
+        assert [row.login for row in await accounts(api)] == ["bob", "ann", "chief"]
+
+
+async def test_who_was_refused_can_begin_again_on_the_way_to_where_he_was_going(fake: tuple[Api, Fake]) -> None:
+    api, provider = fake
+    browser = await begun(api, provider)
+    await browser.get(f"/login/oidc/callback?error=access_denied&state={provider.asked['state']}")
+    assert browser.status == 403 and 'href="/login/oidc?next=/account"' in browser.text
 
 
 async def test_a_local_account_is_not_taken_over_by_its_name_or_address(fake: tuple[Api, Fake]) -> None:
@@ -372,12 +470,10 @@ async def test_codes_are_sent_to_no_odd_place(fake: tuple[Api, Fake]) -> None:
     assert browser.status == 403 and not await accounts(api)
 
 
-async def test_a_key_that_the_provider_changed_is_fetched_again(fake: tuple[Api, Fake]) -> None:
+async def test_a_key_that_the_provider_changed_is_fetched_at_once(fake: tuple[Api, Fake]) -> None:
     api, provider = fake
     await back(await begun(api, provider), provider)
     provider.key = ECKey.generate_key("P-256", {"kid": "1"})
     provider.algorithm = "ES256"
-    api.registry.now += 120
-    provider.now = api.registry.now
     browser = await back(await begun(api, provider), provider)
     assert browser.path == "/account"
