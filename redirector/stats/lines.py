@@ -34,7 +34,7 @@ BLOCK_BYTES = 256 << 10
 
 _FACTS_OF_LINE = re.compile(rb"; DATE: ([^\n]*)")
 _MIRRORMANAGER = re.compile(rb"IP: ([^;\n]*); DATE: ([^\n]*)")
-_FACTS = re.compile(r"(\d{4}-\d\d-\d\d); COUNTRY: ([^;]*); REPO: ([^;]*); ARCH: ([^;\r]*)\r?")
+_FACTS = re.compile(r"(\d{4}-\d\d-\d\d); COUNTRY: ([^;]*); REPO: ([^;]*); ARCH: ([^;\r]*)\r?", re.ASCII)
 
 _COMBINED = re.compile(
     rb'(\S+) [^\[]*(\[[^\]]{26}\] )"([^"\\]*(?:\\.[^"\\]*)*)"( [0-9]{3} )(?:[0-9]+|-)'
@@ -43,9 +43,9 @@ _COMBINED = re.compile(
 _REQUEST = re.compile(r"(?:GET|HEAD) (\S+) HTTP/[0-9](?:\.[0-9])?")
 _MINUTE = re.compile(rb"\[(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d)")
 _ZONE = re.compile(rb" ([+-])(\d\d)(\d\d)\] ")
-_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::\d\d(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?")
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::\d\d(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?", re.ASCII)
 _ESCAPE = re.compile(r'\\(?:x([0-9a-fA-F]{2})|(["\\]))')
-_COUNTRY = re.compile(r"[A-Z]{2}")
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 _METHODS = frozenset({"GET", "HEAD"})
@@ -375,11 +375,12 @@ class Reader:
 
     def _number_day(self, year: int, month: int, day: int, hour: int, minute: int, ahead_s: int) -> int:
         try:
-            moment = datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() - ahead_s
-        except ValueError:
+            moment = int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()) - ahead_s
+            day_in_utc = day_of(moment)
+        except (ValueError, OverflowError):  # no day of the calendar, or one beyond its ends in UTC
             return 0
-        self._newest = max(self._newest, int(moment))
-        return self._days.number(day_of(int(moment)))
+        self._newest = max(self._newest, moment)
+        return self._days.number(day_in_utc)
 
     def _read_address(self, text: bytes) -> int:
         address = parse_address(text.decode("latin-1"))
@@ -395,9 +396,9 @@ class Reader:
         return self._reading.ignores is not None and address is not None and self._reading.ignores(address)
 
     def _read_country(self, country: str | None) -> int:
-        country = (country or "").upper()
-        known = _COUNTRY.fullmatch(country) and country not in self._reading.fold
-        return self._places.number(country if known else UNKNOWN)
+        if country is None or _COUNTRY.fullmatch(country) is None or country.upper() in self._reading.fold:
+            return _UNKNOWN_PLACE
+        return self._places.number(country.upper())
 
     def _read_request(self, request: bytes) -> int:
         match = _REQUEST.fullmatch(_unescaped(request))

@@ -57,6 +57,8 @@ def test_path_style_of_an_unknown_agent_has_no_arch() -> None:
     ("block", "found"),
     [
         (mirrormanager(country="N/A"), ("--", "fedora-42", "x86_64")),
+        (mirrormanager(country="de"), ("DE", "fedora-42", "x86_64")),
+        (mirrormanager(country="ß"), ("--", "fedora-42", "x86_64")),
         (mirrormanager(arch="$basearch"), ("DE", "fedora-42", "--")),
         (mirrormanager(arch=""), ("DE", "fedora-42", "--")),
         (mirrormanager(client="2001:db8::1"), ("DE", "fedora-42", "x86_64")),
@@ -142,6 +144,10 @@ BROKEN = {
     "a wrong time in JSON": replace(PLAIN, iso="yesterday").json(),
     "deep JSON": b'{"a":' + b"[" * 100_000 + b"\n",
     "a day that is none": mirrormanager(day="2026-11-31"),
+    "a day in other digits": mirrormanager(day="٢٠٢٦-11-28"),
+    "a time in other digits": replace(PLAIN, iso="2026-11-28T٠٦:00:07Z").json(),
+    "before the calendar begins": replace(PLAIN, time="01/Jan/0001:00:00:00 +0100").combined(),
+    "after the calendar ends": replace(PLAIN, iso="9999-12-31T23:59:00-01:00").json(),
     "fewer fields": b"IP: 198.51.100.7; DATE: 2026-11-28; COUNTRY: DE\n",
     "bytes": bytes(range(11, 256)) + b"\n",
 }
