@@ -21,12 +21,13 @@ from redirector.settings.network import Network, database_url
 from redirector.settings.option import Given
 from redirector.settings.statistics import Countries, Statistics
 from redirector.stats import exports
-from redirector.stats.add import Added, Rules, add_logs
-from redirector.stats.counts import FIRST_WEEK_S, day_of, week_of_day
+from redirector.stats.add import LOCK, Added, Rules, add_logs
+from redirector.stats.counts import FIRST_WEEK_S, day_of, first_open_week, week_of_day
 from redirector.stats.overview import overview_of
 from redirector.stats.show import render_overview
 from redirector.store.opening import Store, open_store
 from redirector.store.statistics import (
+    close_weeks,
     find_last_day,
     list_countme,
     list_margins,
@@ -37,6 +38,9 @@ from redirector.store.statistics import (
 
 KEPT_DAYS = 90
 """How long single rows of requests are kept; what they add up to stays for ever."""
+
+SILENT_DAYS = 7
+"""Since when a server has no newer line, so that its last weeks are taken for whole."""
 
 NAMES = ("access", "countme", "propagation", "traffic")
 
@@ -165,8 +169,10 @@ async def _export(arguments: argparse.Namespace, store: Store, days: dict[str, s
 
 
 async def _trim(arguments: argparse.Namespace, store: Store, days: dict[str, str | None]) -> int:
-    before = int(time.time()) // 86_400 * 86_400 - KEPT_DAYS * 86_400
-    async with store.write() as connection:
+    today = int(time.time()) // 86_400 * 86_400
+    before, silent = today - KEPT_DAYS * 86_400, today - SILENT_DAYS * 86_400
+    async with store.lock(LOCK, wait_s=None), store.write() as connection:
+        await close_weeks(connection, silent, first_open_week(silent))
         rows = await trim_statistics(connection, day_of(before), before)
     if arguments.json:
         return print_result(as_json({"before": day_of(before), "rows": rows}), Exit.DONE)

@@ -8,6 +8,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from ipaddress import ip_network
 
 from redirector.locate.geoip import load_geoip
@@ -50,8 +51,10 @@ class Rules:
         )
 
     def text(self) -> str:
-        """What is kept of them: the same text, the same counts (but for a newer database of the same kind)."""
-        return json.dumps({"fold": sorted(self.fold), "ignore": sorted(self.ignore), "geoip": self.geoip is not None})
+        """What is kept of them: the same text, the same counts (but for a newer database of the same kind). A digest,
+        since what is ignored are addresses, and as many as one likes."""
+        rules = {"fold": sorted(self.fold), "ignore": sorted(self.ignore), "geoip": self.geoip is not None}
+        return blake2b(json.dumps(rules).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class _Adding:
                 return await self._fail(log.path, error)
             is_shorter = plan.replaces and plan.kept is not None and part.end < plan.kept.end
             replaced = plan.replaces and not is_shorter
-            if plan.start is not None and log.digests and not is_shorter:
+            if plan.start is not None and (part.end or part.tail_bytes) and not is_shorter:
                 await self._keep(log, plan, part)
             counts = Counts() if is_shorter else part.counts
         added = Added(
@@ -188,9 +191,15 @@ class _Adding:
             return Plan(None)
         async with self.store.read() as connection:
             found = await find_logs(connection, self.server, log.digests[0])
-        same = [kept for kept in found if Fingerprint(max(kept.marks), kept.marks).is_of(log.digests)]
+        same = [kept for kept in found if self._is_of(kept, log)]
         kept = max(same, key=lambda each: max(each.marks), default=None)
         return plan_of(kept, log.size, self.options)
+
+    @staticmethod
+    def _is_of(kept: KeptLog, log: Log) -> bool:
+        if kept.end == 0:  # what was counted as its first line may have been the beginning of it
+            return (kept.marks[1],) == log.digests_of_first(kept.tail_bytes)
+        return Fingerprint(max(kept.marks), kept.marks).is_of(log.digests)
 
     async def _read(self, log: Log, start: int) -> Part:
         if self.pool is None or not log.is_file:

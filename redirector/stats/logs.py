@@ -7,7 +7,7 @@ import lzma
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import BufferedReader, FileIO
@@ -28,6 +28,7 @@ _Readable = BufferedReader | gzip.GzipFile | lzma.LZMAFile
 
 _GZIP = b"\x1f\x8b"
 _XZ = b"\xfd7zXZ\0"
+_OTHERWISE_PACKED = {b"BZh": "bzip2", b"(\xb5/\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"PK\x03\x04": "zip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +80,16 @@ class Log:
     def read(self, start: int, reading: Reading) -> Part:
         """Count what comes after *start*, the end of a line. Raises OSError."""
         reader = Reader(reading)
-        end = start
-        rest = b""
-        for block in self._blocks(start):
-            whole = block.rfind(b"\n") + 1
-            if whole:
-                reader.read(rest + block[:whole] if rest else block[:whole])
-                end += len(rest) + whole
-                rest = block[whole:]
-            else:
-                rest += block
-            if len(rest) > MAX_LINE_BYTES:
-                end += len(rest) - MAX_LINE_BYTES
-                rest = rest[-MAX_LINE_BYTES:]
+        end, rest = _read_lines(reader, start, self._blocks(start))
         tail_bytes = 0
         if rest and (_is_whole(rest) or not (self.is_growing or self.cut)):
             reader.read(rest)
             tail_bytes = len(rest)
         return Part(reader.counts(), end, tail_bytes, self.cut)
+
+    def digests_of_first(self, size: int) -> tuple[str, ...]:
+        """Digests as they were when the log had *size* bytes."""
+        return digest_lines(self._head[:size])
 
     def _blocks(self, start: int) -> Iterator[bytes]:
         """All bytes from *start* on."""
@@ -123,7 +116,8 @@ class Log:
 
 
 def open_log(path: str) -> Log:
-    """The log *path* (`-`: standard input), and its first lines. Raises OSError."""
+    """The log *path* (`-`: standard input), and its first lines. Raises OSError, also when it is packed in a way that
+    is not read."""
     with ExitStack() as stack:
         raw: BufferedReader = BufferedReader(
             FileIO(STANDARD_INPUT, closefd=False) if path == "-" else FileIO(path), BLOCK_BYTES
@@ -138,6 +132,8 @@ def open_log(path: str) -> Log:
             file = gzip.GzipFile(fileobj=raw)
         elif magic.startswith(_XZ):
             file = lzma.LZMAFile(raw)
+        elif packer := next((name for start, name in _OTHERWISE_PACKED.items() if magic.startswith(start)), None):
+            raise OSError(f"packed by {packer}: logs are read plain or packed by gzip or xz, others from a pipe")
         elif is_file:
             size = status.st_size
         log = Log(path, size, is_file, _file=file)
@@ -155,40 +151,52 @@ def open_log(path: str) -> Log:
 def read_range(path: str, start: int, stop: int, reading: Reading) -> Counts:
     """Count the lines of the plain file *path* from *start* to *stop*, ends of lines both. Raises OSError."""
     reader = Reader(reading)
-    rest = b""
     with open(path, "rb", buffering=0) as file:
         file.seek(start)
-        left = stop - start
-        while left > 0 and (block := file.read(min(BLOCK_BYTES, left))):
-            left -= len(block)
-            whole = block.rfind(b"\n") + 1
-            if whole:
-                reader.read(rest + block[:whole])
-                rest = block[whole:]
-            else:
-                rest += block
+        _ = _read_lines(reader, start, _blocks_until(file, stop))
     return reader.counts()
+
+
+def _blocks_until(file: IO[bytes], stop: int) -> Iterator[bytes]:
+    """What is in *file* from where it stands to *stop*."""
+    while (left := stop - file.tell()) > 0 and (block := file.read(min(BLOCK_BYTES, left))):
+        yield block
+
+
+def _read_lines(reader: Reader, start: int, blocks: Iterable[bytes]) -> tuple[int, bytes]:
+    """Count the whole lines of *blocks*, which begin at *start*.
+
+    returns  where what is left begins, and what is left: a line without its break, of one that is too long its end
+    """
+    end = start
+    rest = b""
+    for block in blocks:
+        whole = block.rfind(b"\n") + 1
+        if whole:
+            reader.read(rest + block[:whole] if rest else block[:whole])
+            end += len(rest) + whole
+            rest = block[whole:]
+        else:
+            rest += block
+        if len(rest) > MAX_LINE_BYTES:
+            end += len(rest) - MAX_LINE_BYTES
+            rest = rest[-MAX_LINE_BYTES:]
+    return end, rest
 
 
 def split_file(path: str, start: int, stop: int, parts: int) -> list[tuple[int, int]]:
     """About *parts* ranges of the plain file *path* that end where lines end. The rest of a last line is in none."""
-    cuts = [start]
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
+        cuts = [start]
         for number in range(1, parts + 1):
-            at = start + (stop - start) * number // parts
-            if number == parts:
-                at = _last_break(file, start, stop)
-            else:
-                file.seek(at)
-                file.readline()
-                at = min(file.tell(), stop)
+            at = _last_break(file, cuts[-1], start + (stop - start) * number // parts)
             if at > cuts[-1]:
                 cuts.append(at)
     return list(pairwise(cuts))
 
 
 def _last_break(file: IO[bytes], start: int, stop: int) -> int:
-    """Where the last line within *start* and *stop* ends."""
+    """Where the last line within *start* and *stop* ends; *start* when none does."""
     at = stop
     while at > start:
         before = max(start, at - BLOCK_BYTES)

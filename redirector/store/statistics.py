@@ -107,9 +107,11 @@ class TrafficRow:
 
 
 async def find_logs(connection: AsyncConnection, server: str, first: str) -> tuple[KeptLog, ...]:
-    """The logs of *server* that begin with this line, newest first."""
+    """The logs of *server* that begin with this line, and those that had no whole line yet; newest first."""
     found = await connection.execute(
-        select(logs).where(logs.c.server == server, logs.c.first == first).order_by(logs.c.number.desc())
+        select(logs)
+        .where(logs.c.server == server, (logs.c.first == first) | (logs.c.end == 0))
+        .order_by(logs.c.number.desc())
     )
     return tuple(
         KeptLog(
@@ -243,6 +245,14 @@ async def list_countme(
         query = query.where(countme_totals.c.repo_tag == repository)
     found = await connection.execute(query.order_by(*keys))
     return tuple(SystemRow(**row) for row in found.mappings())
+
+
+async def close_weeks(connection: AsyncConnection, newest: int, first_open: int) -> None:
+    """Write the weeks of all servers of which no line was seen since *newest* as if one of then had been: a server that
+    is no more says no other. What is added of these weeks later still counts."""
+    silent = await connection.execute(select(servers.c.name).where(servers.c.newest < newest).order_by(servers.c.name))
+    for name in silent.scalars().all():
+        await add_countme(connection, name, newest, first_open, ())
 
 
 async def trim_statistics(connection: AsyncConnection, before_day: str, before: int) -> int:

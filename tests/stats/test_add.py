@@ -10,15 +10,20 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from redirector.stats.add import Added, Rules, add_logs
-from redirector.stats.logs import split_file
+from redirector.stats.counts import first_open_week
+from redirector.stats.lines import Reading
+from redirector.stats.logs import read_range, split_file
 from redirector.store.opening import Store, open_store
-from redirector.store.statistics import list_access, list_countme, list_margins, trim_statistics
+from redirector.store.statistics import close_weeks, list_access, list_countme, list_margins, trim_statistics
+from redirector.store.tables.statistics import logs
 from tests.stats.rig import TARGET, Line, mirrormanager
 
 PLAIN = Rules()
@@ -209,6 +214,36 @@ async def test_one_line_alone(store: Store, log: Path) -> None:
     assert await counted(store) == 2
 
 
+async def test_a_log_that_began_within_its_first_line(store: Store, log: Path) -> None:
+    line = mirrormanager(arch="x86_64")
+    for size in range(len(line) - 4, len(line) + 1):  # the arch is cut, but what is there is a line
+        log.write_bytes(line[:size])
+        await add(store, log)
+        assert await counted(store) == 1
+    async with store.read() as connection:
+        assert {key[3] for key in await list_access(connection, "", "9999")} == {"x86_64"}
+
+
+async def test_a_first_line_that_is_none_yet_leaves_nothing_behind(store: Store, log: Path) -> None:
+    log.write_bytes(lines(1)[0][:40])
+    (added,) = await add(store, log)
+    assert added.lines == 0
+    async with store.read() as connection:
+        assert (await connection.execute(select(logs))).all() == []
+
+
+async def test_any_number_of_networks_may_be_ignored(any_store: Store, log: Path) -> None:
+    await add(any_store, log, rules=Rules(ignore=tuple(f"203.0.113.{number}/32" for number in range(256))))
+    assert await counted(any_store) == 300
+
+
+@pytest.mark.parametrize("magic", [b"BZh91AY&SY", b"(\xb5/\xfd\x04\x00"], ids=["bzip2", "zstd"])
+async def test_what_is_packed_otherwise_is_told(store: Store, log: Path, magic: bytes) -> None:
+    log.write_bytes(magic + log.read_bytes())
+    (added,) = await add(store, log)
+    assert added.failed and "gzip or xz" in added.trouble
+
+
 async def test_a_pipe(store: Store, log: Path) -> None:
     pipe = log.with_name("pipe")
     os.mkfifo(pipe)
@@ -285,6 +320,26 @@ async def test_systems_are_written_when_their_week_is_past(any_store: Store, log
     assert await totals() == [(2968, 4)]
 
 
+async def test_weeks_of_a_server_that_is_no_more_are_written(any_store: Store, log: Path) -> None:
+    said = Line(f"{TARGET}&countme=2").combined()
+    log.write_bytes(said * 2)
+    await add(any_store, log)
+
+    async def totals(silent_since: str) -> int:
+        moment = int(datetime.fromisoformat(f"{silent_since}T00:00Z").timestamp())
+        async with any_store.write() as connection:
+            await close_weeks(connection, moment, first_open_week(moment))
+            return sum(row.hits for row in await list_countme(connection))
+
+    assert await totals("2026-11-30") == 0
+    assert await totals("2026-12-01") == 2
+    log.write_bytes(said * 3)
+    await add(any_store, log, rules=Rules(ignore=("198.51.100.0/24",)))
+    assert await totals("2026-12-01") == 0
+    await add(any_store, log)
+    assert await totals("2026-12-01") == 3
+
+
 async def test_trimmed_days_keep_their_margins(any_store: Store, log: Path) -> None:
     await add(any_store, log)
     async with any_store.write() as connection:
@@ -319,6 +374,13 @@ def test_ranges_end_where_lines_end(log: Path) -> None:
     assert all(one[1] == next_[0] for one, next_ in pairwise(ranges))
 
 
+def test_ranges_end_where_lines_end_even_when_one_is_longer_than_all_others(log: Path) -> None:
+    whole = log.read_bytes()
+    content = whole + b"x" * 9 * len(whole)
+    log.write_bytes(content)
+    assert split_file(str(log), 0, len(content), 2) == [(0, len(whole))]
+
+
 async def test_what_cannot_be_read_is_told_and_hides_nothing(store: Store, log: Path, tmp_path: Path) -> None:
     added = await add(store, tmp_path / "absent", tmp_path, log)
     assert [each.failed for each in added] == [True, True, False]
@@ -329,6 +391,8 @@ async def test_a_line_without_end_is_none(store: Store, log: Path) -> None:
     log.write_bytes(lines(1)[0] + b"x" * 3_000_000 + b"\n" + lines(1, 5)[0])
     (added,) = await add(store, log)
     assert (added.requests, added.unread) == (2, 1)
+    counts = read_range(str(log), 0, log.stat().st_size, Reading())
+    assert (counts.access.total(), counts.unread) == (2, 1)
 
 
 @pytest.mark.parametrize("form", ["combined", "json"])
