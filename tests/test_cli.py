@@ -210,6 +210,25 @@ def test_check_against_another_source_prints_only_what_is_new(
     assert main(arguments) == Exit.FAILED
 
 
+@pytest.mark.parametrize("other", ["absent", "empty", "mirrors.d"])
+def test_check_against_what_is_no_source_is_wrong_usage(
+    tree: Path, capsys: pytest.CaptureFixture[str], other: str
+) -> None:
+    (tree / "empty").touch()
+    assert main(["check", "--source", str(tree), "--against", str(tree / other)]) == Exit.WRONG_USAGE
+    assert f"--against: '{tree / other}': no source to compare with: " in capsys.readouterr().err
+
+
+def test_check_against_a_tree_that_is_broken_compares_with_what_it_is(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(tree, broken)
+    (broken / "config.yml").write_text("versions: [")
+    assert main(["check", "--source", str(tree), "--against", str(broken)]) == Exit.DONE
+    assert "itself cannot be served" in capsys.readouterr().err
+
+
 def test_check_holds_the_tables_to_a_second_reader(
     tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 from redirector.cli.options import LOADING, add_options, read_config
 from redirector.cli.output import Exit, as_json, print_lines, print_result, say
 from redirector.counted import counted
-from redirector.errors import SnapshotError
+from redirector.errors import ConfigError, SnapshotError
 from redirector.model import Host, Problem, Severity
+from redirector.settings.file import COMMAND_LINE
 from redirector.settings.serving import Config
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             before = load_as_served(replace(config, source=arguments.against), now, known, named).problems
         except SnapshotError as error:
+            _refuse_unreadable(arguments.against, error)
             say(f"{arguments.against} itself cannot be served: what is wrong there too is left out")
             before = tuple(error.problems)
         problems, gone = find_new(problems, config.source, before, arguments.against)
@@ -109,6 +112,19 @@ def run(arguments: argparse.Namespace) -> int:
         lines.append(f"{counted(len(problems), 'new problems')}, {gone:,} that {arguments.against} has {verb} gone")
     lines.append(", ".join(counted(number, name.replace("_", " ")) for name, number in counts.items()))
     return print_lines(lines, outcome)
+
+
+def _refuse_unreadable(path: str, error: SnapshotError) -> None:
+    """Raise ConfigError where *path*, which cannot be served, is no source at all: compared with nothing each problem
+    would be new, and whoever mistyped would not hear of it. A tree with a broken file is one."""
+    from redirector.sources.mirrors_d.load import CONFIG_FILE
+
+    try:
+        with open(os.path.join(path, CONFIG_FILE), "rb"):
+            return
+    except OSError:
+        text = f"no source to compare with: {error.problems[0].text}"
+        raise ConfigError(COMMAND_LINE, "--against", path, text) from None
 
 
 def _doubts(path: str | None, hosts: Sequence[Host], known: KnownTables) -> Iterator[Problem]:
