@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from redirector.errors import ConfigError
 from redirector.settings.cpus import usable_cpus
-from redirector.settings.file import MAX_FILE_BYTES, load_config, load_key, read_file
+from redirector.settings.file import MAX_FILE_BYTES, load_config, load_job, load_key, read_file
 from redirector.settings.jobs import JOBS, section_of
 from redirector.settings.option import Address, default_text, option_table, options_of, parse_flag
+from redirector.settings.registry import Registry, RegistryAtTop
 from redirector.settings.serving import Config, restart_keys
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -319,3 +320,20 @@ def test_workers_follow_affinity_and_the_quota_of_the_control_group(
 
 def test_workers_follow_affinity_where_there_are_no_control_groups(tmp_path: Path) -> None:
     assert usable_cpus(str(tmp_path)) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("", False),
+        ("allow_ftp: true", True),
+        ("registry: {allow_ftp: true}", True),
+        ("allow_ftp: true\nregistry: {allow_ftp: false}", False),
+        ("allow_ftp: false\nregistry: {allow_ftp: true}", True),
+        ("allow_ftp: true\nregistry: {sign_key: key}", True),
+    ],
+    ids=["nowhere", "top", "inside", "inside says no", "inside says yes", "inside says something else"],
+)
+def test_keys_below_registry_count_before_those_at_the_top(tmp_path: Path, text: str, allowed: bool) -> None:
+    flags = {"config": write(tmp_path, text)}
+    assert load_job(Registry, flags, elsewhere=RegistryAtTop).allow_ftp is allowed

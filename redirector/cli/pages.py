@@ -18,7 +18,7 @@ from redirector.registry.public_source import public_list_of
 from redirector.settings.file import load_job
 from redirector.settings.joining import Joining
 from redirector.settings.network import Network, database_url
-from redirector.settings.registry import Registry, RegistryAtTop, merge
+from redirector.settings.registry import Registry, RegistryAtTop
 from redirector.settings.serving import Config
 from redirector.snapshot.load import load_snapshot
 from redirector.store.opening import open_store
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     there = not url.startswith("sqlite:///") or os.path.exists(url.removeprefix("sqlite:///"))
     try:
         shown, pasts = asyncio.run(_read(url if named or there else None, lambda: _of_source(arguments)))
-        registry = merge(load_job(Registry, flags), load_job(RegistryAtTop, flags))
+        registry = load_job(Registry, flags, elsewhere=RegistryAtTop)
         key = sign_key_of(registry)
         files = dict(render_files(shown, pasts, joining.join, network.url or "", sign_key=key))
         changed = write_files(arguments.folder, files)

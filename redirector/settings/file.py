@@ -66,9 +66,15 @@ def load_config(flags: Flags) -> Config:
     return Config(**values)  # type: ignore[arg-type]  # each value comes from the parser of its own field
 
 
-def load_job(job: type[T], flags: Flags) -> T:
-    """The settings of the class *job*, read as `load_config` reads those of the answering half."""
-    return job(**_read_job(job, flags, _document_of(flags)))
+def load_job(job: type[T], flags: Flags, elsewhere: type[T] | None = None) -> T:
+    """The settings of the class *job*, read as `load_config` reads those of the answering half.
+
+    elsewhere  a class of the same keys that may stand in another place of the file: what is not said in the place of
+               *job* itself
+    """
+    document = _document_of(flags)
+    other = {} if elsewhere is None else _read_job(elsewhere, flags, document)
+    return job(**other | _read_job(job, flags, document))
 
 
 def load_key(job: type, key: str, flags: Flags) -> object | None:

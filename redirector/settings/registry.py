@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 from redirector.settings.option import Option, option_field, or_none, parse_flag, parse_path
@@ -52,15 +52,6 @@ def key_file_path(registry: Registry, config: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegistryAtTop(Registry):
-    """The same keys at the top of the file, where they may stand, too."""
+    """The same keys at the top of the file, where they may stand, too; below `registry` they count before these."""
 
     SECTION: ClassVar[str] = ""
-
-
-def merge(inside: Registry, top: RegistryAtTop) -> Registry:
-    """What was said below `registry`, else at the top of the file."""
-    usual = Registry()
-    told = {each.name: getattr(inside, each.name) for each in fields(inside)}
-    return Registry(
-        **{name: value if value != getattr(usual, name) else getattr(top, name) for name, value in told.items()}
-    )

@@ -26,7 +26,7 @@ from redirector.settings.joining import Join, Joining
 from redirector.settings.mail import Telling
 from redirector.settings.network import Network, database_url
 from redirector.settings.option import default_text, options_of
-from redirector.settings.registry import Registry, RegistryAtTop, key_file_path, merge
+from redirector.settings.registry import Registry, RegistryAtTop, key_file_path
 from redirector.store.opening import Store, open_store
 
 _KEYS = {"config", *(key for job in (Network, Registry) for key, _ in options_of(job))}
@@ -109,7 +109,7 @@ def add_command(
 def desk_of(arguments: argparse.Namespace) -> Desk:
     """The settings. Raises ConfigError."""
     flags = {key: value for key, value in flags_of(arguments).items() if key in _KEYS}
-    registry = merge(load_job(Registry, flags), load_job(RegistryAtTop, flags))
+    registry = load_job(Registry, flags, elsewhere=RegistryAtTop)
     mails = load_job(Telling, flags).mail is not None
     config = getattr(arguments, "config", None)
     return Desk(load_job(Network, flags), registry, load_job(Crawl, flags), config, mails)
