@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
@@ -40,6 +40,7 @@ from redirector.kit.values import (
     parse_yes_or_no,
     seconds_of,
 )
+from redirector.near_names import find_nearest
 from redirector.plain_yaml import Value, parse_yaml
 
 FILE_NAME = "mirror.yml"
@@ -217,11 +218,11 @@ def parse_wishes(raw: bytes, path: str, *, sourceless: bool = False) -> Wishes:
     try:
         parsed = parse_yaml(raw, TEXTS)
     except ValueError as error:
-        raise ConfigError(path, "", None, str(error)) from None
+        raise ConfigError(path, "file", None, f"cannot be read: {error}") from None
     if not isinstance(parsed.value, dict):
-        raise ConfigError(path, "", None, "a mapping of keys is needed")
+        raise ConfigError(path, "file", None, "a mapping is needed, lines of `key: value`")
     known = wishes()
-    wrong = [ConfigError(path, key, None, "no such key") for key in parsed.value if key not in known]
+    wrong = [ConfigError(path, key, None, _unknown(key, tuple(known))) for key in parsed.value if key not in known]
     wrong += [ConfigError(path, key, None, "stands there twice") for key in parsed.repeated_keys]
     found: dict[str, Any] = {}
     for key, wish in known.items():
@@ -235,50 +236,59 @@ def parse_wishes(raw: bytes, path: str, *, sourceless: bool = False) -> Wishes:
             found[key] = wish.parse(value)
         except Wrong as error:
             wrong.append(ConfigError(path, key, value if key in parsed.value else None, str(error)))
+    samples: dict[str, Any] = {key: wish.parse(_sample(wish)) for key, wish in known.items() if key not in found}
+    made = Wishes(**found, **samples)
+    wrong += [
+        ConfigError(path, key, getattr(made, key), text)
+        for key, others, text in _contradictions(made)
+        if samples.keys().isdisjoint((key, *others))
+    ]
     if not wrong:
-        made = Wishes(**found)
-        wrong = [ConfigError(path, key, getattr(made, key), text) for key, text in _contradictions(made)]
-        if not wrong:
-            return made
+        return made
     raise ConfigErrors(wrong[0].path, wrong[0].key, wrong[0].value, wrong[0].way_out, tuple(wrong))
+
+
+def _unknown(key: str, known: tuple[str, ...]) -> str:
+    return f"no such key; the nearest known one is {find_nearest(key, known, 1, least=0)[0]}"
 
 
 def _sample(wish: Wish) -> Value:
     return parse_yaml(f"x: {wish.sample}".encode()).value["x"]  # type: ignore[index,call-overload]
 
 
-def _contradictions(made: Wishes) -> list[tuple[str, str]]:
-    found = []
+def _contradictions(made: Wishes) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """A key, others that it does not go together with, and what would be right."""
     if bool(made.certificate) != bool(made.certificate_key):
-        found.append(("certificate_key", "certificate and certificate_key are needed together"))
+        yield "certificate_key", ("certificate",), "certificate and certificate_key are needed together"
     if made.rsync_port == made.tier2_port:
-        found.append(("tier2_port", "must differ from rsync_port"))
+        yield "tier2_port", ("rsync_port",), "must differ from rsync_port"
     if made.user in (made.rsync_user, "root"):
-        found.append(("user", "must be neither root nor the user that serves"))
+        yield "user", ("rsync_user",), "must be neither root nor the user that serves"
     if made.group == made.rsync_group:
-        found.append(("rsync_group", "must differ from the synchronization's, which reads what is not released"))
-    if (made.state + "/").startswith(made.root + "/") or (made.logs + "/").startswith(made.root + "/"):
-        found.append(("state", "what is remembered and logged must not lie in the tree that is served"))
+        text = "must differ from the synchronization's, which reads what is not released"
+        yield "rsync_group", ("group",), text
+    for key in ("state", "logs"):
+        if (getattr(made, key) + "/").startswith(made.root + "/"):
+            yield key, ("root",), "what is remembered and logged must not lie in the tree that is served"
     if made.file_list_prefix and not made.file_list:
-        found.append(("file_list_prefix", "means nothing without file_list"))
+        yield "file_list_prefix", ("file_list",), "means nothing without file_list"
     if made.private and not made.report:
-        found.append(("report", "nobody visits a private mirror: it must report to the registry"))
+        yield "report", ("private",), "nobody visits a private mirror: it must report to the registry"
     if made.private and made.staged:
-        found.append(("staged", "a private mirror serves nobody before a release"))
+        yield "staged", ("private",), "a private mirror serves nobody before a release"
     if bool(made.source_user) != bool(made.source_password):
-        found.append(("source_password", "source_user and source_password are needed together"))
+        yield "source_password", ("source_user",), "source_user and source_password are needed together"
     if made.tier2_users and not made.staged:
-        found.append(("tier2_users", "means nothing without staged"))
+        yield "tier2_users", ("staged",), "means nothing without staged"
     if made.read_token and not made.report:
-        found.append(("read_token", "means nothing without report"))
+        yield "read_token", ("report",), "means nothing without report"
     for key in ("report_token", "read_token", "source_password"):
         if (getattr(made, key) + "/").startswith(made.root + "/"):
-            found.append((key, "a secret must not lie in the tree that is served"))
+            yield key, ("root",), "a secret must not lie in the tree that is served"
     if made.report and not made.report_token:
-        found.append(("report_token", "the registry knows this mirror by a token"))
+        yield "report_token", ("report",), "the registry knows this mirror by a token"
     if made.report and not made.categories:
-        found.append(("categories", "the registry is told category by category"))
-    return found
+        yield "categories", ("report",), "the registry is told category by category"
 
 
 def check_answer(key: str, text: str) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.errors import ConfigErrors
+from redirector.errors import ConfigError, ConfigErrors
 from redirector.kit.finding import Finding, Level, outcome_of
 from redirector.kit.local import check_local, judge_rsync
 from redirector.kit.names import regex_of
@@ -33,6 +33,22 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         parse_wishes(raw, "mirror.yml")
     said = [each.key for each in caught.value.errors]
     assert sorted(said) == sorted(["port", "name", "source", "root", "every", "exclude", "max_delete", "tier2"])
+    (unknown,) = (each.way_out for each in caught.value.errors if each.key == "port")
+    assert unknown == "no such key; the nearest known one is report"
+
+
+def test_what_does_not_go_together_is_said_beside_what_is_wrong_alone() -> None:
+    raw = f"{NEEDED}certificate: /x/chain.pem\nevery: 1min\nread_token: /etc/token\nreport: ftp://x\nlogs: /srv/m/log\n"
+    with pytest.raises(ConfigErrors) as caught:
+        parse_wishes(raw.encode(), "mirror.yml")
+    # Whether read_token means something is not known while `report` is not.
+    assert [each.key for each in caught.value.errors] == ["every", "report", "certificate_key", "logs"]
+
+
+@pytest.mark.parametrize("raw", [b"name: [", b"- name\n", b"\xff"], ids=["no YAML", "a list", "no UTF-8"])
+def test_a_file_that_is_none_is_named(raw: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"^mirror\.yml: file: "):
+        parse_wishes(raw, "mirror.yml")
 
 
 @pytest.mark.parametrize(
