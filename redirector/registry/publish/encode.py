@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
 
 from redirector.model import FileDetail
@@ -33,8 +33,9 @@ def encode(publication: Publication) -> Iterator[bytes]:
     countries = {host.id: host.row.country or "" for host in publication.hosts}
     for category in publication.categories:
         yield from _directories(category, countries)
+    names = {host.id: host.row.name for host in publication.hosts if not host.private}
     for host in publication.hosts:
-        yield record(1000, _own_host(host, publication))
+        yield record(1000, _own_host(host, names))
     for category in publication.categories:
         yield record(1001, _own_category(category))
 
@@ -111,9 +112,9 @@ def _set(carriers: PublishedSet, countries: dict[int, str]) -> tuple[bytes, byte
 # -- Our own fields ----------------------------------------------------------------------------------------------------
 
 
-def _own_host(host: PublishedHost, publication: Publication) -> bytes:
+def _own_host(host: PublishedHost, names: Mapping[int, str]) -> bytes:
+    """*names*: of the hosts that anybody may know of."""
     row, look = host.row, host.look
-    names = {each.id: each.row.name for each in publication.hosts if not each.private}
     pulls_from = "master" if row.pulls_from_master else names.get(row.pulls_from or 0, "")
     condition = host.reason[0].value if host.reason else "ok"
     since = host.reason[1] if host.reason else look.since
