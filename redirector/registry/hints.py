@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from redirector.locate.geoip import GeoDatabase, Location
 from redirector.locate.networks import AsnTable
-from redirector.locate.places import CityName, countries, distance_km, name_of_country, nearest_city, place_of_city
+from redirector.locate.places import CityName, countries, distance_km, find_cities, name_of_country, nearest_city
 from redirector.model import Place
 from redirector.registry.public import PublicMirror
 from redirector.settings.joining import Join
@@ -203,10 +203,13 @@ def _warnings(host: HostRow, sightings: Sequence[Sighting], join: Join, coverage
 def _far(host: HostRow, sightings: Sequence[Sighting]) -> Iterable[str]:
     """Its addresses are in another town than the one that was typed, by a table that knows towns."""
     typed: Place | None = None
+    if not sightings:
+        return
     if host.latitude is not None and host.longitude is not None:
         typed = Place(host.latitude, host.longitude)
     elif host.city and host.country:
-        typed = place_of_city(CityName(host.city, host.state, host.country))
+        city = CityName(host.city, host.state, host.country)
+        typed = find_cities(frozenset({city})).get(city)
     ways = [(distance_km(typed, each.place), each.town) for each in sightings if typed and each.place is not None]
     if ways and min(ways)[0] > FAR_KM:
         km, town = min(ways)

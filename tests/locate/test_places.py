@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Collection, Iterator
 from math import inf, pi
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redirector.locate import places
 from redirector.locate.places import (
     EARTH_RADIUS_KM,
     CityName,
@@ -134,6 +137,26 @@ def test_a_city_is_found_in_its_country_and_state() -> None:
         place = found.get(name)
         assert (place is None) == (expected is None), name
         assert place is None or expected is None or distance_km(place, expected) < 3, name
+
+
+def test_cities_that_were_asked_for_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_MOST_REMEMBERED", 3)
+    known = {name: place for name, place in CITIES.items() if place is not None}
+    reads: list[object] = []
+
+    def read(kind: Any, wanted: Collection[str] = ()) -> Iterator[Any]:
+        reads.append(kind)
+        return real(kind, wanted)
+
+    real = places._read_cities
+    monkeypatch.setattr(places, "_read_cities", read)
+    monkeypatch.setattr(places, "_remembered", {})
+    name, other, *more = known
+    assert find_cities(frozenset({name, CityName("Nowhere", "", "DE")})).keys() == {name}
+    assert find_cities(frozenset({name, CityName("Nowhere", "", "DE")})).keys() == {name} and len(reads) == 1
+    assert find_cities(frozenset({name, other})).keys() == {name, other} and len(reads) == 2
+    assert find_cities(frozenset(more)).keys() == {*more} and len(reads) == 3
+    assert find_cities(frozenset({name})).keys() == {name} and len(reads) == 4, "they were too many"
 
 
 def test_a_place_far_from_every_city_of_its_country_contradicts_it() -> None:
