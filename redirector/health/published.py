@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.health.hysteresis import Overall, Standing, State, agree, combine
@@ -11,49 +13,82 @@ from redirector.health.keeping import (
 )
 from redirector.health.memory import Held, Memory
 from redirector.health.report import HostHealth, entry_of
+from redirector.health.subjects import Subject
 from redirector.health.world import World
 from redirector.store import evidence as kept
 
+Verdict = tuple[Overall, HostHealth | None]
+"""What is said of a host, and what is published of it: None of a private one."""
+
+Judged = dict[Subject, Verdict | None]
+"""What was worked out of the same evidence: None where there is none."""
+
 
 async def judge_all(
-    connection: AsyncConnection, world: World, now: float
+    connection: AsyncConnection, world: World, now: float, judged: Judged | None = None
 ) -> tuple[dict[str, HostHealth], dict[str, Overall]]:
-    """What all vantage points together say of each host of the world that was ever visited."""
-    rules = world.rules
+    """What all vantage points together say of each host of the world that was ever visited.
+
+    judged  of subjects that are in it, nothing is worked out again; the others are added
+    """
+    judged = {} if judged is None else judged
+    wanted = {each.key for each in world.subjects if not each.unvisited and each not in judged}
     rows: dict[str, list[kept.MemoryRow]] = {}
-    for row in await kept.find_hosts(connection):
-        rows.setdefault(row.host, []).append(row)
     contents: dict[tuple[str, str], dict[str, Held]] = {}
-    for content in await kept.find_contents(connection):
-        contents.setdefault((content.host, content.vantage), {})[content.category] = unpack_held(content.memory)
-    states = await kept.find_states(connection)
+    states: dict[str, kept.HistoryRow] = {}
+    if wanted:
+        for row in await kept.find_hosts(connection):
+            rows.setdefault(row.host, []).append(row)
+        for content in await kept.find_contents(connection):
+            if content.host in wanted:
+                held = contents.setdefault((content.host, content.vantage), {})
+                held[content.category] = unpack_held(content.memory)
+        states = await kept.find_states(connection)
     entries: dict[str, HostHealth] = {}
     overalls: dict[str, Overall] = {}
     for subject in world.subjects:
-        if subject.unvisited or subject.key not in rows:
+        if subject.unvisited:
             continue
-        words: list[tuple[float, Overall]] = []
-        views: list[tuple[Memory, dict[str, Held]]] = []
-        for row in rows[subject.key]:
-            held = contents.get((subject.key, row.vantage), {})
-            standings: list[tuple[str, Standing]] = [
-                (each.category, held[each.category].standing) for each in subject.categories if each.category in held
-            ]
-            if not standings:
-                continue
-            words.append((row.visited, combine(standings)))
-            if now - row.visited <= max(rules.vantage_s, rules.interval_s * 2):
-                views.append((unpack_memory(row.memory), held))
-        overall = agree(words, now, rules) or as_before(words, states.get(subject.key))
-        if overall is None:
-            continue
-        overalls[subject.key] = overall
-        if not views:
-            newest = max(rows[subject.key], key=lambda row: row.visited)
-            views = [(unpack_memory(newest.memory), contents.get((subject.key, newest.vantage), {}))]
-        if not subject.private:
-            entries[subject.key] = entry_of(subject, overall, views, world.masters, rules, now, tree=world.tree)
+        if subject not in judged:
+            judged[subject] = _judge(world, subject, rows.get(subject.key, ()), contents, states.get(subject.key), now)
+        verdict = judged[subject]
+        if verdict is not None:
+            overalls[subject.key] = verdict[0]
+            if verdict[1] is not None:
+                entries[subject.key] = verdict[1]
     return entries, overalls
+
+
+def _judge(
+    world: World,
+    subject: Subject,
+    rows: Sequence[kept.MemoryRow],
+    contents: Mapping[tuple[str, str], Mapping[str, Held]],
+    before: kept.HistoryRow | None,
+    now: float,
+) -> Verdict | None:
+    """One host, by what each vantage point remembers of it (*rows*) and of its categories; None: nothing is known."""
+    rules = world.rules
+    words: list[tuple[float, Overall]] = []
+    views: list[tuple[Memory, Mapping[str, Held]]] = []
+    for row in rows:
+        held = contents.get((subject.key, row.vantage), {})
+        standings: list[tuple[str, Standing]] = [
+            (each.category, held[each.category].standing) for each in subject.categories if each.category in held
+        ]
+        if not standings:
+            continue
+        words.append((row.visited, combine(standings)))
+        if now - row.visited <= max(rules.vantage_s, rules.interval_s * 2):
+            views.append((unpack_memory(row.memory), held))
+    if not rows or (overall := agree(words, now, rules) or as_before(words, before)) is None:
+        return None
+    if subject.private:
+        return overall, None
+    if not views:
+        newest = max(rows, key=lambda row: row.visited)
+        views = [(unpack_memory(newest.memory), contents.get((subject.key, newest.vantage), {}))]
+    return overall, entry_of(subject, overall, views, world.masters, rules, now, tree=world.tree)
 
 
 def as_before(words: list[tuple[float, Overall]], before: kept.HistoryRow | None) -> Overall | None:

@@ -104,7 +104,7 @@ def _settled(events: Iterable[EventRow], mark: int, now: int) -> list[EventRow]:
 
 
 async def _announce(connection: AsyncConnection, post: Post, event: EventRow, now: int) -> None:
-    if event.what.startswith("import."):
+    if event.what.startswith("import.") or not (post.mails or post.hooks):
         return
     site = await queries.find(connection, SiteRow, id=event.site) if event.site is not None else None
     host = await queries.find(connection, HostRow, id=event.host) if event.host is not None else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,6 +30,29 @@ from redirector.store.registry.rows import (
 
 R = TypeVar("R", bound=Row)
 
+Children = Mapping[int, Sequence[R]]
+"""Number of the parent -> its rows, by their numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What of the registry a crawl needs to know; by their numbers, or their parents'."""
+
+    sites: Mapping[int, SiteRow]
+    contacts: Children[ContactRow]
+    hosts: Mapping[int, HostRow]
+    categories: Mapping[int, CategoryRow]
+    carried: Children[CarriedRow]
+    urls: Children[UrlRow]
+
+
+def by_parent(rows: Iterable[R], parent: str) -> dict[int, list[R]]:
+    """*rows* by the number in their column *parent*."""
+    found: dict[int, list[R]] = {}
+    for row in rows:
+        found.setdefault(getattr(row, parent), []).append(row)
+    return found
+
 
 async def read_world(connection: AsyncConnection, rules: Rules, opted_out: Collection[str], now: int) -> World:
     """The hosts of the registry and the categories that were scanned, in the one transaction of *connection*.
@@ -36,22 +60,33 @@ async def read_world(connection: AsyncConnection, rules: Rules, opted_out: Colle
     opted_out  names of hosts that nobody shall visit
     now        epoch seconds; says who is in maintenance
     """
+    rows = Rows(
+        sites={row.id: row for row in await queries.list_rows(connection, SiteRow)},
+        contacts=by_parent(await queries.list_rows(connection, ContactRow), "site"),
+        hosts={row.id: row for row in await queries.list_rows(connection, HostRow)},
+        categories={row.id: row for row in await queries.list_rows(connection, CategoryRow)},
+        carried=by_parent(await queries.list_rows(connection, CarriedRow), "host"),
+        urls=by_parent(await queries.list_rows(connection, UrlRow), "carried"),
+    )
+    return await read_world_of(connection, rows, rules, opted_out, now)
+
+
+async def read_world_of(
+    connection: AsyncConnection, rows: Rows, rules: Rules, opted_out: Collection[str], now: int
+) -> World:
+    """The same where the *rows* were read before, by the same *connection*."""
     masters: dict[str, Master] = {}
     for name in await find_categories(connection):
         contents = await find_contents(connection, name)
         if contents is not None:
             masters[name_key(name)] = read_contents(contents)
-    sites = {row.id: row for row in await queries.list_rows(connection, SiteRow)}
-    hosts = {row.id: row for row in await queries.list_rows(connection, HostRow)}
-    names = {row.id: row.name for row in await queries.list_rows(connection, CategoryRow)}
-    carried = _by(await queries.list_rows(connection, CarriedRow), "host")
-    urls = _by(await queries.list_rows(connection, UrlRow), "carried")
-    contacts = _by(await queries.list_rows(connection, ContactRow), "site")
+    sites, hosts, carried = rows.sites, rows.hosts, rows.carried
+    names = {number: row.name for number, row in rows.categories.items()}
     subjects = []
     for row in hosts.values():
         site = sites[row.site]
         parts = [
-            _carried(part, masters[name_key(names[part.category])], urls.get(part.id, ()))
+            _carried(part, masters[name_key(names[part.category])], rows.urls.get(part.id, ()))
             for part in carried.get(row.id, ())
             if name_key(names[part.category]) in masters and not part.always_current
         ]
@@ -67,7 +102,7 @@ async def read_world(connection: AsyncConnection, rules: Rules, opted_out: Colle
                 off=not row.enabled or not site.enabled or row.leaving is not None or site.leaving is not None,
                 maintenance=in_maintenance(row.maintenance, now),
                 pulls_from=source.name if source else "",
-                contacts=tuple(each.mail for each in contacts.get(site.id, ()) if each.verified is not None),
+                contacts=tuple(each.mail for each in rows.contacts.get(site.id, ()) if each.verified is not None),
                 country=row.country or "",
             )
         )
@@ -78,13 +113,6 @@ async def read_world(connection: AsyncConnection, rules: Rules, opted_out: Colle
         rules=rules,
         tree=False,
     )
-
-
-def _by(rows: list[R], parent: str) -> dict[int, list[R]]:
-    found: dict[int, list[R]] = {}
-    for row in rows:
-        found.setdefault(getattr(row, parent), []).append(row)
-    return found
 
 
 def _carried(part: CarriedRow, master: Master, urls: Collection[UrlRow]) -> Carried:

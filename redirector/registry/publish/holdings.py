@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from redirector.health.published import Judged
 from redirector.health.rules import Rules
 from redirector.registry.publish.contents import (
     Bits,
@@ -22,6 +23,7 @@ from redirector.registry.publish.contents import (
     unpack_subpaths,
 )
 from redirector.registry.publish.scanned import contents_of, read_health, read_scans
+from redirector.registry.world import Children, Rows, by_parent
 from redirector.store.registry import queries
 from redirector.store.registry.rows import (
     AsnRow,
@@ -45,12 +47,9 @@ from redirector.store.registry.rows import (
 
 R = TypeVar("R", bound=Row)
 
-Children = Mapping[int, Sequence[R]]
-"""Number of the parent -> its rows, by their numbers."""
-
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(Rows):
     """The registry as it was read, with what is known of contents and hosts.
 
     contents  category -> what it holds
@@ -61,12 +60,6 @@ class Holdings:
     facts     single values that an import left
     """
 
-    sites: Mapping[int, SiteRow]
-    contacts: Children[ContactRow]
-    hosts: Mapping[int, HostRow]
-    categories: Mapping[int, CategoryRow]
-    carried: Children[CarriedRow]
-    urls: Children[UrlRow]
     networks: Children[NetworkRow]
     asns: Children[AsnRow]
     countries: Children[CountryRow]
@@ -86,20 +79,29 @@ TREE_FACT = "tree"
 FACTS = ("config.yml", TREE_FACT)
 
 
-async def read_holdings(connection: AsyncConnection, now: int, rules: Rules | None = None) -> Holdings:
-    """Read it all, in the one transaction of *connection*.
+async def read_holdings(
+    connection: AsyncConnection, now: int, rules: Rules | None = None, judged: Judged | None = None
+) -> Holdings:
+    """Read it all, in the one transaction of *connection*. cost: 0.15 s for 700 hosts, half of it judging them
 
-    now    epoch seconds: how old the word of a vantage point is
-    rules  by which crawls judge
+    now     epoch seconds: how old the word of a vantage point is
+    rules   by which crawls judge
+    judged  what was worked out before of the same evidence in the same minute, and is added to
     """
 
     async def rows(kind: type[R]) -> list[R]:
         return await queries.list_rows(connection, kind)
 
-    sites = {row.id: row for row in await rows(SiteRow)}
-    hosts = {row.id: row for row in await rows(HostRow)}
-    categories = {row.id: row for row in await rows(CategoryRow)}
     carried = await rows(CarriedRow)
+    crawled = Rows(
+        sites={row.id: row for row in await rows(SiteRow)},
+        contacts=by_parent(await rows(ContactRow), "site"),
+        hosts={row.id: row for row in await rows(HostRow)},
+        categories={row.id: row for row in await rows(CategoryRow)},
+        carried=by_parent(carried, "host"),
+        urls=by_parent(await rows(UrlRow), "carried"),
+    )
+    sites, hosts, categories = crawled.sites, crawled.hosts, crawled.categories
     repositories = await rows(RepositoryRow)
     imported = {row.category: row for row in await rows(ImportedCategoryRow)}
     scans = await read_scans(connection)
@@ -114,20 +116,20 @@ async def read_holdings(connection: AsyncConnection, now: int, rules: Rules | No
         contents.setdefault(number, bare_contents(row, repositories))
     looks, current = _imported_looks(hosts, carried, contents, kept_names, await rows(ImportedContentRow))
     _add_claims(sites, hosts, carried, contents, looks, current, await rows(CheckedInRow))
-    seen, found = await read_health(connection, rules or Rules(), now, hosts, categories, carried, contents)
+    seen, found = await read_health(connection, crawled, contents, rules or Rules(), now, judged)
     looks |= seen
     current |= found
     facts = {name: await queries.find_fact(connection, name) for name in FACTS}
     return Holdings(
         sites=sites,
-        contacts=_by(await rows(ContactRow), "site"),
+        contacts=crawled.contacts,
         hosts=hosts,
         categories=categories,
-        carried=_by(carried, "host"),
-        urls=_by(await rows(UrlRow), "carried"),
-        networks=_by(await rows(NetworkRow), "host"),
-        asns=_by(await rows(AsnRow), "host"),
-        countries=_by(await rows(CountryRow), "host"),
+        carried=crawled.carried,
+        urls=crawled.urls,
+        networks=by_parent(await rows(NetworkRow), "host"),
+        asns=by_parent(await rows(AsnRow), "host"),
+        countries=by_parent(await rows(CountryRow), "host"),
         repositories=repositories,
         redirects=await rows(RedirectRow),
         releases=await rows(ReleaseRow),
@@ -138,13 +140,6 @@ async def read_holdings(connection: AsyncConnection, now: int, rules: Rules | No
         edited=await queries.newest_edit(connection),
         facts={name: value for name, value in facts.items() if value is not None},
     )
-
-
-def _by(rows: Iterable[R], parent: str) -> dict[int, list[R]]:
-    found: dict[int, list[R]] = defaultdict(list)
-    for row in rows:
-        found[getattr(row, parent)].append(row)
-    return dict(found)
 
 
 def _by_name(rows: Iterable[GatewayRow]) -> dict[str, list[GatewayRow]]:

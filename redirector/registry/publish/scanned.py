@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.health.expected import Master
 from redirector.health.keeping import unpack_names
-from redirector.health.published import judge_all
+from redirector.health.published import Judged, judge_all
 from redirector.health.rules import Rules
 from redirector.model import FileDetail
 from redirector.registry.publish.contents import Bits, CategoryContents, Look
 from redirector.registry.rules import name_key
-from redirector.registry.world import read_world
+from redirector.registry.world import Rows, read_world_of
 from redirector.sources.mirrors_d.primary import AlternatesRule
 from redirector.store import evidence
 from redirector.store.contents import find_categories, find_packed
 from redirector.store.directories import MasterRepository, Packed
-from redirector.store.registry.rows import CarriedRow, CategoryRow, HostRow
 
 _RULE = AlternatesRule()
 
@@ -85,19 +84,19 @@ def _text(raw: bytes) -> str | None:
 
 async def read_health(
     connection: AsyncConnection,
+    rows: Rows,
+    contents: Mapping[int, CategoryContents],
     rules: Rules,
     now: int,
-    hosts: Mapping[int, HostRow],
-    categories: Mapping[int, CategoryRow],
-    carried: Iterable[CarriedRow],
-    contents: Mapping[int, CategoryContents],
+    judged: Judged | None = None,
 ) -> tuple[dict[int, Look], dict[int, Bits]]:
     """(host -> what the vantage points together say, carried -> which directories are current there).
 
-    What was seen before the host became `unchecked` does not count.
+    What was seen before the host became `unchecked` does not count. *judged*: see `judge_all`.
     """
-    world = await read_world(connection, rules, (), now)
-    entries, overalls = await judge_all(connection, world, now)
+    world = await read_world_of(connection, rows, rules, (), now)
+    entries, overalls = await judge_all(connection, world, now, judged)
+    hosts = rows.hosts
     numbers = {row.name: row.id for row in hosts.values()}
     looks: dict[int, Look] = {}
     out: dict[int, frozenset[str]] = {}
@@ -121,8 +120,8 @@ async def read_health(
             views.setdefault((row.host, row.category), []).append((row.directories, row.served))
     maps = _Maps(connection, world.masters)
     current: dict[int, Bits] = {}
-    for part in carried:
-        name = categories[part.category].name
+    for part in (part for parts in rows.carried.values() for part in parts):
+        name = rows.categories[part.category].name
         master = next((each for each in world.masters if name_key(each) == name_key(name)), None)
         seen = views.get((hosts[part.host].name, master or ""), [])
         if part.host not in looks or master is None or not seen:

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.errors import StoreError
+from redirector.health.published import Judged
 from redirector.health.report import score_of
 from redirector.health.spread import Push
 from redirector.locate.places import CityName, find_cities, place_of_country
@@ -111,7 +112,7 @@ async def read_shown(connection: AsyncConnection, now: int, kept: Kept | None = 
     kept  what crawls and statistics keep, where it was read before
     """
     kept = kept or await read_kept(connection, now)
-    holdings = await read_holdings(connection, now)
+    holdings = await read_holdings(connection, now, judged=kept.judged)
     counts = {name_key(name): each.sizes for name, each in (await scans.list_counts(connection)).items()}
     embargo = embargo_of(holdings, now)
     shown = await asyncio.to_thread(_shown_of, holdings, counts, embargo, now)
@@ -168,6 +169,7 @@ class Kept:
     """What crawls and statistics keep of all mirrors; no edit changes it.
 
     propagation  of the repositories that tell most, those first, and of some more: not all may be told
+    judged       what it says of each host, worked out as somebody asks
     """
 
     visits: Sequence[VisitSums]
@@ -176,6 +178,7 @@ class Kept:
     spreading: Sequence[str]
     propagation: Sequence[PropagationRow]
     pushes: Sequence[PushRow]
+    judged: Judged = field(default_factory=dict)
 
     def of(self, mirrors: Sequence[PublicMirror], embargo: Embargo = NOTHING_WAITS) -> dict[str, Any]:
         """What of it is about public *mirrors* and not under *embargo*, as fields of `Shown`."""
