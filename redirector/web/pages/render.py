@@ -83,6 +83,13 @@ def name_geodata(path: str | None) -> None:
         environment().globals["geodata"] = credit_of(*describe(path)) if path is not None else ""
 
 
+def compile_all() -> None:
+    """Compile every template, and write the style sheet, so that no first visitor waits for it. cost: 0.2 s"""
+    for name in environment().list_templates(["html"]):
+        environment().get_template(name)
+    style_sheet()
+
+
 def render(template: str, values: Mapping[str, Any]) -> bytes:
     """A page."""
     return environment().get_template(template).render(**values).encode()
