@@ -603,9 +603,10 @@ class Soak:
         house, asked = self.house, self.asked
         killed = [f"{name} {count}" for name, count in sorted(house.kills.items())]
         slowest = max((max(values), name) for name, values in house.back_s.items()) if house.back_s else (0.0, "-")
+        passed_s = min(time.monotonic() - self.began, self.plan.seconds)
         rows: list[tuple[str, str]] = [
-            ("ran", f"{self.plan.seconds / 60:.0f} minutes at pace {self.plan.pace:g}: "
-                    f"{self.plan.seconds / self.plan.pace / 86400:.1f} days of judgement; {self.plan.mirrors} mirrors"),
+            ("ran", f"{passed_s / 60:.0f} minutes at pace {self.plan.pace:g}: "
+                    f"{passed_s / self.plan.pace / 86400:.1f} days of judgement; {self.plan.mirrors} mirrors"),
             ("happened", ", ".join(f"{name} {count}" for name, count in sorted(self.happened.items()))),
             ("edits by API", ", ".join(f"{name} {count}" for name, count in sorted(self.admins.done.items()))),
             ("killed", f"{house.kills.total()}: " + ", ".join(killed)),
