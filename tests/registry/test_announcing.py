@@ -143,8 +143,8 @@ async def test_networks_and_as_numbers_that_waited(registry: Registry) -> None:
     wide = await registry.do(networks.add_network, host.id, {"network": "8.0.0.0/8"}, actor=owner)
     other = await registry.do(asns.add_asn, host.id, {"asn": 3320}, actor=owner)
     await told(registry)
-    await registry.do(networks.decide_network, host.id, wide.id, {"action": "approve"})
-    await registry.do(asns.decide_asn, host.id, other.id, {"action": "refuse"})
+    await registry.do(networks.decide_network, host.id, wide.id, None, {"action": "approve"})
+    await registry.do(asns.decide_asn, host.id, other.id, None, {"action": "refuse"})
     first, second = await told(registry)
     assert "mirror.example.org: 8.0.0.0/8 is approved" in first.subject
     assert "mirror.example.org: AS 3320 is refused" in second.subject

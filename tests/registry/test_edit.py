@@ -296,8 +296,8 @@ async def test_networks_of_a_site_admin(any_registry: Registry) -> None:
     with pytest.raises(Conflict):
         await registry.do(networks.add_network, host.id, {"network": "8.8.8.0/24"}, actor=owner)
     with pytest.raises(Forbidden):
-        await registry.do(networks.decide_network, host.id, wide.id, {"action": "approve"}, actor=owner)
-    approved = await registry.do(networks.decide_network, host.id, wide.id, {"action": "approve"}, actor=admin)
+        await registry.do(networks.decide_network, host.id, wide.id, None, {"action": "approve"}, actor=owner)
+    approved = await registry.do(networks.decide_network, host.id, wide.id, None, {"action": "approve"}, actor=admin)
     assert approved.counts
     widened = await registry.do(networks.edit_network, host.id, wide.id, None, {"network": "9.0.0.0/9"}, actor=owner)
     assert widened.waits
@@ -314,7 +314,7 @@ async def test_an_as_number_is_ones_own_or_waits(registry: Registry) -> None:
     registry.own_asns = None
     unknown = await registry.do(asns.add_asn, host.id, {"asn": 681}, actor=owner)
     assert [row.waits for row in (own, foreign, unknown)] == [False, True, True]
-    refused = await registry.do(asns.decide_asn, host.id, foreign.id, {"action": "refuse"})
+    refused = await registry.do(asns.decide_asn, host.id, foreign.id, None, {"action": "refuse"})
     assert refused.refused and not refused.counts
 
 

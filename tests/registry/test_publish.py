@@ -147,9 +147,9 @@ async def test_what_waits_is_not_published(registry: Registry) -> None:
     owner = await registry.owner("owner", (await registry.do(sites.visible_sites))[0])
     await registry.do(networks.add_network, host, {"network": "9.0.0.0/8"}, actor=owner)
     assert not (await registry.publication()).hosts[0].networks
-    await registry.do(networks.decide_network, host, 1, {"action": "approve"})
+    await registry.do(networks.decide_network, host, 1, None, {"action": "approve"})
     assert [str(each) for each in (await registry.publication()).hosts[0].networks] == ["9.0.0.0/8"]
-    await registry.do(networks.decide_network, host, 1, {"action": "refuse"})
+    await registry.do(networks.decide_network, host, 1, None, {"action": "refuse"})
     assert not (await registry.publication()).hosts[0].networks
     assert site
 

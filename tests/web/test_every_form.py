@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from redirector.registry.edit import networks, sites
+from redirector.store.registry import queries
+from redirector.store.registry.rows import NetworkRow
 from redirector.web.access import API
 from tests.registry.conftest import any_registry, registry
 from tests.web.browser import PASSWORD, Browser
@@ -140,7 +142,7 @@ WRONG = {
 }
 """Kinds of wrong values; `type`: no number, no time, no name, no URL."""
 
-FREE = frozenset({"csrf", "version"})
+FREE = frozenset({"csrf", "version", "action"})
 
 
 @pytest.fixture
@@ -259,7 +261,11 @@ async def test_no_form_is_taken_from_elsewhere(api: Api, people: dict[str, Brows
 VERSIONED = [
     each
     for each in FORMS
-    if each.page and ("{number}" in each.route or each.route in ("/sites/{site}", "/hosts/{host}"))
+    if each.page
+    and (
+        "{number}" in each.route
+        or each.route in ("/sites/{site}", "/hosts/{host}", "/sites/{site}/approval", "/hosts/{host}/maintenance")
+    )
 ]
 
 
@@ -278,6 +284,53 @@ async def test_a_form_of_an_older_version_is_refused_and_keeps_what_was_typed(
     assert {name: value for name, value in again.items() if name not in FREE} == {
         name: value for name, value in whole.items() if name not in FREE
     }
+
+
+@pytest.mark.parametrize("form", VERSIONED, ids=lambda form: form.action.strip("/"))
+@pytest.mark.parametrize("version", [None, "", "first", "-1"], ids=["none", "empty", "text", "negative"])
+async def test_a_form_that_does_not_say_its_version_is_refused(
+    api: Api, people: dict[str, Browser], form: Form, version: str | None
+) -> None:
+    """Else it would undo what somebody else saved meanwhile."""
+    browser = people[form.who]
+    await browser.get(form.page)
+    whole: dict[str, Any] = {**browser.fields(form.action), **form.good}
+    del whole["version"]
+    with watched(api) as written:
+        await browser.post(form.action, **whole, **({} if version is None else {"version": version}))
+    assert not written and browser.status == 409 and "load the page again" in browser.text, browser.text
+    assert browser.fields(form.action)["version"], "sent again it is of what is there now"
+
+
+async def test_what_others_save_between_two_tries_is_not_undone_by_the_second(
+    api: Api, people: dict[str, Browser]
+) -> None:
+    keeper, chief = people["keeper"], people["chief"]
+    await keeper.get(HOST)
+    await keeper.send(HOST, bandwidth_mbit="much")
+    assert keeper.status == 422
+    await chief.get(HOST)
+    await chief.send(HOST, city="Berlin")
+    await keeper.send(HOST, bandwidth_mbit="2000")
+    assert keeper.status == 412 and "Meanwhile it is: Berlin" in keeper.text
+
+
+async def test_nobody_approves_another_network_than_he_looked_at(api: Api, people: dict[str, Browser]) -> None:
+    keeper, chief = people["keeper"], people["chief"]
+    await keeper.get(HOST)
+    await keeper.send(f"{HOST}/networks", network="8.0.0.0/15")
+    await chief.get("/desk")
+    approval = f"{HOST}/networks/2/approval"
+    version = str(chief.fields(approval)["version"])
+    await keeper.get(f"{HOST}/networks/2")
+    await keeper.send(f"{HOST}/networks/2", network="8.0.0.0/9")
+    with watched(api) as written:
+        await chief.post(approval, action="approve", version=version)
+    assert chief.status == 412 and "look at what is there now" in chief.text and not written
+    await chief.send(approval, action="approve")
+    async with api.registry.store.read() as connection:
+        (row,) = await queries.list_rows(connection, NetworkRow, network="8.0.0.0/9")
+    assert not row.waits
 
 
 async def test_what_no_text_of_a_database_can_hold_finds_nothing(any_api: Api) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from redirector.registry.edit import accounts, carried, networks, sites
+from redirector.registry.edit.change import House
 from redirector.registry.permits import OPERATOR
 from redirector.registry.public import public_list
 from redirector.registry.publish.selection import select
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CarriedRow
 from redirector.web.words import FIELDS
-from tests.registry.rig import HOST, Registry
-from tests.web.browser import PASSWORD, Browser, link_of, signed_up
-from tests.web.conftest import Api
+from tests.registry.rig import CIPHER, HOST, Registry
+from tests.web.browser import PASSWORD, Browser, letters, link_of, signed_up
+from tests.web.conftest import Api, serving
 
 
 async def logged_in(api: Api, login: str, *, admin: bool = False) -> Browser:
@@ -236,7 +239,8 @@ async def test_maintenance_begins_and_ends(api: Api) -> None:
     browser = await with_host(api)
     await browser.send("/hosts/1/maintenance", to="2030-01-01T00:00:00Z")
     assert await listed(api.registry) == {HOST["name"]: "maintenance"}
-    await browser.post("/hosts/1/maintenance", end="1")
+    version = str(browser.fields("/hosts/1/maintenance")["version"])
+    await browser.post("/hosts/1/maintenance", end="1", version=version)
     assert await listed(api.registry) != {HOST["name"]: "maintenance"}
 
 
@@ -255,20 +259,44 @@ async def test_a_token_is_shown_once(api: Api) -> None:
         assert not await accounts.list_tokens(change, site=1) and not await accounts.list_tokens(change, host=1)
 
 
-async def test_an_admin_is_invited_by_mail_and_the_last_cannot_go(api: Api) -> None:
+async def test_an_admin_is_invited_by_a_link_where_no_mail_goes_out(api: Api) -> None:
     ann = await with_host(api)
-    bob = await logged_in(api, "bob")
     await ann.get("/sites/1")
     await ann.send("/sites/1/admins", account="bob@example.org")
-    await bob.get(await link_of(api, "bob@example.org"))
+    found = re.search(r"<pre>(?:http://[^/]*)?(/invitations/\S+)</pre>", ann.text)
+    assert found is not None and not await letters(api)
+    bob = await logged_in(api, "bob")
+    await bob.get(found[1])
     await bob.send(bob.path)
     assert bob.path == "/sites/1"
-    await bob.send("/sites/1/admins/1")
-    await ann.get("/sites/1")
-    assert ann.status == 404
-    await bob.get("/sites/1")
-    await bob.send("/sites/1/admins/2")
-    assert bob.status == 409 and "last admin" in bob.text
+
+
+async def test_who_must_log_in_first_comes_back_to_where_he_was_going(api: Api) -> None:
+    ann = await with_host(api)
+    await ann.get("/events")
+    await ann.send("/logout")
+    await ann.get("/events?what=host.add&host=1&before=9")
+    assert ann.path.startswith("/login")
+    await ann.send("/login", login="ann", password=PASSWORD)
+    assert ann.path == "/events?what=host.add&host=1&before=9"
+
+
+async def test_an_admin_is_invited_by_mail_and_the_last_cannot_go(registry: Registry) -> None:
+    registry.house = House(cipher=CIPHER, pages="http://127.0.0.1", mails=True)
+    async with serving(registry) as api:
+        ann = await with_host(api)
+        bob = await logged_in(api, "bob")
+        await ann.get("/sites/1")
+        await ann.send("/sites/1/admins", account="bob@example.org")
+        await bob.get(await link_of(api, "bob@example.org"))
+        await bob.send(bob.path)
+        assert bob.path == "/sites/1"
+        await bob.send("/sites/1/admins/1")
+        await ann.get("/sites/1")
+        assert ann.status == 404
+        await bob.get("/sites/1")
+        await bob.send("/sites/1/admins/2")
+        assert bob.status == 409 and "last admin" in bob.text
 
 
 async def test_a_host_and_a_site_leave(api: Api) -> None:

@@ -112,7 +112,7 @@ async def test_every_route_has_a_row_and_every_row_is_so(api: Api) -> None:
         if method == "GET":
             await browser.get(path)
         else:
-            decided = {"text": "a note", "action": "approve"} if line in CHIEFS_ON_SITES else {}
+            decided = {"text": "a note", "action": "approve", "version": "1"} if line in CHIEFS_ON_SITES else {}
             await browser.post(path, csrf=tokens[person], **decided)
         return browser.status, browser.path
 

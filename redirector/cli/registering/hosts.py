@@ -160,11 +160,11 @@ def _decide(action: str) -> Action:
             decided: list[str] = []
             for network in await networks.list_networks(change, row.id):
                 if network.network in wanted or (not wanted and network.waits):
-                    await networks.decide_network(change, row.id, network.id, {"action": action})
+                    await networks.decide_network(change, row.id, network.id, None, {"action": action})
                     decided.append(network.network)
             for asn in await asns.list_asns(change, row.id):
                 if str(asn.asn) in wanted or (not wanted and asn.waits):
-                    await asns.decide_asn(change, row.id, asn.id, {"action": action})
+                    await asns.decide_asn(change, row.id, asn.id, None, {"action": action})
                     decided.append(str(asn.asn))
             if missing := sorted(wanted - set(decided)):
                 raise Missing(f"the host has no {', '.join(missing)}")

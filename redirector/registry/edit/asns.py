@@ -102,9 +102,10 @@ async def keep_monopoly(change: Change, host: HostRow) -> None:
         raise Conflict("the host has a monopoly, which needs a network or an AS number: end that first")
 
 
-async def decide_asn(change: Change, host_number: int, number: int, body: object) -> AsnRow:
-    """Approve or refuse what waits."""
+async def decide_asn(change: Change, host_number: int, number: int, version: int | None, body: object) -> AsnRow:
+    """Approve or refuse what waits. Raises Stale when it was decided, or began to wait anew, since it was looked at."""
     row, host, _ = await find_child(change, Act.DECIDE, AsnRow, host_number, number)
+    refuse_outdated(row, version, show_asn(row))
     refused, text = read_decision(change, body)
     changed = await queries.change(
         change.connection, AsnRow, row.id, row.version, waits=False, refused=refused, found=False, edited=change.now

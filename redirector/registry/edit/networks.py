@@ -76,9 +76,12 @@ async def delete_network(change: Change, host_number: int, number: int, version:
     await change.log("network.remove", row.network, row.id, show_network(row), {}, site=host.site, host=host.id)
 
 
-async def decide_network(change: Change, host_number: int, number: int, body: object) -> NetworkRow:
-    """Approve or refuse what waits."""
+async def decide_network(
+    change: Change, host_number: int, number: int, version: int | None, body: object
+) -> NetworkRow:
+    """Approve or refuse what waits. Raises Stale when it is another network than the one that was looked at."""
     row, host, _ = await find_child(change, Act.DECIDE, NetworkRow, host_number, number)
+    refuse_outdated(row, version, show_network(row))
     refused, text = read_decision(change, body)
     changed = await queries.change(
         change.connection, NetworkRow, row.id, row.version, waits=False, refused=refused, edited=change.now

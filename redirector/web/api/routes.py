@@ -256,7 +256,9 @@ async def delete_network(call: Call) -> Reply:
 
 
 async def decide_network(call: Call) -> Reply:
-    row = await networks.decide_network(call.change, call.numbers["host"], call.numbers["number"], call.body)
+    row = await networks.decide_network(
+        call.change, call.numbers["host"], call.numbers["number"], call.version, call.body
+    )
     return Reply(views.show_network(row), version=row.version)
 
 
@@ -281,7 +283,7 @@ async def delete_asn(call: Call) -> Reply:
 
 
 async def decide_asn(call: Call) -> Reply:
-    row = await asns.decide_asn(call.change, call.numbers["host"], call.numbers["number"], call.body)
+    row = await asns.decide_asn(call.change, call.numbers["host"], call.numbers["number"], call.version, call.body)
     return Reply(views.show_asn(row), version=row.version)
 
 

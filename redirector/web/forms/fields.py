@@ -47,7 +47,8 @@ class Failure:
     """A form that was refused: what was typed, and why.
 
     problems  field -> what is wrong
-    current   what is there, for one that somebody else changed meanwhile; *version* is the number of that
+    current   what is there, for one that somebody else changed meanwhile
+    version   of what it stands beside: of *current*, else of what the form was made of; None: it was made of nothing
     """
 
     typed: Mapping[str, str]
@@ -66,8 +67,16 @@ def failure_of(error: RegistryError, typed: Mapping[str, str]) -> Failure:
         name = each.field.removeprefix("maintenance.").partition(".")[0]
         problems.setdefault(name, each.text)
     if isinstance(error, Stale):
+        if not (typed.keys() - {"version"}) & error.current.keys():  # a button: no field is beside what is there now
+            return Failure(typed, f"{error.text}: look at what is there now, and decide again", error.status)
         return Failure(typed, error.text, error.status, {}, error.current, error.version)
-    return Failure(typed, "" if problems else str(error), error.status, problems)
+    return Failure(typed, "" if problems else str(error), error.status, problems, version=read_version(typed))
+
+
+def read_version(typed: Mapping[str, str]) -> int | None:
+    """The version that a form was made of; None where it says none."""
+    text = typed.get("version", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 def names_of(noun: type[Noun]) -> list[str]:

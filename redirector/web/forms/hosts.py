@@ -21,13 +21,13 @@ from redirector.store.registry.rows import HostRow, SiteRow
 from redirector.web.effects import tell_lists, tell_state
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields, names_of
 from redirector.web.forms.kinds import KINDS, Kind, show_cell
-from redirector.web.forms.room import Room, number_of, version_of
+from redirector.web.forms.room import NEW_TOKEN, Room, Told, number_of, version_of
 from redirector.web.forms.sites import reason_of
 from redirector.web.login.visits import read_form
 from redirector.web.pages.render import render
 from redirector.web.pages.shown import Shown
 
-Work = Callable[[Change, int, Mapping[str, str]], Awaitable[str | None]]
+Work = Callable[[Change, int, Mapping[str, str]], Awaitable[Told | None]]
 
 BASICS = ("name", "country", "state", "city", "bandwidth_mbit", "update_frequency", "private")
 """What a new host is asked for; the rest has sensible values."""
@@ -99,7 +99,7 @@ class HostForms(Room):
     # -- One host ------------------------------------------------------------------------------------------------------
 
     async def show(
-        self, request: web.Request, failed: tuple[str, Failure] | None = None, told: str = ""
+        self, request: web.Request, failed: tuple[str, Failure] | None = None, told: Told | None = None
     ) -> web.StreamResponse:
         """All about a host: how it is listed, what to do, and every form; after a save at last what it does."""
         visit = await self.person(request)
@@ -249,7 +249,7 @@ class HostForms(Room):
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
             window = None if "end" in typed else {"from": typed.get("from", ""), "to": typed.get("to", "")}
-            await hosts.edit_host(change, number, None, {"maintenance": window})
+            await hosts.edit_host(change, number, version_of(typed), {"maintenance": window})
 
         return await self._do(request, "maintenance", work)
 
@@ -264,9 +264,9 @@ class HostForms(Room):
     async def make_token(self, request: web.Request) -> web.StreamResponse:
         """A token, shown once."""
 
-        async def work(change: Change, number: int, typed: Mapping[str, str]) -> str:
+        async def work(change: Change, number: int, typed: Mapping[str, str]) -> Told:
             _, secret = await accounts.make_host_token(change, number, body_of(nouns.Token, typed))
-            return secret
+            return Told(NEW_TOKEN, secret)
 
         return await self._do(request, "token", work)
 
@@ -351,7 +351,7 @@ class HostForms(Room):
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
             body = {"action": typed.get("action", ""), "text": typed.get("text", "")}
-            await decide(change, number, number_of(request, "number"), body)
+            await decide(change, number, number_of(request, "number"), version_of(typed), body)
 
         return await self._do(request, request.match_info["plural"], work)
 

@@ -7,19 +7,32 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
 from redirector.registry.edit.change import Change
 from redirector.registry.permits import Act
-from redirector.registry.refusals import Missing, RegistryError
+from redirector.registry.refusals import Conflict, Missing, RegistryError
 from redirector.web.access import Site, limit
+from redirector.web.forms.fields import read_version
 from redirector.web.frame import html, page_bytes, stream_headers
 from redirector.web.login.visits import Visit, put_cookies, visit_of
 from redirector.web.whereabouts import asked_names
 
 MARK = "\1"
 """Where a page goes on with what is not known when it begins: its `mark`. No name holds a control character."""
+
+
+NEW_TOKEN = "The new token, which is shown this once"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is shown once: a secret, and what it is."""
+
+    text: str
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +45,8 @@ class Room:
         """Who is logged in; whoever is not is sent there, and back afterwards."""
         visit = await visit_of(request)
         if visit.account is None:
-            target = request.path_qs if request.method == "GET" else "/sites"
-            raise web.HTTPSeeOther(f"/login?next={target}")
+            target = request.raw_path if request.method == "GET" else "/sites"
+            raise web.HTTPSeeOther(f"/login?next={quote(target)}")
         limit(request, visit.actor)
         return visit
 
@@ -101,10 +114,12 @@ def number_of(request: web.Request, name: str) -> int:
     raise Missing
 
 
-def version_of(typed: Mapping[str, str]) -> int | None:
-    """The version that the form was made of."""
-    text = typed.get("version", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+def version_of(typed: Mapping[str, str]) -> int:
+    """The version that the form was made of. Raises Conflict without one: what others changed since would be lost."""
+    found = read_version(typed)
+    if found is None:
+        raise Conflict("the form does not say what it was made of: load the page again, and send it again")
+    return found
 
 
 def need_desk(change: Change) -> None:

@@ -16,16 +16,12 @@ from redirector.registry.permits import Act
 from redirector.registry.publish.holdings import Holdings
 from redirector.registry.publish.selection import condition_of
 from redirector.registry.refusals import RegistryError
-from redirector.store import outbox
 from redirector.store.registry import queries
-from redirector.store.registry.rows import AccountRow, HostRow, InvitationRow, SiteRow
+from redirector.store.registry.rows import HostRow, InvitationRow, SiteRow
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
 from redirector.web.forms.review import read_review
-from redirector.web.forms.room import Room, number_of, version_of
-from redirector.web.login import letters
+from redirector.web.forms.room import NEW_TOKEN, Room, Told, number_of, version_of
 from redirector.web.login.visits import read_form
-
-INVITATION_PATH = "/invitations"
 
 UNDECIDED = ("draft", "waiting", "refused")
 
@@ -57,8 +53,8 @@ class SiteForms(Room):
         router.add_post("/sites/{site}/tokens/{number}", self.revoke_token)
         router.add_post("/sites/{site}/notes", self.add_note)
         router.add_post("/sites/{site}/leave", self.leave)
-        router.add_get(INVITATION_PATH + "/{secret}", self.show_invitation)
-        router.add_post(INVITATION_PATH + "/{secret}", self.accept)
+        router.add_get(sites.INVITATION_PATH + "/{secret}", self.show_invitation)
+        router.add_post(sites.INVITATION_PATH + "/{secret}", self.accept)
 
     async def list(self, request: web.Request) -> web.Response:
         """Those of this person, or all for distribution admins."""
@@ -108,7 +104,7 @@ class SiteForms(Room):
         raise web.HTTPSeeOther(f"/sites/{row.id}/hosts/new")
 
     async def show(
-        self, request: web.Request, failed: tuple[str, Failure] | None = None, told: str = ""
+        self, request: web.Request, failed: tuple[str, Failure] | None = None, told: Told | None = None
     ) -> web.Response:
         """All about a site."""
         visit = await self.person(request)
@@ -165,7 +161,7 @@ class SiteForms(Room):
             if error.status == 404:
                 raise
             return await self.show(request, (form, failure_of(error, typed)))
-        if isinstance(told, str):
+        if told is not None:
             return await self.show(request, told=told)
         raise web.HTTPSeeOther(back or f"/sites/{number}?saved=1")
 
@@ -187,17 +183,15 @@ class SiteForms(Room):
         return await self._do(request, "approval", work)
 
     async def invite(self, request: web.Request) -> web.Response:
-        """Ask somebody to be an admin, by mail."""
+        """Ask somebody to be an admin: by mail, or by a link to hand on where nobody takes our mail."""
 
-        async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
+        async def work(change: Change, number: int, typed: Mapping[str, str]) -> Told | None:
             invitation, secret = await sites.invite_admin(change, number, body_of(nouns.Admin, typed))
             row = await find_site(change, Act.READ, number)
-            account = await queries.find(change.connection, AccountRow, id=invitation.account or 0)
-            mail = invitation.mail or (account.mail if account else None)
-            if mail and not change.house.mails:
-                link = f"{self.site.url}{INVITATION_PATH}/{secret}"
-                letter = letters.invitation_letter(mail, row.name, change.actor.name, link)
-                await outbox.put(change.connection, (letter,), change.now)
+            if await sites.mail_invitation(change, row, await sites.address_of(change, invitation), secret):
+                return None
+            text = "No mail goes out: hand this link on, which is shown this once, and works for two weeks"
+            return Told(text, f"{self.site.url}{sites.INVITATION_PATH}/{secret}")
 
         return await self._do(request, "admin", work)
 
@@ -220,9 +214,9 @@ class SiteForms(Room):
     async def make_token(self, request: web.Request) -> web.Response:
         """A token, shown once."""
 
-        async def work(change: Change, number: int, typed: Mapping[str, str]) -> str:
+        async def work(change: Change, number: int, typed: Mapping[str, str]) -> Told:
             _, secret = await accounts.make_site_token(change, number, body_of(nouns.Token, typed))
-            return secret
+            return Told(NEW_TOKEN, secret)
 
         return await self._do(request, "token", work)
 

@@ -53,9 +53,3 @@ def changed_letter(mail: str, login: str, what: str, now: int) -> Parcel:
     text = f"{what} of your account {login} was changed. If it was not you: log in, choose a new password and "
     more = "end all sessions at once, or ask for a new password where you cannot, and answer this mail.\n"
     return _letter("changed", mail, f"{what}{now}", f"{what} was changed", f"{text}{more}")
-
-
-def invitation_letter(mail: str, site: str, inviter: str, link: str) -> Parcel:
-    """Somebody shall be an admin."""
-    text = f"{inviter} asks you to be an admin of the mirror site {site}. Accept it here, within two weeks:\n\n{link}"
-    return _letter("invitation", mail, link, f"Admin of {site}", f"{text}{_FOOT}")
