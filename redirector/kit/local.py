@@ -80,40 +80,61 @@ def _check_rights(wishes: Wishes) -> Iterator[Finding]:
         yield _say(root, "rights", Level.ERROR, error.strerror or str(error))
         return
     servers = _servers(wishes)
-    owners = [name for name, uid in servers.items() if uid == top.st_uid]
-    if owners:
-        yield _say(root, "rights", Level.ERROR, f"belongs to {owners[0]}, who serves")
+    groups = {name: _groups_of(name) for name in servers}
     if not top.st_mode & stat.S_IXOTH or not top.st_mode & stat.S_IROTH:
         yield _say(root, "rights", Level.ERROR, "the world may not read it")
-    writable, hidden, server_readable = [], [], []
-    for path, mode, gid in _folders(root):
-        if mode & stat.S_IWOTH:
-            writable.append(path)
-        if not mode & stat.S_IXOTH and path != root:
+    writable: dict[str, list[str]] = {}
+    hidden, server_readable = [], []
+    for path, found in _folders(root):
+        if found.st_mode & stat.S_IWOTH:
+            writable.setdefault("anybody may write there", []).append(path)
+        for name, uid in servers.items():
+            if uid == found.st_uid:
+                writable.setdefault(f"belongs to {name}, who serves", []).append(path)
+            elif found.st_mode & stat.S_IWGRP and found.st_gid in groups[name]:
+                writable.setdefault(f"{name}, who serves, may write there", []).append(path)
+        if not found.st_mode & stat.S_IXOTH and path != root:
             hidden.append(path)
-            if any(gid == pwd.getpwnam(name).pw_gid for name in servers) and mode & stat.S_IRGRP:
+            if found.st_mode & stat.S_IRGRP and any(found.st_gid in each for each in groups.values()):
                 server_readable.append(path)
-    if writable:
-        yield _say(writable[0], "rights", Level.ERROR, "anybody may write there" + _more(writable))
+    for text, paths in writable.items():
+        yield _say(paths[0], "rights", Level.ERROR, text + _more(paths))
     if server_readable:
         text = "is hidden from the world, and readable for who serves" + _more(server_readable)
         yield _say(server_readable[0], "staged", Level.ERROR, text)
     elif hidden:
         yield _say(hidden[0], "staged", Level.OK, "is hidden" + _more(hidden))
-    if not (owners or writable):
-        yield _say(root, "rights", Level.OK, "readable for all, writable for who synchronizes alone")
+    if not writable:
+        yield _judge_owner(wishes, root, top.st_uid)
+
+
+def _groups_of(name: str) -> set[int]:
+    """The groups of the user *name*, who is there."""
+    return set(os.getgrouplist(name, pwd.getpwnam(name).pw_gid))
+
+
+def _judge_owner(wishes: Wishes, root: str, owner: int) -> Finding:
+    """What it means that nobody but *owner* may write into the tree."""
+    try:
+        if pwd.getpwnam(wishes.user).pw_uid != owner:
+            return _say(root, "rights", Level.WARNING, f"does not belong to {wishes.user}, who synchronizes")
+    except KeyError:
+        pass  # said already
+    return _say(root, "rights", Level.OK, "readable for all, writable for who synchronizes alone")
 
 
 def _more(paths: list[str]) -> str:
     return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
 
 
-def _folders(root: str) -> Iterator[tuple[str, int, int]]:
-    """Folders near the top: path, mode, group."""
+def _folders(root: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Folders near the top, and how they are; a synchronization may take one away meanwhile."""
     left = _FOLDERS
     for path, folders, _ in os.walk(root):
-        found = os.stat(path)
-        yield path, found.st_mode, found.st_gid
+        try:
+            yield path, os.stat(path)
+        except OSError:
+            continue
         left -= 1
         if left <= 0:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import pwd
 import re
 import subprocess
 import sys
@@ -166,6 +167,44 @@ def test_a_machine_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "tree" / "open").chmod(0o777)
     found = list(check_local(parse_wishes(raw.encode(), "mirror.yml")))
     assert ("rights", Level.ERROR) in {(each.check, each.level) for each in found}
+
+
+def _rights(root: Path, **keys: str) -> set[tuple[str, Level]]:
+    lines = {"name": "m.example.org", "source": "rsync://a/m/", "root": str(root), "state": str(root.parent), **keys}
+    raw = "".join(f"{key}: {value}\n" for key, value in lines.items())
+    return {(each.text, each.level) for each in check_local(parse_wishes(raw.encode(), "m")) if each.check == "rights"}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="folders are given to others")
+def test_who_serves_may_not_write_by_group_nor_own_a_folder_below(tmp_path: Path) -> None:
+    root, below = tmp_path / "tree", tmp_path / "tree" / "10"
+    below.mkdir(parents=True)
+    root.chmod(0o755)
+    user, server = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
+    for folder in (root, below):
+        os.chown(folder, user.pw_uid, server.pw_gid)
+    good = {("readable for all, writable for who synchronizes alone", Level.OK)}
+    assert _rights(root, user="daemon", group="daemon") == good
+    below.chmod(0o775)
+    assert _rights(root, user="daemon", group="daemon") == {("nobody, who serves, may write there", Level.ERROR)}
+    below.chmod(0o755)
+    os.chown(below, server.pw_uid, 0)
+    assert _rights(root, user="daemon", group="daemon") == {("belongs to nobody, who serves", Level.ERROR)}
+    for folder in (root, below):
+        os.chown(folder, 0, 0)
+    assert _rights(root, user="daemon", group="daemon") == {
+        ("does not belong to daemon, who synchronizes", Level.WARNING)
+    }
+
+
+def test_a_folder_that_goes_while_a_machine_is_looked_at_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "tree"
+    root.mkdir(mode=0o755)
+    walk = os.walk
+    monkeypatch.setattr("os.walk", lambda top: [*walk(top), (f"{root}/gone", [], [])])
+    assert not any(level is Level.ERROR for _, level in _rights(root))
 
 
 def test_the_outcome_is_the_worst() -> None:

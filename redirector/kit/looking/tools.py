@@ -97,7 +97,7 @@ def refuse_url(url: str, *, ftp: bool = True) -> str | None:
     except ValueError:
         return "no URL"
     if parts.scheme not in SCHEMES or not parts.hostname:
-        return "an http, https or rsync URL is needed"
+        return "an http, https, rsync or ftp URL is needed"
     if parts.scheme == "ftp" and not ftp:
         return "ftp is not looked at"
     if parts.username is not None or parts.password is not None:
