@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from ipaddress import ip_network
@@ -337,3 +338,10 @@ def test_workers_follow_affinity_where_there_are_no_control_groups(tmp_path: Pat
 def test_keys_below_registry_count_before_those_at_the_top(tmp_path: Path, text: str, allowed: bool) -> None:
     flags = {"config": write(tmp_path, text)}
     assert load_job(Registry, flags, elsewhere=RegistryAtTop).allow_ftp is allowed
+
+
+def test_the_configuration_of_a_tree_is_known_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    path.write_text("config_version: 3\nversions: ['9']\n")
+    with pytest.raises(ConfigError, match=rf"is the config.yml of mirror files.*: --source {re.escape(str(tmp_path))}"):
+        read_file(str(path))

@@ -30,6 +30,9 @@ COMMAND_LINE = "command line"
 MAX_FILE_BYTES = 1 << 20
 """A configuration is a page or two; what is larger is another file given by mistake."""
 
+_OF_A_TREE = frozenset({"config_version", "mirrors_dir", "versions", "repos"})
+"""Keys of the other file that is called `config.yml`."""
+
 _EXAMPLE = "data/redirector.yml"
 _SOURCE_NEEDED = "a directory with config.yml and mirror files is needed, or a MirrorManager snapshot"
 
@@ -96,6 +99,11 @@ def read_file(path: str) -> Document:
     mapping = {} if parsed.value is None else parsed.value
     if not isinstance(mapping, dict):
         raise ConfigError(COMMAND_LINE, "--config", path, "one mapping is needed, lines of `key: value`")
+    if not _OF_A_TREE.isdisjoint(mapping):
+        way_out = (
+            f"is the config.yml of mirror files, and none of this program: --source {os.path.dirname(path) or '.'}"
+        )
+        raise ConfigError(COMMAND_LINE, "--config", path, way_out)
     sections = {section_of(job) for job in JOBS}
     _refuse_unknown(path, "", mapping, [*_keys_of(""), *filter(None, sections)], parsed.repeated_keys)
     for section in sorted(filter(None, sections & mapping.keys())):
