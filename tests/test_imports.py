@@ -82,7 +82,7 @@ EDGE = {
 """Rooms, and in rooms that are pure otherwise single modules."""
 
 EDGE_ONLY = {"aiohttp", "asyncio", "logging", "random", "signal", "socket", "threading", "time", "uvloop"}
-RUN = {"redirector.__main__", "redirector.store.migrations.env"}
+RUN = {"redirector.__main__", "redirector.server.nursery.__main__", "redirector.store.migrations.env"}
 """They do their work when they are imported."""
 
 PURE = {"socket", *(f"socket.{name}" for name in ("AF_INET", "AF_INET6", "inet_ntop", "inet_pton"))}

@@ -50,7 +50,7 @@ def start_nursery(control: socket.socket) -> int:
     environment = {name: value for name, value in os.environ.items() if name not in _SUPERVISORS_OWN}
     environment["OPENBLAS_NUM_THREADS"] = "1"  # numpy's library would start threads, and a nursery forks
     environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(place) for place in sys.path)
-    command = [sys.executable, "-P", "-m", "redirector.server.nursery.nursery"]
+    command = [sys.executable, "-P", "-m", "redirector.server.nursery"]
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         process = subprocess.Popen(command, stdin=control.fileno(), env=environment)

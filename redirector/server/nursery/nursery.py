@@ -96,7 +96,7 @@ def main() -> None:
         while (heir := _live(birth)) is not None:
             birth = heir
             gc.unfreeze()
-            _freeze()  # without what the parent of a child has dropped, so that ages do not pile up
+            gc.collect()  # what the parent of a child has dropped, so that ages do not pile up
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ def _live(birth: Birth) -> Birth | None:
              dropped all that is not in it
     """
     began = time.monotonic()
+    gc.disable()  # hardly anything that is loaded becomes garbage
     config, control, before = birth.config, birth.control, birth.before
     try:
         material = birth.material or read_material(config, time.time(), EarlierFiles(before.good, before.kept))
@@ -168,8 +169,8 @@ def _read_folder(path: str | None) -> Folder:
 
 def _freeze() -> None:
     """Give unused memory back, and let no garbage collection of a worker touch what all of them share."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -362,7 +363,3 @@ class Nursery:
             _log.exception("an answer could not be explained: %.200r", question.target)
             return Explained(question.number, 500, "this should not have happened, and is in the server's log")
         return Explained(question.number, 200, text)
-
-
-if __name__ == "__main__":
-    main()
