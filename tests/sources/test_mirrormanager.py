@@ -154,6 +154,20 @@ def test_whole_snapshot_is_read(tmp_path: Path) -> None:
     assert dict(host_set.by_country) == {"DE": (0,), "US": (1,)}
 
 
+@pytest.mark.parametrize("size", [20, 33, 64, 1000])
+def test_records_may_lie_across_blocks_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    whole = load(tmp_path, snapshot())
+    monkeypatch.setattr("redirector.sources.mirrormanager.snapshot_file._BLOCK_BYTES", size)
+    assert load(tmp_path, snapshot()) == whole
+    with pytest.raises(SnapshotError) as refused:
+        load(tmp_path, snapshot().SerializeToString() + b"\x82\x01\x04abc")
+    (problem,) = refused.value.problems
+    assert (problem.key, problem.text.partition(":")[0]) == (
+        f"byte {len(snapshot().SerializeToString())}",
+        "the file ends after 3 of 4 bytes",
+    )
+
+
 def test_host_that_no_global_list_names_is_private(tmp_path: Path) -> None:
     assert [host.private for host in load(tmp_path, snapshot()).hosts] == [False, False, True]
 

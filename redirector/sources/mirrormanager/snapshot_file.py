@@ -63,6 +63,9 @@ _ASNS = range(1, 2**32)
 _VARINT_BYTES = 10
 """64 bits, seven a byte."""
 
+_BLOCK_BYTES = 1 << 20
+"""How much of the file is read at once: two hundred directories."""
+
 _BASE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/]\S*")
 
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]")
@@ -123,44 +126,48 @@ class _NotASnapshot(Exception):
 def _walk(file: BinaryIO) -> Iterator[tuple[int, int, int | bytes | None]]:
     """Where each field of the root message starts, its number, and its value; None for kinds that we never read."""
     size = os.fstat(file.fileno()).st_size
-    start = 0
-    while first := file.read(1):
-        tag = _read_varint(file, start, first)
+    block, at, passed = b"", 0, 0  # what was read last, how far it is walked, and how much came before it
+    while True:
+        if len(block) - at < 2 * _VARINT_BYTES:
+            block, at, passed = block[at:] + file.read(_BLOCK_BYTES), 0, passed + at
+            if not block:
+                return
+        start = passed + at
+        tag, at = _read_varint(block, at, start)
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise _NotASnapshot(start, "field number 0")
         if wire_type == 0:
-            yield start, number, _read_varint(file, start, file.read(1))
-        elif wire_type == 2:
-            length = _read_varint(file, start, file.read(1))
+            value, at = _read_varint(block, at, start)
+            yield start, number, value
+            continue
+        if wire_type == 2:
+            length, at = _read_varint(block, at, start)
             if length > size:
                 raise _NotASnapshot(start, f"field {number} is {length} bytes long, the file {size}")
-            yield start, number, _read_exactly(file, start, length)
         elif wire_type in (1, 5):
-            _read_exactly(file, start, 8 if wire_type == 1 else 4)
-            yield start, number, None
+            length = 8 if wire_type == 1 else 4
         else:
             raise _NotASnapshot(start, f"field {number} has wire type {wire_type}")
-        start = file.tell()
+        if len(block) - at < length:
+            block, at, passed = block[at:] + file.read(max(length, _BLOCK_BYTES)), 0, passed + at
+        record = block[at : at + length]
+        if len(record) < length:
+            raise _NotASnapshot(start, f"the file ends after {len(record)} of {length} bytes")
+        at += length
+        yield start, number, record if wire_type == 2 else None
 
 
-def _read_varint(file: BinaryIO, start: int, byte: bytes) -> int:
+def _read_varint(block: bytes, at: int, start: int) -> tuple[int, int]:
+    """The number at *at*, and where the next byte is; what ends inside of it is the file."""
     value = 0
-    for position in range(_VARINT_BYTES):
-        if not byte:
-            raise _NotASnapshot(start, "the file ends inside a number")
-        value |= (byte[0] & 0x7F) << (7 * position)
-        if byte[0] < 0x80:
-            return value
-        byte = file.read(1)
+    for position, byte in enumerate(block[at : at + _VARINT_BYTES]):
+        value |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            return value, at + position + 1
+    if len(block) - at < _VARINT_BYTES:
+        raise _NotASnapshot(start, "the file ends inside a number")
     raise _NotASnapshot(start, f"a number of more than {_VARINT_BYTES} bytes")
-
-
-def _read_exactly(file: BinaryIO, start: int, length: int) -> bytes:
-    record = file.read(length)
-    if len(record) < length:
-        raise _NotASnapshot(start, f"the file ends after {len(record)} of {length} bytes")
-    return record
 
 
 # -- The records: what the file says, under MirrorManager's own ids ----------------------------------------------------
@@ -204,7 +211,7 @@ class Records:
     lists_by_meaning: dict[object, HostSetId] = field(default_factory=dict)
     by_country_entries: dict[bytes, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     by_host_entries: dict[bytes, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
-    shared_directories: dict[Directory, Directory] = field(default_factory=dict)
+    shared_directories: dict[tuple[HostSetId, int, str | None], Directory] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def report(self, severity: Severity, key: str, text: str) -> None:
@@ -241,7 +248,7 @@ def _text(raw: bytes) -> str:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise _UnfitText(raw, "is not UTF-8") from error
-    if _UNFIT.search(text):
+    if not text.isprintable() and _UNFIT.search(text):  # the first alone is quick, and knows most texts to be fit
         raise _UnfitText(raw, "holds control characters")
     return text
 
@@ -250,13 +257,13 @@ def _take_directory(said: Records, record: bytes) -> None:
     named, below, lists = split(record)
     name, subpath = _text(named).strip("/"), _text(below).strip("/")
     host_set = _host_set_of(said, lists)
-    if name.endswith(subpath):
-        directory = Directory(host_set, cut=len(name) - len(subpath))
-    else:
-        directory = Directory(host_set, subpath=subpath)
+    how = (host_set, len(name) - len(subpath), None) if name.endswith(subpath) else (host_set, 0, subpath)
+    directory = said.shared_directories.get(how)
+    if directory is None:
+        directory = said.shared_directories[how] = Directory(*how)
     if name in said.directories:
         said.report(Severity.WARNING, f"directory {name}", "is listed twice: the later record counts")
-    said.directories[name] = said.shared_directories.setdefault(directory, directory)
+    said.directories[name] = directory
 
 
 def _host_set_of(said: Records, lists: bytes) -> HostSetId:
