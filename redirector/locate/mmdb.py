@@ -92,7 +92,9 @@ def parse_mmdb(content: bytes, path: str, wanted: Wanted, number_of: Callable[[o
     tree = _Tree(path, _read_nodes(content, metadata.node_count, metadata.record_size))
     v4, v6 = _find_networks(tree, metadata.ip_version)
     split = len(v4.pointers)
-    pointers, rows, inverse = np.unique(np.append(v4.pointers, v6.pointers), return_index=True, return_inverse=True)
+    ends = np.append(v4.pointers, v6.pointers)
+    pointers = np.sort(ends)
+    pointers = pointers[np.append(pointers[:1] >= 0, pointers[1:] != pointers[:-1])]
     records = Records(content, metadata.data_start)
     numbers = np.zeros(len(pointers), np.uint32)
     damaged = []
@@ -100,10 +102,10 @@ def parse_mmdb(content: bytes, path: str, wanted: Wanted, number_of: Callable[[o
         try:
             record = records.read(pointer - metadata.node_count - _SEPARATOR_BYTES, wanted)
         except RecordError:
-            damaged.append(int(rows[i]))
+            damaged.append(int(np.argmax(ends == pointer)))
         else:
             numbers[i] = number_of(record)
-    values = numbers[inverse]
+    values = numbers[np.searchsorted(pointers, ends)]
     return Mmdb(
         table=table_of(
             V4Prefixes(v4.uppers >> np.uint64(32), v4.lengths, values[:split]),

@@ -246,11 +246,17 @@ def _paint(numbers: Numbers, lengths: Lengths, values: Values, bits: int, ground
 
 
 def _paint_apart(firsts: Numbers, lasts: Numbers, values: Values, bits: int, ground: int) -> _Steps:
-    """Likewise for sorted prefixes of which none lies in another."""
-    starts = _union(np.zeros(1, np.uint64), firsts, _behind(lasts, bits))
-    painted = np.full(len(starts), ground, np.uint32)
-    painted[np.searchsorted(starts, firsts)] = values
-    return _Steps(starts, painted)
+    """Likewise for sorted prefixes of which none lies in another: each begins a step, and so does what is behind it,
+    unless that is the next one, or behind everything."""
+    is_open = np.append(firsts[1:] != lasts[:-1] + np.uint64(1), lasts[-1:] < 2**bits - 1)
+    starts, painted = np.empty(2 * len(firsts), np.uint64), np.full(2 * len(firsts), ground, np.uint32)
+    starts[::2], starts[1::2], painted[::2] = firsts, lasts + np.uint64(1), values
+    is_step = np.ones(len(starts), np.bool_)
+    is_step[1::2] = is_open
+    if len(firsts) and not firsts[0]:
+        return _Steps(starts[is_step], painted[is_step])
+    zero, nothing = np.zeros(1, np.uint64), np.full(1, ground, np.uint32)
+    return _Steps(np.append(zero, starts[is_step]), np.append(nothing, painted[is_step]))
 
 
 def _behind(lasts: Numbers, bits: int) -> Numbers:
