@@ -358,9 +358,9 @@ async def test_many_shapes_push_each_other_out() -> None:
 # -- What is not safe is refused ---------------------------------------------------------------------------------------
 
 
-def columns_of(served: Rig) -> tuple[list[bytes], int, int]:
+def columns_of(served: Rig) -> tuple[list[bytearray], int, int]:
     packed = Packer(served.responder).pack()
-    return [bytes(column) for column in packed.columns], packed.hosts, packed.audiences
+    return [bytearray(column) for column in packed.columns], packed.hosts, packed.audiences
 
 
 async def test_spoiled_columns_are_refused_or_harmless(served: Rig) -> None:
@@ -380,7 +380,7 @@ async def test_spoiled_columns_are_refused_or_harmless(served: Rig) -> None:
         if chance.random() < 0.2:
             del column[chance.randrange(len(column)) :]
         try:
-            compiled = plain._module.Tables(tuple(map(bytes, spoiled)), hosts, audiences)
+            compiled = plain._module.Tables(tuple(spoiled), hosts, audiences)
             way.service.tables = replace(tables, compiled=compiled)
             lane = Lane(way.service)._plain
         except ValueError:

@@ -95,7 +95,7 @@ class Line:
         self.tail = _reader(hosts)
 
     def _weigh(self, present: str) -> list[float]:
-        return [1] * len(present) if self._is_even else [self._weights[host] for host in present]
+        return [1] * len(present) if self._is_even else [*map(self._weights.__getitem__, present)]
 
     def heads(self, present: str) -> str:
         """A table of heads for those *present*: that of the whole tier, unless most draws from it would be in vain."""

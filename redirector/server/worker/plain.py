@@ -32,7 +32,7 @@ try:
 except ImportError:
     pass
 else:
-    refuse_stale_build(_plain, 3)
+    refuse_stale_build(_plain, 4)
     _module = _plain
 
 END_OF_HEADERS = b"\r\n\r\n"

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INTERFACE 3 /* what `redirector/built.py` expects: to be raised with whatever Python sees of this module */
+#define INTERFACE 4 /* what `redirector/built.py` expects: to be raised with whatever Python sees of this module */
 
 #define MAX_SHAPES 1024
 #define SHAPE_ROOM (4 * MAX_SHAPES)

@@ -519,10 +519,12 @@ check_front(const Tables *tables, const Lineup *front)
     return 0;
 }
 
+/* And note how much its entries show. */
 static int
-check_lineup(const Tables *tables, const Shelf *shelf, const Lineup *lineup, size_t left)
+check_lineup(const Tables *tables, const Shelf *shelf, Lineup *lineup, size_t left)
 {
-    if (left < sizeof(*lineup) || (!(lineup->family & FRONT) && lineup->sheet >= tables->sheets) || lineup->hosts > MOST_HOSTS || lineup->tier >= TIERS
+    if (left < sizeof(*lineup) || (!(lineup->family & FRONT) && lineup->sheet >= tables->sheets)
+        || lineup->hosts > MOST_HOSTS || lineup->tier >= TIERS
         || left - sizeof(*lineup) < lineup->spans * sizeof(Span) + 2u * (lineup->hosts + lineup->abroad)
                                         + lineup->comment_size) {
         return refuse("a line-up");
@@ -546,10 +548,12 @@ check_lineup(const Tables *tables, const Shelf *shelf, const Lineup *lineup, siz
         }
         bytes += some - 1;
     }
-    if (bytes != lineup->text_bytes || urls != lineup->urls || lineup->length == 0
+    if (bytes > UINT32_MAX || urls > UINT32_MAX || lineup->length == 0
         || (lineup->hosts == 0 && lineup->origin == NOBODY)) {
         return refuse("the size of a line-up");
     }
+    lineup->text_bytes = (uint32_t)bytes;
+    lineup->urls = (uint32_t)urls;
     return 0;
 }
 
@@ -566,7 +570,7 @@ check_lineups(Tables *tables)
     static const Shelf none;
     size_t all = tables->sizes[LINEUPS] * 8, at = 0;
     for (; at < all; tables->lineup_count++) {
-        const Lineup *lineup = (const Lineup *)(tables->lineups + at);
+        Lineup *lineup = (Lineup *)((char *)tables->columns[LINEUPS].buf + at);
         if (check_lineup(tables, &none, lineup, all - at) < 0) {
             return -1;
         }
@@ -784,7 +788,7 @@ shelve(const Tables *tables, Shelf *shelf, Py_buffer *lineup, Py_buffer *heads, 
     memcpy(shelf->keys + shelf->key_count, keys->buf, (size_t)keys->len);
     shelf->head_tables += (size_t)heads->len / head_bytes; /* what others need stays, even if this one is refused */
     shelf->key_count += (size_t)keys->len / sizeof(Key);
-    const Lineup *put = (const Lineup *)(shelf->lineups + shelf->filled);
+    Lineup *put = (Lineup *)(shelf->lineups + shelf->filled);
     if (check_lineup(tables, shelf, put, size) < 0) {
         return -1;
     }
@@ -828,7 +832,7 @@ make_tables(PyTypeObject *type, PyObject *args, PyObject *named)
     }
     for (int n = 0; n < COLUMNS; n++) {
         Py_buffer *column = &tables->columns[n];
-        if (PyObject_GetBuffer(PyTuple_GET_ITEM(columns, n), column, PyBUF_SIMPLE) < 0) {
+        if (PyObject_GetBuffer(PyTuple_GET_ITEM(columns, n), column, n == LINEUPS ? PyBUF_WRITABLE : PyBUF_SIMPLE) < 0) {
             Py_DECREF(tables);
             return NULL;
         }

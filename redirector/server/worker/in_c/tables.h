@@ -34,7 +34,7 @@ typedef struct {
     uint8_t family, tier;
     uint16_t hosts, spans, abroad, comment_size;
     uint16_t length, origin;
-    uint32_t text_bytes, urls;
+    uint32_t text_bytes, urls; /* of all entries, counted when it is checked */
     uint32_t has_reserve;
 } Lineup;
 
