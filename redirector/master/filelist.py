@@ -91,7 +91,7 @@ class FileListReader:
             self._take(self._rest + b"\n")
         if self._where is not _In.END:
             raise self._wrong("cut: it has no [End]")
-        if not {b"[Version]", b"[Files]"} <= self._seen:
+        if not self._versions or b"[Files]" not in self._seen:
             raise self._wrong("no [Version] or no [Files]")
 
     def _take(self, lines: bytes) -> None:
@@ -153,7 +153,8 @@ class FileListReader:
         """What *pattern* finds in *lines*, if that is all that is in them."""
         rows: list[Any] = pattern.findall(lines)
         if len(rows) != lines.count(b"\n") or b"\0" in lines or b"\r\n" in lines:
-            line = next((line for line in lines.split(b"\n") if not pattern.fullmatch(line + b"\n")), lines[:100])
+            wrong = (line for line in lines.split(b"\n") if b"\0" in line or not pattern.fullmatch(line + b"\n"))
+            line = next(wrong, lines[:100])
             raise self._wrong(f"no {name}: {show(line)!r}")
         return rows
 

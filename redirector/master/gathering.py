@@ -167,7 +167,7 @@ class Gathering:
     def finish(self, start: bytes) -> Iterator[ListedDirectory]:
         """The directories below *start*, by path; each is forgotten here once it is given.
 
-        raises  MasterError: a push is under way, or there is nothing below *start*
+        raises  MasterError: a push is under way, or one of the files that are looked at stands there twice
         """
         above = {start[:at] for at in range(len(start)) if start[at : at + 1] == b"/"} | {b"", start}
         for path, name in self._under_way:
@@ -183,7 +183,11 @@ class Gathering:
             if folder.secret or (path and path.rpartition(b"/")[0] in secret):
                 secret.add(path)
             if path == start or path.startswith(start + b"/" if start else b""):
-                yield _listed(path[len(start) + 1 :] if start else path, folder, path in secret)
+                listed = _listed(path[len(start) + 1 :] if start else path, folder, path in secret)
+                if (twice := _find_twice(listed)) is not None:
+                    reason = f"{show(path + b'/' + twice)!r} stands there twice"
+                    raise MasterError(self.master, reason, "nothing of it is used; make it anew")
+                yield listed
 
     def _add_parents(self) -> None:
         for path in list(self._folders):
@@ -202,6 +206,16 @@ def _listed(path: bytes, folder: _Folder, secret: bool) -> ListedDirectory:
         packed=tuple(sorted(folder.newest, reverse=True)[:NEWEST_FILES]),
         kept=tuple(sorted(folder.kept, key=lambda file: file.name)) if folder.kept else (),
     )
+
+
+def _find_twice(listed: ListedDirectory) -> bytes | None:
+    """A name that two of its newest files, or of those that are looked at by themselves, have: which of them is there
+    cannot be known."""
+    for files in (listed.newest, listed.kept):
+        names = [file.name for file in files]
+        if len(set(names)) < len(names):
+            return max(names, key=names.count)
+    return None
 
 
 def _unpack(packed: bytes) -> ListedFile:

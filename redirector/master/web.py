@@ -98,14 +98,22 @@ class Web:
         async with self._turns:
             try:
                 async with asyncio.timeout(FILE_S), self.open(url, known) as response:
-                    body = None
-                    if response.status == 200:
-                        body = b"".join([block async for block in self.blocks(response)]) if _fits(response) else b""
-                        if not _fits(response) or len(body) > INDEX_LIMIT_BYTES:
-                            raise self._failed(url, "larger than 4 MiB")
+                    body = await self._body(url, response) if response.status == 200 else None
                     return _answer(response, body)
             except TimeoutError:
                 raise self._failed(url, f"no whole answer in {FILE_S:.0f} s") from None
+
+    async def _body(self, url: str, response: aiohttp.ClientResponse) -> bytes:
+        """All of it; nothing is read beyond the bound, whatever the server says of its length, or does not say."""
+        body = bytearray()
+        if (response.content_length or 0) <= INDEX_LIMIT_BYTES:
+            async for block in self.blocks(response):
+                body += block
+                if len(body) > INDEX_LIMIT_BYTES:
+                    break
+            else:
+                return bytes(body)
+        raise self._failed(url, "larger than 4 MiB")
 
     async def get_all(self, urls: Sequence[str], known: Mapping[str, str]) -> dict[str, Fetched]:
         """Each of *urls*, some at a time; *known* are validators by URL. Raises MasterError if one cannot be had."""
@@ -130,10 +138,6 @@ class Web:
 
     def _failed(self, url: str, reason: str) -> MasterError:
         return MasterError(self._master, f"{url}: {reason[:200]}", "see that the server runs and has it")
-
-
-def _fits(response: aiohttp.ClientResponse) -> bool:
-    return (response.content_length or 0) <= INDEX_LIMIT_BYTES
 
 
 def _answer(response: aiohttp.ClientResponse, body: bytes | None) -> Fetched:

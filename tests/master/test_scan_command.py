@@ -207,7 +207,7 @@ def test_ctrl_c_ends_it_and_the_program_that_lists(config: Path) -> None:
 def test_a_terminal_shows_how_far_it_is(config: Path) -> None:
     line = "-rw-r--r-- 10 2026/11/28 06:00:00 a/b"
     ours, theirs = pty.openpty()
-    process = start(config, f"for _ in range(20_000): print({line!r})", stderr=theirs)
+    process = start(config, f"for number in range(20_000): print({line!r} + str(number))", stderr=theirs)
     out, _ = process.communicate(timeout=PATIENCE_S)
     os.close(theirs)
     shown = os.read(ours, 100_000).decode()

@@ -249,3 +249,20 @@ async def test_an_endless_or_dripping_answer_is_ended(
     assert "no whole answer in" in await refusal(rig)
     rig.set(where="http://127.0.0.1:9/")
     assert "127.0.0.1:9" in await refusal(rig)
+
+
+async def test_a_flood_without_a_length_is_ended_at_the_bound(tmp_path: Path, server: Server) -> None:
+    rig = Rig.make(tmp_path / "unused")
+    rig.set(**make_named(server, RULE))
+    sent = 0
+
+    class Flood(web.StreamResponse):
+        async def write_eof(self, data: bytes = b"") -> None:
+            nonlocal sent
+            while sent < 1 << 30:
+                await self.write(bytes(1 << 20))
+                sent += 1 << 20
+
+    server.answer = lambda request: Flood()
+    assert "larger than 4 MiB" in await refusal(rig)
+    assert sent < 128 << 20
