@@ -11,7 +11,17 @@ from dataclasses import replace
 import numpy as np
 
 from redirector.health.asking import LOST, Asking, Pair
-from redirector.health.evidence import ANSWERED, FAILED, OUR_OWN, Ask, Evidence, Family, Outcome, Scheme
+from redirector.health.evidence import (
+    ANSWERED,
+    FAILED,
+    OUR_OWN,
+    Ask,
+    Evidence,
+    Family,
+    Outcome,
+    Scheme,
+    printable_reason,
+)
 from redirector.health.hysteresis import Content as Whole
 from redirector.health.hysteresis import Event
 from redirector.health.judge import Content, Marker, explain, span
@@ -153,7 +163,7 @@ def note_url(before: UrlNote | None, seen: list[Evidence], at: float) -> UrlNote
     if up and (elsewhere := next((each.redirected for each in telling if each.redirected), "")):
         reason = f"redirects to {elsewhere}"
     since = before.since if before and before.up is up else at
-    return UrlNote(up, since, reason)
+    return UrlNote(up, since, printable_reason(reason))
 
 
 def note_family(note: FamilyNote, family: Family, seen: list[Evidence], answered: set[Family | None]) -> FamilyNote:

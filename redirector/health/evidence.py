@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 FINDING_LIMIT = 200
+REASON_LIMIT = 400
 """Characters of a stranger's text that are kept; all of them printable."""
 
 MARKER_LIMIT_BYTES = 64 << 10
@@ -210,6 +211,16 @@ def printable(text: str, limit: int = FINDING_LIMIT) -> str:
     """A stranger's text in one line: what cannot be printed is replaced, what is too long is cut with `…`."""
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def printable_reason(text: str) -> str:
+    """Why a mirror is judged so, likewise: it names paths, whose bytes may be anything, beside what was found."""
+    return printable(text, REASON_LIMIT)
+
+
+def readable(path: str) -> str:
+    """*path* as text that can be written: bytes that are no UTF-8, and were kept as surrogate escapes, are replaced."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Manners(Protocol):

@@ -312,8 +312,20 @@ def explain(seen: Evidence, what: str = "") -> str:
     words = _WORDS.get(seen.outcome, _status(seen) if seen.outcome is Outcome.MISSING else "there")
     status = f" ({seen.status})" if seen.status and seen.outcome not in (Outcome.MISSING, Outcome.OK) else ""
     subject = what or seen.path or seen.base
-    finding = f": {seen.finding}" if seen.finding and seen.outcome in FAILED else ""
-    return f"{subject}: {words}{status}{finding}"
+    more = f": {beyond}" if seen.outcome in FAILED and (beyond := _beyond(words, seen)) else ""
+    return f"{subject}: {words}{status}{more}"
+
+
+_LABELS = ("certificate: ", "TLS: ", "cut: ", "a redirect ")
+"""With these findings begin that are read alone; beside our words they would say the same again."""
+
+
+def _beyond(words: str, seen: Evidence) -> str:
+    """What the finding says beyond *words* and the status."""
+    text = seen.finding.removeprefix(str(seen.status or "")).lstrip()
+    for label in _LABELS:
+        text = text.removeprefix(label)
+    return "" if text in words else text
 
 
 def _status(seen: Evidence) -> str:

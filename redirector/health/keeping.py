@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from redirector.health.evidence import Evidence
+from redirector.health.evidence import Evidence, readable
 from redirector.health.expected import NamedFile, Version
 from redirector.health.memory import Held, Memory, bits_of
 from redirector.health.pace import Spent
@@ -105,10 +105,7 @@ def evidence_text(seen: Evidence) -> str:
     fields = {name: getattr(seen, name) for name in _SHOWN}
     fields["duration_s"] = round(seen.duration_s, 3)
     told = {name: value for name, value in fields.items() if value not in (None, "", False)}
-    safe = {
-        name: value.encode(errors="surrogateescape").decode(errors="replace") if isinstance(value, str) else value
-        for name, value in told.items()
-    }
+    safe = {name: readable(value) if isinstance(value, str) else value for name, value in told.items()}
     return msgspec.json.encode(safe).decode()
 
 

@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import filterfalse
 from typing import Any
 from xml.etree import ElementTree
 
 from redirector.files import read_bytes
 from redirector.health.evidence import MARKER_LIMIT_BYTES
-from redirector.health.expected import Expected, Master, NamedFile, Version
+from redirector.health.expected import Expected, Master, NamedFile, Version, why_unasked
 from redirector.health.keeping import Known
 from redirector.health.reading import read_marker
 from redirector.master.formats import parse_state, parse_trace
@@ -188,7 +189,7 @@ def _read_marker(primary: str | None, now: float) -> _Marker:
 def _read_traces(primary: str, now: float) -> Iterator[_Marker]:
     folder = os.path.join(primary, _text(TRACES))
     with suppress(OSError):
-        for name in sorted(os.listdir(folder))[:TRACES_READ]:
+        for name in filterfalse(why_unasked, sorted(os.listdir(folder))[:TRACES_READ]):
             with suppress(OSError, ValueError):
                 trace = parse_trace(read_bytes(os.path.join(folder, name), MARKER_LIMIT_BYTES), now)
                 yield _Marker(f"{_text(TRACES)}/{name}", float(trace.time))
@@ -207,7 +208,7 @@ def _newest_in(primary: str, name: str) -> list[tuple[str, int, float]]:
     found = []
     with suppress(OSError), os.scandir(os.path.join(primary, name)) as entries:
         for entry in entries:
-            if entry.is_file() and not entry.name.startswith("."):
+            if entry.is_file() and not entry.name.startswith(".") and not why_unasked(entry.name):
                 stat = entry.stat()
                 found.append((entry.name, stat.st_size, stat.st_mtime))
     return sorted(found, key=lambda file: (-file[2], file[0]))[:NEWEST_FILES]
@@ -235,7 +236,7 @@ def _files_of(
     size = listed.size_bytes if listed.size_bytes is not None else os.path.getsize(path)
     newest = read_newest_package(path)
     found = [NamedFile(f"{name}/{href}", size)]
-    if newest is not None and ".." not in newest.path.split("/"):
+    if newest is not None and not why_unasked(newest.path):
         found.append(NamedFile(f"{name}/{newest.path}", newest.size_bytes))
     return tuple(found)
 
@@ -324,10 +325,11 @@ def read_contents(contents: Contents) -> Master:
     packages = _newest_packages(contents)
     for each in contents.directories:
         versions = each.versions
-        index = _index_of(versions)
         path = _text(each.path)
+        index = _index_of([name for name in versions if not why_unasked(_below(path, name))])
         if index is None:
-            files = tuple(NamedFile(_below(path, file.name), file.size_bytes) for file in each.files[:NEWEST_FILES])
+            named = [NamedFile(_below(path, file.name), file.size_bytes) for file in each.files]
+            files = tuple(file for file in named if not why_unasked(file.path))[:NEWEST_FILES]
             expected = Expected(path, files=files, pushed=each.changed, judged=not each.secret and each.count > 0)
             directories.setdefault(path, expected)
             continue
@@ -375,8 +377,12 @@ def _marker_of(contents: Contents) -> _Marker:
             return _Marker(_text(name), stamp, sha256=detail.sha256 or "", since=found[0].seen)
     if traces is None or traces.secret:
         return _NO_MARKER
-    told = [(found[0].detail.timestamp, name) for name, found in traces.versions.items()]
-    return _Marker(f"{_text(TRACES)}/{_text(max(told)[1])}", float(max(told)[0])) if told else _NO_MARKER
+    told = [
+        (found[0].detail.timestamp, name)
+        for name, found in traces.versions.items()
+        if not why_unasked(_below(_text(TRACES), name))
+    ]
+    return _Marker(_below(_text(TRACES), max(told)[1]), float(max(told)[0])) if told else _NO_MARKER
 
 
 def _newest_packages(contents: Contents) -> dict[bytes, MasterFile]:
@@ -391,7 +397,8 @@ def _newest_packages(contents: Contents) -> dict[bytes, MasterFile]:
             known = newest.get(repository)
             if file.name.endswith(b".rpm") and (known is None or (known.time, known.name) < (file.time, file.name)):
                 name = b"/".join(filter(None, (directory.path, file.name)))
-                newest[repository] = MasterFile(name, file.size_bytes, file.time, file.seen)
+                if not why_unasked(_text(name)):
+                    newest[repository] = MasterFile(name, file.size_bytes, file.time, file.seen)
     return newest
 
 
@@ -399,8 +406,8 @@ def _newest_of(repodata: MasterDirectory, packages: Mapping[bytes, MasterFile]) 
     """The newest `primary` beside an index, and the newest package of the repository."""
     found = []
     primary = find_list_of_packages(repodata.files)
-    if primary is not None:
-        found.append(NamedFile(_below(_text(repodata.path), primary.name), primary.size_bytes))
+    if primary is not None and not why_unasked(path := _below(_text(repodata.path), primary.name)):
+        found.append(NamedFile(path, primary.size_bytes))
     package = packages.get(repodata.path.rpartition(b"/")[0])
     if package is not None:
         found.append(NamedFile(_text(package.name), package.size_bytes))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from redirector.health.evidence import printable_reason
 from redirector.health.hysteresis import NONE, Row, Standing
 from redirector.health.judge import Content, Finding
 from redirector.health.rules import Rules
@@ -201,7 +202,7 @@ def settle(state: int, trouble: Trouble | None, found: Finding, rules: Rules) ->
         ahead_since=ahead,
         sha256=found.sha256,
         due=_next_look(before, bad, found, flags, rules),
-        reason=found.reason,
+        reason=printable_reason(found.reason),
     )
     return found.content | flags, after
 
@@ -226,7 +227,7 @@ def _settle_silence(state: int, trouble: Trouble | None, found: Finding, rules: 
     before = trouble or Trouble(found.at)
     failing = before.failing or found.at
     due = found.at + rules.interval_s / 2
-    after = replace(before, at=found.at, failing=failing, due=due, reason=found.reason)
+    after = replace(before, at=found.at, failing=failing, due=due, reason=printable_reason(found.reason))
     if found.at - failing >= rules.unknown_s:
         return Content.UNKNOWN | OUT | state & EVER, after
     return state, after

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from redirector.counted import counted
-from redirector.health.evidence import Family
+from redirector.health.evidence import Family, readable
 from redirector.health.expected import Master
 from redirector.health.hysteresis import Overall, State
 from redirector.health.judge import Content
@@ -156,7 +156,7 @@ def _lacking(
                 votes[number] = votes.get(number, 0) + 1
         needed = min(2, len(saying))
         out = [n for n, count in votes.items() if count >= needed and n < len(master.directories)]
-        names.extend((master.prefix + master.directories[n].name).rstrip("/") for n in out)
+        names.extend(readable((master.prefix + master.directories[n].name).rstrip("/")) for n in out)
     return tuple(sorted(names))
 
 
@@ -164,7 +164,7 @@ def _tops(master: Master, *, tree: bool) -> Iterable[str]:
     """What stands for the whole of a category: its top, or in a tree its versions, which share one base."""
     if not tree:
         return (master.prefix.rstrip("/"),)
-    return dict.fromkeys(each.name.partition("/")[0] for each in master.directories)
+    return dict.fromkeys(readable(each.name.partition("/")[0]) for each in master.directories)
 
 
 def _versions(subject: Subject, masters: Mapping[str, Master], lacking: Sequence[str]) -> tuple[str, ...] | None:

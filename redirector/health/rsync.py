@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from redirector.errors import FormatError
 from redirector.health.evidence import Ask, Evidence, Family, FolderItem, Outcome, Probe, printable
+from redirector.health.expected import why_unasked
 from redirector.health.names import Resolve, Route, source_for
 from redirector.health.pace import NotNow, Pace
 from redirector.health.safety import Address, Safety
@@ -100,10 +101,8 @@ class Source:
 
 def refuse_path(path: str) -> None:
     """raises  ValueError: *path* holds `..` or what cannot be in a line"""
-    if ".." in path.split("/") or ".." in unquote(path).split("/"):
-        raise ValueError("a path with ..")
-    if any(ord(c) < 32 or ord(c) == 127 for c in path):
-        raise ValueError("a path with control characters")
+    if reason := why_unasked(path):
+        raise ValueError(reason)
 
 
 class Rsync:

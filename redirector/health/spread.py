@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from redirector.health.evidence import readable
 from redirector.health.expected import Master
 from redirector.health.report import HostHealth
 from redirector.health.subjects import Subject
@@ -73,7 +74,7 @@ def count_mirrors(
         category: sorted(each.name for each in master.directories if each.index and each.judged)
         for category, master in masters.items()
     }
-    counts = {f"{masters[category].prefix}{name}": 0 for category, own in names.items() for name in own}
+    counts = {readable(f"{masters[category].prefix}{name}"): 0 for category, own in names.items() for name in own}
     for subject in subjects:
         entry = entries.get(subject.key)
         if entry is None or not entry.up:
@@ -82,7 +83,7 @@ def count_mirrors(
         for carried in subject.categories:
             prefix = masters[carried.category].prefix if carried.category in masters else ""
             for name in names.get(carried.category, ()):
-                full = prefix + name
+                full = readable(prefix + name)
                 if (carried.only is None or name in carried.only) and not _is_below(full, lacking):
                     counts[full] += 1
     return counts

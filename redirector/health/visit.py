@@ -24,7 +24,7 @@ from redirector.health.conclude import (
     validator_of,
     whole_of,
 )
-from redirector.health.evidence import ANSWERED, Ask, Evidence, Family, Outcome, Probe
+from redirector.health.evidence import ANSWERED, Ask, Evidence, Family, Outcome, Probe, printable_reason
 from redirector.health.expected import Expected, Master
 from redirector.health.hysteresis import Content as Whole
 from redirector.health.hysteresis import Event, Seen, step
@@ -447,7 +447,7 @@ class Visit:
         whole, stale_reason = whole_of(asking, bytes(states), marker, self._rules)
         if event is not Event.GOOD:
             whole = Whole.NONE
-        seen = Seen(at, event, whole, reason, stale_reason)
+        seen = Seen(at, event, whole, printable_reason(reason), printable_reason(stale_reason))
         held = replace(
             held,
             standing=step(held.standing, seen, self._rules),

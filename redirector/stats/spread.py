@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from redirector.health.evidence import readable
 from redirector.health.expected import Expected, Master
 from redirector.health.judge import Content
 from redirector.health.keeping import unpack_held
@@ -52,7 +53,7 @@ async def measure_propagation(
         if held.directories != digests[row.category]:
             continue  # the master's list is newer than the last visit: its numbers mean something else
         for number, expected in enumerate(master.directories):
-            name = f"{master.prefix}{expected.name}"
+            name = readable(f"{master.prefix}{expected.name}")
             if not expected.index.endswith(INDEX) or not expected.judged or len(name) > MAX_NAME:
                 continue
             behind = behind_of(held, number, expected, run)

@@ -14,6 +14,7 @@ from redirector.health.judge import (
     Before,
     Content,
     Finding,
+    explain,
     judge_files,
     judge_index,
     judge_listed,
@@ -294,3 +295,21 @@ def test_a_state_is_the_masters_or_says_nothing() -> None:
     earlier = marker(None, text="compose-6", sha256=sum_of("compose-6"))
     assert judge_marker(summed, earlier).age_s is None
     assert judge_marker(replace(summed, since=NOW - 2 * HOUR), earlier).age_s == 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "finding", "told"),
+    [
+        (Outcome.TIMEOUT, None, "no answer in time", "x: no answer in time"),
+        (Outcome.TIMEOUT, None, "no answer about the name m", "x: no answer in time: no answer about the name m"),
+        (Outcome.DENIED, 403, "403 Forbidden", "x: denied (403): Forbidden"),
+        (Outcome.DENIED, 403, "403", "x: denied (403)"),
+        (Outcome.TLS_EXPIRED, None, "certificate: certificate has expired", "x: its certificate has expired"),
+        (Outcome.NO_CONNECTION, None, "no connection", "x: no connection"),
+        (Outcome.REDIRECT, 302, "a redirect to another file", "x: redirected elsewhere (302): to another file"),
+        (Outcome.UNREADABLE, 418, "418 I'm a teapot", "x: not readable (418): I'm a teapot"),
+    ],
+    ids=["timeout", "no name server", "denied", "denied, no words", "expired", "refused", "redirect", "teapot"],
+)  # fmt: skip
+def test_nothing_is_said_twice(outcome: Outcome, status: int | None, finding: str, told: str) -> None:
+    assert explain(index("", outcome, status=status, finding=finding), "x") == told
