@@ -213,19 +213,16 @@ class Visit:
 
     def _opening_probe(self, asking: Asking, pair: Pair) -> Probe:
         master = asking.master
+        index = _newest_index(asking)
         if pair.base.startswith("rsync:"):
-            names = tuple(filter(None, (master.marker, *(each.index for each in master.directories[:1]))))
-            return self._probe(asking, Ask.FILES, pair, paths=names)
+            names = tuple(filter(None, (master.marker, index)))
+            return self._probe(asking, Ask.FILES if names else Ask.FOLDER, pair, paths=names)
         if master.marker:
             known = asking.held.marker_validator
             fresh = known is not None and self._begun - known.full < FULL_S and pair.base == first_web(asking.carried)
             etag, modified = (known.etag, known.modified) if known and fresh else ("", "")
             return self._probe(asking, Ask.MARKER, pair, master.marker, etag=etag, modified=modified)
-        indexes = np.flatnonzero(asking.mine & master.columns.indexed)
-        if len(indexes):
-            newest = int(indexes[np.argmax(master.columns.pushed[indexes])])
-            return self._probe(asking, Ask.INDEX, pair, master.directories[newest].index)
-        return self._probe(asking, Ask.FOLDER, pair)
+        return self._probe(asking, Ask.INDEX, pair, index) if index else self._probe(asking, Ask.FOLDER, pair)
 
     def _probe(
         self,
@@ -530,3 +527,11 @@ class Visit:
             mine = [seen for asked_by, seen in opening if asked_by is family or seen.family is family]
             notes[family] = note_family(notes.get(family, FamilyNote()), family, mine, answered)
         return notes
+
+
+def _newest_index(asking: Asking) -> str:
+    """The index that the master changed last, of those that the host is asked for; "" where there is none."""
+    indexes = np.flatnonzero(asking.mine & asking.master.columns.indexed)
+    if not len(indexes):
+        return ""
+    return asking.master.directories[int(indexes[np.argmax(asking.master.columns.pushed[indexes])])].index
