@@ -63,6 +63,7 @@ EDGE = {
     "web.forms.catalogue",
     "web.forms.desk",
     "web.forms.looking",
+    "web.forms.saving",
     "web.forms.hosts",
     "web.forms.room",
     "web.forms.sites",

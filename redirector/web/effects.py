@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redirector.answer.compare.compare import compare
 from redirector.answer.compare.difference import Difference
@@ -21,32 +21,32 @@ CLIENTS = 10_000
 """That are asked about: enough to see a share of a thousandth."""
 
 KEPT = 16
-"""Publications that are remembered, one a host."""
+"""Publications that are remembered, one a page."""
 
 
 @dataclass(slots=True)
 class Effects:
-    """What was published before each host's last save.
+    """What would have been published before the last save of each host and site, by the path of its page.
 
     geoip, asn  tables of the operator, as paths; None: clients are nowhere
     """
 
     geoip: str | None = None
     asn: str | None = None
-    _before: OrderedDict[int, Publication] = field(default_factory=OrderedDict)
+    _before: OrderedDict[str, Publication] = field(default_factory=OrderedDict)
     _tables: KnownTables = field(default_factory=KnownTables)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def remember(self, host: int, before: Publication) -> None:
+    def remember(self, page: str, before: Publication) -> None:
         """*before* is what would have been published without the save that comes now."""
-        self._before[host] = before
-        self._before.move_to_end(host)
+        self._before[page] = before
+        self._before.move_to_end(page)
         if len(self._before) > KEPT:
             self._before.popitem(last=False)
 
-    def find(self, host: int) -> Publication | None:
+    def find(self, page: str) -> Publication | None:
         """The publication before the last save; None when nobody saved since the process began."""
-        return self._before.get(host)
+        return self._before.get(page)
 
     async def measure(self, before: Publication, after: Publication, now: float) -> Difference:
         """What clients will feel of it; one at a time. cost: 2 s of one core for 700 hosts, in a thread"""
@@ -65,8 +65,21 @@ class Effects:
             return compare(loaded[0], loaded[1], CLIENTS)
 
 
-def tell_lists(host: int, before: Publication, after: Publication) -> list[str]:
-    """What the save changes in the lists, in words: nothing, or each category that the host comes into or leaves."""
+def is_same(before: Publication, after: Publication) -> bool:
+    """Whether clients are given the same by both."""
+    return replace(before, built=after.built, left_out=after.left_out) == after
+
+
+def tell_lists(hosts: Mapping[int, str], before: Publication, after: Publication) -> list[str]:
+    """What the save changes in the lists, in words: nothing, or each category that a host comes into or leaves.
+
+    hosts  number -> name; of several each text names the one it is about
+    """
+    told = {name: _tell_lists(number, before, after) for number, name in hosts.items()}
+    return [text if len(hosts) == 1 else f"{name}: {text}" for name, texts in told.items() for text in texts]
+
+
+def _tell_lists(host: int, before: Publication, after: Publication) -> list[str]:
     was, now = directories_of(before, host), directories_of(after, host)
     found = []
     for name in sorted(was.keys() | now.keys()):

@@ -12,6 +12,7 @@ from redirector.web.forms.catalogue import Catalogue
 from redirector.web.forms.desk import Desk
 from redirector.web.forms.hosts import HostForms
 from redirector.web.forms.looking import HostLooks
+from redirector.web.forms.saving import EffectPages
 from redirector.web.forms.sites import SiteForms
 from redirector.web.frame import Frame, html
 from redirector.web.login.oidc import CALLBACK, Provider, ProviderPages
@@ -31,6 +32,7 @@ def add_people(application: web.Application) -> None:
     SiteForms(site).add_to(application)
     checks = Checks(site.store, site.now, site.safety, site.tools, site.url)
     HostLooks(site, checks=checks).add_to(application)
+    EffectPages(site).add_to(application)
     HostForms(site).add_to(application)
     Desk(site).add_to(application)
     Catalogue(site).add_to(application)

@@ -27,7 +27,8 @@ VISITORS = (
 )  # fmt: skip
 ADMINS = (
     "/sites", "/sites/new", "/sites/{site}", "/sites/{site}/hosts/new", "/hosts/{host}", "/hosts/{host}?saved=1",
-    "/hosts/{host}/check", "/hosts/{host}/effect", "/hosts/{host}/urls/{url}", "/account", "/events",
+    "/hosts/{host}/check", "/hosts/{host}/effect", "/sites/{site}/effect", "/hosts/{host}/urls/{url}",
+    "/account", "/events",
 )  # fmt: skip
 DISTRIBUTION = (
     "/desk", "/sites/{site}", "/sites", "/desk/accounts", "/desk/releases", "/desk/releases/{release}",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from redirector.registry.edit import accounts, carried, networks, sites
-from redirector.registry.edit.change import House
+from redirector.registry.edit.change import Change, House
 from redirector.registry.permits import OPERATOR
 from redirector.registry.public import public_list
 from redirector.registry.publish.selection import select
 from redirector.store.registry import queries
-from redirector.store.registry.rows import CarriedRow
+from redirector.store.registry.rows import CarriedRow, HostRow, SiteRow
 from redirector.web.words import FIELDS
 from tests.registry.rig import CIPHER, HOST, Registry
 from tests.web.browser import PASSWORD, Browser, letters, link_of, signed_up
@@ -233,6 +233,49 @@ async def test_after_every_save_stands_what_it_does_to_clients(api: Api) -> None
     assert "10,000 made-up clients" in browser.text and "of all have mirror.example.org first, before" in browser.text
     await browser.get("/hosts/1")
     assert "made-up clients" not in browser.text
+
+
+async def test_what_a_decision_about_a_site_does_to_clients_stands_on_its_page(api: Api) -> None:
+    browser = await with_host(api)
+    other = await api.registry.host(await api.registry.site(name="Other"), name="other.example.org")
+    for number in (1, other.id):
+        row = other if number == other.id else await api.registry.do(first_host)
+        await api.registry.carry(row, f"https://{row.name}/linux/")
+    second = await api.registry.host(await api.registry.do(first_site), name="second.example.org")
+    await api.registry.carry(second, "https://second.example.org/linux/")
+    chief = await logged_in(api, "chief", admin=True)
+    await chief.get("/sites/1")
+    await chief.send("/sites/1/approval", action="suspend", text="too slow")
+    gone = "Example Linux: it goes out of all lists"
+    assert f"mirror.example.org: {gone}; second.example.org: {gone}." in chief.text
+    assert "10,000 made-up clients" in chief.text and "of all have Example Site first, before" in chief.text
+    assert re.search(r"of all have Example Site first, before</dt><dd>6[67]\.\d\d %", chief.text), chief.text
+    await chief.get("/sites/1/effect")
+    assert chief.status == 200 and "Where clients get another mirror first" in chief.text
+
+    await chief.get("/sites/1")
+    await chief.send("/sites/1/approval", action="approve")
+    assert "it comes into the lists of" in chief.text
+    await browser.get("/sites/1")
+    await browser.send("/sites/1", private="on")
+    assert f"second.example.org: {gone}" in browser.text and "10,000 made-up clients" in browser.text
+    await browser.get("/sites/1")
+    await browser.send("/sites/1", comment="be kind")
+    assert "No list changes by it" in browser.text and "made-up clients" not in browser.text
+    await browser.get("/sites/2/effect")
+    assert browser.status == 404
+
+
+async def first_host(change: Change) -> HostRow:
+    row = await queries.find(change.connection, HostRow, id=1)
+    assert row is not None
+    return row
+
+
+async def first_site(change: Change) -> SiteRow:
+    row = await queries.find(change.connection, SiteRow, id=1)
+    assert row is not None
+    return row
 
 
 async def test_maintenance_begins_and_ends(api: Api) -> None:

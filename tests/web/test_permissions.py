@@ -47,7 +47,7 @@ OWN = {
     "GET /sites/{site}", "POST /sites/{site}", "POST /sites/{site}/approval", "POST /sites/{site}/admins",
     "POST /sites/{site}/admins/{number}", "POST /sites/{site}/invitations/{number}", "POST /sites/{site}/tokens",
     "POST /sites/{site}/tokens/{number}", "GET /sites/{site}/hosts/new", "POST /sites/{site}/hosts/new",
-    "GET /hosts/{host}", "GET /hosts/{host}/check", "GET /hosts/{host}/effect",
+    "GET /hosts/{host}", "GET /hosts/{host}/check", "GET /hosts/{host}/effect", "GET /sites/{site}/effect",
     "POST /hosts/{host}", "POST /hosts/{host}/maintenance", "POST /hosts/{host}/tokens",
     "POST /hosts/{host}/tokens/{number}", "POST /hosts/{host}/{plural}", "GET /hosts/{host}/{plural}/{number}",
     "POST /hosts/{host}/{plural}/{number}", "POST /hosts/{host}/{plural}/{number}/delete",

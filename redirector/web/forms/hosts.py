@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from redirector.errors import SnapshotError
 from redirector.registry import nouns
 from redirector.registry.edit import accounts, asns, carried, catalogue, hosts, networks
 from redirector.registry.edit.change import Change, find_host, find_site
 from redirector.registry.permits import Act
-from redirector.registry.publish.selection import Publication
 from redirector.registry.refusals import Missing, RegistryError
 from redirector.registry.views import show_time
 from redirector.store.checks import find_checks
 from redirector.store.registry.rows import HostRow, SiteRow
-from redirector.web.effects import tell_lists, tell_state
+from redirector.web.effects import tell_state
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields, names_of
 from redirector.web.forms.kinds import KINDS, Kind, show_cell
-from redirector.web.forms.room import NEW_TOKEN, Room, Told, number_of, version_of
+from redirector.web.forms.room import NEW_TOKEN, Told, number_of, version_of
+from redirector.web.forms.saving import SavingRoom, subject_of_host
 from redirector.web.forms.sites import reason_of
 from redirector.web.login.visits import read_form
-from redirector.web.pages.render import render
-from redirector.web.pages.shown import Shown
 
 Work = Callable[[Change, int, Mapping[str, str]], Awaitable[Told | None]]
 
@@ -39,7 +36,7 @@ HOST_FIELDS = tuple(name for name in names_of(nouns.Host) if name != "maintenanc
 
 
 @dataclass(frozen=True, slots=True)
-class HostForms(Room):
+class HostForms(SavingRoom):
     """Pages below `/hosts`, and new hosts of a site."""
 
     def add_to(self, application: web.Application) -> None:
@@ -113,31 +110,16 @@ class HostForms(Room):
             values = await self._values(change, row, site, failed)
             (values["hints"],) = await self.site.hinting.hints(change, [row], seen)
         shown = values.pop("shown")
-        values |= {"told": told, "saved": self._saved(request, values["host"], shown), "mark": ""}
-        before = self.site.effects.find(row.id) if values["saved"] else None
+        subject, saved = subject_of_host(values["host"]), ""
+        if "saved" in request.query:
+            told_lists = "; ".join(self.lists(subject, shown.publication)) or "No list changes by it"
+            saved = f"{told_lists}. {tell_state(shown.find(row.name))}"
+        values |= {"told": told, "saved": saved, "mark": ""}
+        before = self.moves(subject, shown.publication) if saved else None
         if before is not None and shown.publication is not None:
-            moved = self._moved(row, before, shown.publication)
+            moved = self.moved(subject, before, shown.publication)
             return await self.stream(request, visit, "host.html", values, "/sites", moved)
         return self.page(visit, "host.html", values, failed[1].status if failed else 200, here="/sites")
-
-    async def _moved(self, row: HostRow, before: Publication, after: Publication) -> AsyncIterator[bytes]:
-        """What the save does to clients, as soon as that is worked out."""
-        try:
-            found = await self.site.effects.measure(before, after, self.site.now())
-        except SnapshotError:
-            yield b"<p>Nothing can be compared: before or after it there is no list of mirrors.</p>"
-            return
-        own = next((each for each in found.shares if each.host == row.name), None)
-        yield render("moved.html", {"difference": found, "own": own, "host": row})
-        yield f'<p><a href="/hosts/{row.id}/effect">By country, with examples</a></p>'.encode()
-
-    def _saved(self, request: web.Request, row: HostRow, shown: Shown) -> str:
-        """What the save that led here changes in the lists; "" without one."""
-        if "saved" not in request.query:
-            return ""
-        before = self.site.effects.find(row.id)
-        told = [] if before is None or shown.publication is None else tell_lists(row.id, before, shown.publication)
-        return f"{'; '.join(told) or 'No list changes by it'}. {tell_state(shown.find(row.name))}"
 
     async def _values(
         self, change: Change, row: HostRow, site: SiteRow, failed: tuple[str, Failure] | None
@@ -213,11 +195,11 @@ class HostForms(Room):
         number = number_of(request, "host")
         typed = await read_form(request)
         own = await self.own_asns(visit, number, typed) if form in LOOKING else None
-        before = await self._published()
+        before = await self.published()
         try:
             async with self.writing(visit, own) as change:
                 told = await work(change, number, typed)
-            self._remember(number, before)
+            self.remember(f"/hosts/{number}", before)
         except RegistryError as error:
             if error.status == 404:
                 raise
@@ -225,15 +207,6 @@ class HostForms(Room):
         if told is not None:
             return await self.show(request, told=told)
         raise web.HTTPSeeOther(f"/hosts/{number}?saved=1#state")
-
-    async def _published(self) -> Publication | None:
-        """What would be published now."""
-        async with self.site.store.read() as connection:
-            return (await self.site.shelf.read(connection, int(self.site.now()))).publication
-
-    def _remember(self, number: int, before: Publication | None) -> None:
-        if before is not None:
-            self.site.effects.remember(number, before)
 
     async def edit(self, request: web.Request) -> web.StreamResponse:
         """Change fields."""
@@ -322,11 +295,11 @@ class HostForms(Room):
         if not body.get("password", ""):
             body.pop("password", None)
         own = await self.own_asns(visit, host, typed) if kind.plural in LOOKING else None
-        before = await self._published()
+        before = await self.published()
         try:
             async with self.writing(visit, own) as change:
                 await kind.edit(change, host, number, version_of(typed), body)
-            self._remember(host, before)
+            self.remember(f"/hosts/{host}", before)
         except RegistryError as error:
             if error.status == 404:
                 raise

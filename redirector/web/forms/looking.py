@@ -1,4 +1,4 @@
-"""What can be looked at of a host: “check my mirror”, and what the last save does."""
+"""“Check my mirror”: what clients find at a host, told while it is found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 
 from aiohttp import web
 
-from redirector.answer.compare.telling import tell
-from redirector.errors import SnapshotError
 from redirector.kit.values import seconds_of
 from redirector.registry.edit.change import Change, find_host
 from redirector.registry.permits import Act
@@ -22,13 +20,10 @@ from redirector.store.registry import queries
 from redirector.store.registry.rows import CarriedRow, CategoryRow, HostRow, UrlRow
 from redirector.web.access import TooOften
 from redirector.web.checks import MOST_URLS, Checking, Checks, Part, known_of
-from redirector.web.effects import tell_lists
 from redirector.web.forms.room import Room, number_of
 from redirector.web.login.visits import read_form
 from redirector.web.pages.render import render
 from redirector.web.words import ADVICE
-
-COUNTRIES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +67,6 @@ class HostLooks(Room):
         """The routes."""
         application.router.add_get("/hosts/{host}/check", self.show_check)
         application.router.add_post("/hosts/{host}/check", self.check)
-        application.router.add_get("/hosts/{host}/effect", self.show_effect)
 
         async def close(_: web.Application) -> None:
             await self.checks.close()
@@ -116,29 +110,6 @@ class HostLooks(Room):
             levels = [each.level for each in shown.findings]
             values |= {"check": shown, "errors": levels.count("error"), "warnings": levels.count("warning")}
         return self.page(visit, "check.html", values, here="/sites")
-
-    async def show_effect(self, request: web.Request) -> web.Response:
-        """What the last save of a host does to clients."""
-        visit = await self.person(request)
-        number = number_of(request, "host")
-        async with self.reading(visit) as change:
-            row, site = await find_host(change, Act.READ, number)
-            shown = await self.site.shelf.read(change.connection, change.now)
-        values: dict[str, Any] = {"host": row, "site": site, "difference": None}
-        before = self.site.effects.find(number)
-        if before is not None and shown.publication is not None:
-            try:
-                found = await self.site.effects.measure(before, shown.publication, self.site.now())
-            except SnapshotError:
-                raise Conflict("before or after the save there is no list of mirrors to compare") from None
-            values |= {
-                "difference": found,
-                "own": next((each for each in found.shares if each.host == row.name), None),
-                "lists": tell_lists(number, before, shown.publication),
-                "countries": [each for each in found.countries if each.moved > 0][:COUNTRIES],
-                "examples": [tell(each) for each in found.examples],
-            }
-        return self.page(visit, "effect.html", values, here="/sites")
 
 
 async def _findings(checking: Checking) -> AsyncIterator[bytes]:

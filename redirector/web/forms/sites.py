@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,12 @@ from redirector.store.registry import queries
 from redirector.store.registry.rows import HostRow, InvitationRow, SiteRow
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
 from redirector.web.forms.review import read_review
-from redirector.web.forms.room import NEW_TOKEN, Room, Told, number_of, version_of
+from redirector.web.forms.room import NEW_TOKEN, Told, number_of, version_of
+from redirector.web.forms.saving import SavingRoom, subject_of_site
 from redirector.web.login.visits import read_form
+
+TOLD = 6
+"""Changes of lists that stand in one line after a save; all are on the page of its effect."""
 
 UNDECIDED = ("draft", "waiting", "refused")
 
@@ -34,7 +38,7 @@ def reason_of(holdings: Holdings, row: HostRow, now: int) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteForms(Room):
+class SiteForms(SavingRoom):
     """Pages below `/sites`, and invitations."""
 
     def add_to(self, application: web.Application) -> None:
@@ -105,8 +109,8 @@ class SiteForms(Room):
 
     async def show(
         self, request: web.Request, failed: tuple[str, Failure] | None = None, told: Told | None = None
-    ) -> web.Response:
-        """All about a site."""
+    ) -> web.StreamResponse:
+        """All about a site; after a save at last what it does."""
         visit = await self.person(request)
         number = number_of(request, "site")
         async with self.reading(visit) as change:
@@ -121,13 +125,19 @@ class SiteForms(Room):
             decides = change.actor.admin and row.state in UNDECIDED
             values["review"] = await read_review(change, row, hints) if decides else None
         status = failed[1].status if failed else 200
-        saved = "What you save here is in the lists from the next publication on." if "saved" in request.query else ""
-        values |= {"told": told, "saved": saved}
+        subject, after, saved = subject_of_site(row, hosts), values.pop("publication"), ""
+        if "saved" in request.query:
+            saved = f"{join_some(self.lists(subject, after)) or 'No list changes by it'}."
+        values |= {"told": told, "saved": saved, "mark": ""}
+        before = self.moves(subject, after) if saved else None
+        if before is not None:
+            return await self.stream(request, visit, "site.html", values, "/sites", self.moved(subject, before, after))
         return self.page(visit, "site.html", values, status, here="/sites")
 
     async def _values(self, change: Change, row: SiteRow, failed: tuple[str, Failure] | None) -> dict[str, Any]:
         body = await sites.body_of(change, row)
-        holdings = (await self.site.shelf.read(change.connection, change.now)).holdings
+        shown = await self.site.shelf.read(change.connection, change.now)
+        holdings = shown.holdings
         assert holdings is not None
         hosts = [each for each in holdings.hosts.values() if each.site == row.id]
         admins, invitations = await sites.list_admins(change, row.id)
@@ -135,6 +145,7 @@ class SiteForms(Room):
         chief = change.actor.admin
         return {
             "site": row,
+            "publication": shown.publication,
             "version": own.version if own and own.version else row.version,
             "fields": form_fields("site", "site", nouns.Site, body, own),
             "failed": failed[1] if failed else None,
@@ -149,14 +160,16 @@ class SiteForms(Room):
             "duplicates": await carried.duplicates_of(change, row.id) if chief else [],
         }
 
-    async def _do(self, request: web.Request, form: str, work: Any, back: str = "") -> web.Response:
+    async def _do(self, request: web.Request, form: str, work: Any, back: str = "") -> web.StreamResponse:
         """Send a form of a site's page: show it again with what is wrong, or the page as it is then."""
         visit = await self.person(request)
         number = number_of(request, "site")
         typed = await read_form(request)
+        before = await self.published()
         try:
             async with self.writing(visit) as change:
                 told = await work(change, number, typed)
+            self.remember(f"/sites/{number}", before)
         except RegistryError as error:
             if error.status == 404:
                 raise
@@ -165,7 +178,7 @@ class SiteForms(Room):
             return await self.show(request, told=told)
         raise web.HTTPSeeOther(back or f"/sites/{number}?saved=1")
 
-    async def edit(self, request: web.Request) -> web.Response:
+    async def edit(self, request: web.Request) -> web.StreamResponse:
         """Change fields."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -173,7 +186,7 @@ class SiteForms(Room):
 
         return await self._do(request, "site", work)
 
-    async def decide(self, request: web.Request) -> web.Response:
+    async def decide(self, request: web.Request) -> web.StreamResponse:
         """Ask for approval, or decide; the contacts are told."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -182,7 +195,7 @@ class SiteForms(Room):
 
         return await self._do(request, "approval", work)
 
-    async def invite(self, request: web.Request) -> web.Response:
+    async def invite(self, request: web.Request) -> web.StreamResponse:
         """Ask somebody to be an admin: by mail, or by a link to hand on where nobody takes our mail."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> Told | None:
@@ -195,7 +208,7 @@ class SiteForms(Room):
 
         return await self._do(request, "admin", work)
 
-    async def remove_admin(self, request: web.Request) -> web.Response:
+    async def remove_admin(self, request: web.Request) -> web.StreamResponse:
         """One admin less; the last cannot go."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -203,7 +216,7 @@ class SiteForms(Room):
 
         return await self._do(request, "admin", work, "/sites")
 
-    async def withdraw(self, request: web.Request) -> web.Response:
+    async def withdraw(self, request: web.Request) -> web.StreamResponse:
         """An invitation is none any more."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -211,7 +224,7 @@ class SiteForms(Room):
 
         return await self._do(request, "admin", work)
 
-    async def make_token(self, request: web.Request) -> web.Response:
+    async def make_token(self, request: web.Request) -> web.StreamResponse:
         """A token, shown once."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> Told:
@@ -220,7 +233,7 @@ class SiteForms(Room):
 
         return await self._do(request, "token", work)
 
-    async def revoke_token(self, request: web.Request) -> web.Response:
+    async def revoke_token(self, request: web.Request) -> web.StreamResponse:
         """A token works no more."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -228,7 +241,7 @@ class SiteForms(Room):
 
         return await self._do(request, "token", work)
 
-    async def add_note(self, request: web.Request) -> web.Response:
+    async def add_note(self, request: web.Request) -> web.StreamResponse:
         """A note of the distribution."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -237,7 +250,7 @@ class SiteForms(Room):
 
         return await self._do(request, "note", work)
 
-    async def leave(self, request: web.Request) -> web.Response:
+    async def leave(self, request: web.Request) -> web.StreamResponse:
         """Off at once, deleted after 30 days."""
 
         async def work(change: Change, number: int, typed: Mapping[str, str]) -> None:
@@ -263,6 +276,12 @@ class SiteForms(Room):
             else:
                 row = await sites.accept_invitation(change, secret)
         raise web.HTTPSeeOther(f"/sites/{row.id}")
+
+
+def join_some(texts: Sequence[str]) -> str:
+    """The first of *texts*, and how many more there are: a site may have dozens of hosts."""
+    more = len(texts) - TOLD
+    return "; ".join((*texts[:TOLD], *((f"and {more:,} more",) if more > 0 else ())))
 
 
 def _of(failed: tuple[str, Failure] | None, form: str) -> Failure | None:
