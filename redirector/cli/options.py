@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from redirector.model import Network
-from redirector.settings.file import load_config
+from redirector.settings.file import load_config, load_key
 from redirector.settings.jobs import JOBS
 from redirector.settings.option import Given, default_text, options_of, parse_network
 from redirector.settings.serving import Config
@@ -57,6 +57,13 @@ def flags_of(arguments: argparse.Namespace) -> dict[str, str | Sequence[str]]:
 def read_config(arguments: argparse.Namespace) -> Config:
     """The settings of the answering half. Raises ConfigError."""
     return load_config(flags_of(arguments))
+
+
+def table_of(flags: Mapping[str, str | Sequence[str]], key: str) -> str | None:
+    """The path of a table of addresses, `geoip` or `asn`, for commands that can do without; None when none is given."""
+    given = {name: value for name, value in flags.items() if name in (key, "config")}
+    path = load_key(Config, key, given) if given else None
+    return path if isinstance(path, str) else None
 
 
 def add_also_asked(parser: argparse.ArgumentParser, text: str) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from redirector.cli.options import LOADING, add_options, flags_of, read_config
+from redirector.cli.options import LOADING, add_options, flags_of, read_config, table_of
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import sign_key_of
 from redirector.counted import counted
@@ -25,6 +25,7 @@ from redirector.store.opening import open_store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import HostRow
 from redirector.web.pages.files import render_files, write_files
+from redirector.web.pages.render import name_geodata
 from redirector.web.pages.shown import Past, Shown, places_of, read_kept, read_pasts, read_shown
 
 
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         shown, pasts = asyncio.run(_read(url if named or there else None, lambda: _of_source(arguments)))
         registry = load_job(Registry, flags, elsewhere=RegistryAtTop)
         key = sign_key_of(registry)
+        name_geodata(table_of(flags, "geoip"))
         files = dict(render_files(shown, pasts, joining.join, network.url or "", sign_key=key))
         changed = write_files(arguments.folder, files)
     except (StoreError, SnapshotError) as error:

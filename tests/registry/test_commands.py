@@ -249,6 +249,13 @@ def test_a_publication_asks_the_server_that_it_is_told_of(run: Run, tmp_path: Pa
     assert Path("cache.pb").exists()
 
 
+def test_published_pages_name_whose_the_geolocation_data_are(run: Run) -> None:
+    made(run)
+    geoip = Path(__file__).parents[2] / "data" / "geoip" / "country.mmdb"
+    assert run("publish", "--pages", "pages", "--geoip", str(geoip))[0] == 0
+    assert "IPFire Location database" in Path("pages/statistics/index.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "served"),
     [

@@ -17,6 +17,7 @@ from tests.web.conftest import Api
 from tests.web.html import check_html
 
 TREE = Path(__file__).parents[2] / "data" / "tree"
+GEOIP = TREE.parent / "geoip" / "country.mmdb"
 
 
 async def test_every_page_is_a_file_and_says_what_is_served(network: Api, tmp_path: Path) -> None:
@@ -59,3 +60,14 @@ def test_a_tree_has_pages_without_a_registry(
         check_html((tmp_path / "out" / name / "index.html").read_text())
     states = {item["state"] for item in json.loads((tmp_path / "out" / "mirrors.json").read_text())["items"]}
     assert "ok" in states
+
+
+@pytest.mark.parametrize("told", ["by flag", "by file"])
+def test_files_name_whose_the_geolocation_data_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "redirector.yml").write_text(f"geoip: {GEOIP}\n")
+    words = ["--geoip", str(GEOIP)] if told == "by flag" else ["--config", "redirector.yml"]
+    assert main(["pages", "out", "--source", str(TREE), *words]) == 0
+    assert "IPFire Location database" in (tmp_path / "out" / "statistics" / "index.html").read_text()
+    assert main(["pages", "out", "--source", str(TREE)]) == 0
+    assert "Where addresses are" not in (tmp_path / "out" / "statistics" / "index.html").read_text()

@@ -13,7 +13,7 @@ from typing import Any
 from redirector.answer.compare.compare import compare
 from redirector.answer.compare.difference import Difference
 from redirector.answer.compare.telling import as_text
-from redirector.cli.options import add_also_asked, add_options, flags_of, read_also_asked
+from redirector.cli.options import add_also_asked, add_options, flags_of, read_also_asked, table_of
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of, sign_key_of
 from redirector.cli.registering.reloading import ask_reload
@@ -45,6 +45,7 @@ from redirector.store.opening import Store, open_store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import HostRow
 from redirector.web.pages.files import render_files, write_files
+from redirector.web.pages.render import name_geodata
 from redirector.web.pages.shown import read_pasts, read_shown
 from redirector.web.whereabouts import Whereabouts, look_again
 
@@ -109,15 +110,10 @@ def _publish(arguments: argparse.Namespace) -> int:
         allowed,
         arguments.with_mail,
         read_also_asked(arguments),
-        _asn_of(serving),
+        table_of(serving, "asn"),
         serving,
     )
     return guarded(_run(desk_of(arguments), wanted, arguments.json, _reloader(arguments)))
-
-
-def _asn_of(serving: Mapping[str, str | Sequence[str]]) -> str | None:
-    asn = load_key(Config, "asn", serving) if serving.keys() & {"asn", "config"} else None
-    return asn if isinstance(asn, str) else None
 
 
 @dataclass(slots=True)
@@ -164,6 +160,7 @@ async def _write(store: Store, desk: Desk, wanted: _Wanted, now: int) -> _Done:
             shown = await read_shown(connection, now)
             pasts = await read_pasts(connection, shown)
             key = sign_key_of(desk.registry)
+            name_geodata(table_of(wanted.serving, "geoip"))
             pages = dict(render_files(shown, pasts, join_of(desk), desk.network.url or "", sign_key=key))
     _put(desk, holdings, wanted, now, done)
     if wanted.exports and not wanted.dry:
