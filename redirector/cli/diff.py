@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from redirector.cli.options import LOADING, add_options, flags_of
 from redirector.cli.output import Exit, as_json, print_result, say
@@ -12,6 +13,9 @@ from redirector.one_line import one_line
 from redirector.settings.file import COMMAND_LINE, load_config
 from redirector.settings.option import Given, number, whole
 from redirector.settings.serving import Config
+
+if TYPE_CHECKING:
+    from redirector.snapshot.snapshot import Snapshot
 
 _NEW = {"health": "FILE", "choice": "NAME", "share_limit": "X"}
 """Keys that the second side may have for itself."""
@@ -56,7 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
         clients = load_clients(old.clients).weights if old.clients else {}
         known = KnownTables()
         before = load_snapshot(old, now, known=known, lint=False)
-        difference = compare(before, load_snapshot(new, now, known=known, lint=False), count, clients)
+        after = load_snapshot(new, now, known=known, lint=False)
+        if "health" in flags:
+            _refuse_unbelieved(before, old.health)
+        if "health" in flags or "health" in given:
+            _refuse_unbelieved(after, new.health)
+        difference = compare(before, after, count, clients)
     except SnapshotError as error:
         say(str(error))
         return Exit.FAILED
@@ -68,3 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
         return print_result(as_json(difference.as_json()), outcome)
     text = as_markdown(difference) if arguments.markdown else as_text(difference)
     return print_result("\n".join(map(one_line, text.split("\n"))), outcome)
+
+
+def _refuse_unbelieved(snapshot: Snapshot, path: str | None) -> None:
+    """Raise SnapshotError when the health file *path*, which was asked for by a flag, is in nothing of *snapshot*: what
+    it would do to clients nobody could say."""
+    if snapshot.health_checked is None:
+        raise SnapshotError([problem for problem in snapshot.problems if problem.path == path])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from redirector.answer.compare.compare import compare
@@ -141,6 +144,60 @@ repos: [{name: baseos, path: BaseOS/$basearch/os}]
 """
 
 
+def test_a_host_that_lacks_something_now_moves_those_who_ask_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = write_tree(tmp_path / "tree", PLACES)
+    (tmp_path / "tree" / "config.yml").write_text(TREE_CONFIG.replace('versions: ["9"]', 'versions: ["9", "10"]'))
+    common = ["--geoip", str(GEOIP / "GeoLite2-Country-Test.mmdb"), "--sample", "2000", "--json"]
+    fresh = {"checked": time.time(), "mirrors": {"a.example.org": {"versions": ["9"]}}}
+    (tmp_path / "health.json").write_text(json.dumps(fresh))
+    assert main(["diff", tree, "--new-health", str(tmp_path / "health.json"), *common]) == 0
+    told = json.loads(capsys.readouterr().out)
+    shares = {share["host"]: share for share in told["shares"]}
+    assert told["hosts"]["changed"] == ["a.example.org"]
+    assert shares["a.example.org"]["after"] == pytest.approx(shares["a.example.org"]["before"] / 2, abs=0.02)
+    lacking = write_tree(tmp_path / "lacking", PLACES)
+    with (tmp_path / "lacking" / "mirrors.d" / "a.example.org.yml").open("a") as file:
+        file.write("lacking: ['9']\n")
+    plain = write_tree(tmp_path / "plain", PLACES)
+    assert main(["diff", plain, lacking, *common]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["hosts"]["changed"] == ["a.example.org"]
+    assert {share["host"]: share["after"] for share in told["shares"]}["a.example.org"] == 0.0
+    assert main(["check", "--source", lacking, *common[:2], "--shares", "--json"]) == 0
+    hosts = {host["host"]: host["share"] for host in json.loads(capsys.readouterr().out)["shares"]["hosts"]}
+    assert hosts["a.example.org"] == 0.0
+
+
+@pytest.mark.parametrize("side", ["--health", "--new-health"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "No such file"), ("{", "no JSON"), ('{"checked": 5, "mirrors": {}}', "more than a day ago")],
+    ids=["absent", "broken", "old"],
+)
+def test_a_health_file_that_is_not_believed_is_compared_with_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], side: str, text: str | None, said: str
+) -> None:
+    tree, health = write_tree(tmp_path / "tree", PLACES), tmp_path / "health.json"
+    if text is not None:
+        health.write_text(text)
+    assert main(["diff", tree, "--new-choice", "distance", side, str(health)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_factor_that_reads_the_same_is_no_reason() -> None:
+    old = snapshot_of(near_tree(*HOSTS), geo=GEO)
+    assert old.balance is not None
+    names = [host.name for host in old.hosts]
+    factors = np.where([name == "london-b" for name in names], 0.3, 0.1101), np.full(len(names), 0.1104)
+    was, now = (replace(old, balance=replace(old.balance, factors=each)) for each in factors)
+    told = {example.before: example.why for example in compare(was, now, COUNT).examples}
+    assert told["london-b"] == "the factor on london-b is 0.11 in place of 0.3, so that it carries what it can"
+    told = {example.before: example.why for example in compare(now, was, COUNT).examples}
+    assert told["london-a"] == "others came or went, and shares with them"
+
+
 def write_tree(folder: Path, names: dict[str, str]) -> str:
     (folder / "mirrors.d").mkdir(parents=True)
     (folder / "config.yml").write_text(TREE_CONFIG)
@@ -175,9 +232,9 @@ def test_the_command_prints_it_and_its_exit_code_heeds_what_may_move(
     told = json.loads(capsys.readouterr().out)
     assert {row["country"]: row["clients"] for row in told["countries"]} == {"US": 1800, "DE": 200}
     health = tmp_path / "health.json"
-    health.write_text(json.dumps({"checked": 4_000_000_000, "mirrors": {"a.example.org": {"up": False}}}))
+    health.write_text(json.dumps({"checked": time.time(), "mirrors": {"a.example.org": {"up": False}}}))
     assert main(["diff", old, *common, "--new-health", str(health), "--new-share-limit", "2", "--json"]) == 0
-    capsys.readouterr()
+    assert json.loads(capsys.readouterr().out)["hosts"]["changed"] == ["a.example.org"]
     assert main(["diff", old, str(tmp_path / "nowhere"), *common]) == 1
     for wrong in ([], ["--new-choice", "nearest"], ["--max-moved", "2"], ["--sample", "0"], ["--json", "--markdown"]):
         assert main(["diff", old, *([new] if wrong[:1] != ["--new-choice"] and wrong else []), *wrong]) == 2, wrong

@@ -17,6 +17,7 @@ from redirector.answer.reading import Reader
 from redirector.locate.places import EARTH_RADIUS_KM
 from redirector.model import Host, HostId, HostSetId
 from redirector.snapshot.snapshot import Snapshot
+from redirector.tree.resolve import plain_releases, resolve_repository
 
 EXAMPLES = 10
 
@@ -32,7 +33,7 @@ def compare(
     cost     5 s for 100,000 clients and 530 hosts in the country database's 250 places
     """
     sample = draw_sample(new, count, clients or {})
-    pairs = _lists(old, new)
+    pairs = _lists_of_both(old, new) or [(usual_list(old), usual_list(new))]
     before = find_firsts(old, [pair[0] for pair in pairs], sample)
     after = find_firsts(new, [pair[1] for pair in pairs], sample)
     names = sorted({host.name for host in (*old.hosts, *new.hosts)})
@@ -58,22 +59,44 @@ def compare(
     )
 
 
-def _lists(old: Snapshot, new: Snapshot) -> list[tuple[HostSetId, HostSetId]]:
-    """The lists that clients ask for, of both: of the repositories that both have, else of most directories."""
-    common = sorted(old.repositories.keys() & new.repositories.keys())
-    found = [
-        (old.directories[old.repositories[key]].host_set, new.directories[new.repositories[key]].host_set)
-        for key in common
-        if old.repositories[key] in old.directories and new.repositories[key] in new.directories
-    ]
-    return found or [(usual_list(old), usual_list(new))]
+def lists_of(snapshot: Snapshot, modules: bool = False) -> dict[tuple[str, str], HostSetId]:
+    """The lists that clients ask for: (repository, architecture) -> who carries it. In a tree the client fills the
+    architecture in; here it is empty.
+
+    modules  also those of a tree's modules, which few ask for
+    """
+    releases = snapshot.releases
+    if releases is not None:
+        return {
+            (f"{name}-{version}", ""): resolve_repository(releases, version, name, None).host_set
+            for version, name in plain_releases(releases)
+            if modules or version in releases.versions
+        }
+    return {
+        key: snapshot.directories[name].host_set
+        for key, name in snapshot.repositories.items()
+        if name in snapshot.directories
+    }
+
+
+def _lists_of_both(old: Snapshot, new: Snapshot, modules: bool = False) -> list[tuple[HostSetId, HostSetId]]:
+    """Each list that both have, as it was and as it is."""
+    before, after = lists_of(old, modules), lists_of(new, modules)
+    return [(before[key], after[key]) for key in sorted(before.keys() & after.keys())]
 
 
 def usual_list(snapshot: Snapshot) -> HostSetId:
-    if snapshot.releases is not None:
-        return snapshot.releases.standard_set
-    counted = Counter(directory.host_set for directory in snapshot.directories.values())
-    return counted.most_common(1)[0][0] if counted else HostSetId(0)
+    """Who carries most: of a tree most lists, else most directories."""
+    releases = snapshot.releases
+    carriers = (
+        (directory.host_set for directory in snapshot.directories.values())
+        if releases is None
+        else lists_of(snapshot).values()
+    )
+    counted = Counter(carriers)
+    if counted:
+        return counted.most_common(1)[0][0]
+    return HostSetId(0) if releases is None else releases.standard_set
 
 
 def find_firsts(snapshot: Snapshot, lists: Sequence[HostSetId], sample: Sample) -> NDArray[np.intp]:
@@ -162,8 +185,12 @@ def _countries(
 
 
 def _changes(old: Snapshot, new: Snapshot) -> dict[str, tuple[str, ...]]:
-    """What is another about hosts that both have: names of fields, `urls` among them."""
+    """What is another about hosts that both have: names of fields, `urls` and `content`, in which lists they are, among
+    them."""
     urls = _urls(old), _urls(new)
+    content: set[str] = set()
+    for before, now in set(_lists_of_both(old, new, modules=True)):
+        content |= _carriers(old, before) ^ _carriers(new, now)
     after = {host.name: host for host in new.hosts}
     found = {}
     for host in old.hosts:
@@ -174,9 +201,15 @@ def _changes(old: Snapshot, new: Snapshot) -> dict[str, tuple[str, ...]]:
         different = [each.name for each in fields(Host) if getattr(plain[0], each.name) != getattr(plain[1], each.name)]
         if urls[0].get(host.name) != urls[1].get(host.name):
             different.append("urls")
+        if host.name in content:
+            different.append("content")
         if different:
             found[host.name] = tuple(different)
     return found
+
+
+def _carriers(snapshot: Snapshot, host_set: HostSetId) -> set[str]:
+    return {snapshot.hosts[host].name for host in snapshot.host_sets[host_set].urls}
 
 
 def _told(host: Host) -> Host:
@@ -271,7 +304,7 @@ def _why(
             return f"{name} has another {', '.join(changes[name])}"
     factors = _factor(old, was), _factor(new, was)
     if None not in factors and factors[0] != factors[1]:
-        return f"the factor on {was} is {factors[1]:.2g} in place of {factors[0]:.2g}, so that it carries what it can"
+        return f"the factor on {was} is {factors[1]} in place of {factors[0]}, so that it carries what it can"
     return "others came or went, and shares with them"
 
 
@@ -279,8 +312,9 @@ def _may_have(host: Host) -> bool:
     return host.for_strangers and not host.withheld
 
 
-def _factor(snapshot: Snapshot, name: str) -> float | None:
+def _factor(snapshot: Snapshot, name: str) -> str | None:
+    """The factor on a host's weight, as it is told; None without one."""
     if snapshot.balance is None:
         return None
     position = next((HostId(n) for n, host in enumerate(snapshot.hosts) if host.name == name), None)
-    return None if position is None else round(float(snapshot.balance.factors[position]), 4)
+    return None if position is None else f"{float(snapshot.balance.factors[position]):.2g}"
