@@ -264,6 +264,20 @@ def _state(
     return (CLOUD if local else "stale"), since
 
 
+def state_of(holdings: Holdings, row: HostRow, public: PublicMirror | None, now: int) -> tuple[str, int]:
+    """(`ok` or why the host is not listed, since when), of any host: what its admins and operators are told.
+
+    public  how strangers see it; None: not at all
+    """
+    reason = listing_reason(condition_of(holdings, row), now)
+    if reason is not None:
+        return reason[0].value, reason[1]
+    if public is not None:
+        return public.state, public.since
+    look = holdings.looks.get(row.id)
+    return OK, look.since if look else 0
+
+
 def _category(
     holdings: Holdings,
     row: HostRow,

@@ -249,6 +249,14 @@ def test_a_publication_asks_the_server_that_it_is_told_of(run: Run, tmp_path: Pa
     assert Path("cache.pb").exists()
 
 
+def test_a_host_for_a_cloud_alone_is_not_said_to_be_listed(run: Run) -> None:
+    made(run)
+    assert [(each["listed"], each["since"]) for each in object_of(run, "host", "list")] == [("ok", None)]
+    run("host", "set", "mirror.example.org", "--cloud-type", "aws", "--cloud-regions", "eu-west-1")
+    (row,) = object_of(run, "host", "list")
+    assert row["listed"] == "cloud" and row["since"]
+
+
 def test_published_pages_name_whose_the_geolocation_data_are(run: Run) -> None:
     made(run)
     geoip = Path(__file__).parents[2] / "data" / "geoip" / "country.mmdb"

@@ -13,9 +13,9 @@ from redirector.cli.registering.sites import add_token_flags, find_site, show_to
 from redirector.registry import nouns
 from redirector.registry.edit import accounts, asns, carried, hosts, networks, notes
 from redirector.registry.edit.change import Change
-from redirector.registry.listing import listing_reason
+from redirector.registry.public import OK, public_list, state_of
 from redirector.registry.publish.holdings import read_holdings
-from redirector.registry.publish.selection import condition_of
+from redirector.registry.publish.selection import select
 from redirector.registry.refusals import Missing
 from redirector.registry.rules import name_key
 from redirector.registry.views import (
@@ -92,13 +92,12 @@ def _list(arguments: argparse.Namespace) -> int:
 async def _reasons(change: Change) -> dict[int, dict[str, Any]]:
     """For each host whether it is listed, else why not and since when."""
     holdings = await read_holdings(change.connection, change.now)
+    listed = public_list(holdings, select(holdings, change.now), change.now)
+    public = {mirror.host: mirror for mirror in listed.mirrors}
     found: dict[int, dict[str, Any]] = {}
     for number, row in holdings.hosts.items():
-        reason = listing_reason(condition_of(holdings, row), change.now)
-        found[number] = {
-            "listed": reason[0].value if reason else "ok",
-            "since": show_time(reason[1] or None) if reason else None,
-        }
+        state, since = state_of(holdings, row, public.get(row.name), change.now)
+        found[number] = {"listed": state, "since": show_time(since or None) if state != OK else None}
     return found
 
 

@@ -12,6 +12,7 @@ from redirector.registry import nouns
 from redirector.registry.edit import accounts, asns, carried, catalogue, hosts, networks
 from redirector.registry.edit.change import Change, find_host, find_site
 from redirector.registry.permits import Act
+from redirector.registry.public import state_of
 from redirector.registry.refusals import Missing, RegistryError
 from redirector.registry.views import show_time
 from redirector.store.checks import find_checks
@@ -21,7 +22,6 @@ from redirector.web.forms.fields import Failure, body_of, failure_of, form_field
 from redirector.web.forms.kinds import KINDS, Kind, show_cell
 from redirector.web.forms.room import NEW_TOKEN, Told, number_of, version_of
 from redirector.web.forms.saving import SavingRoom, subject_of_host
-from redirector.web.forms.sites import reason_of
 from redirector.web.login.visits import read_form
 
 Work = Callable[[Change, int, Mapping[str, str]], Awaitable[Told | None]]
@@ -127,11 +127,9 @@ class HostForms(SavingRoom):
         shown = await self.site.shelf.read(change.connection, change.now)
         holdings = shown.holdings
         assert holdings is not None
-        state, since = reason_of(holdings, row, change.now)
-        look = holdings.looks.get(row.id)
         public = shown.find(row.name)
-        if state == "ok" and public is not None and not public.ok:
-            state, since = public.state, public.since
+        state, since = state_of(holdings, row, public, change.now)
+        look = holdings.looks.get(row.id)
         own = _of(failed, "host")
         window = row.maintenance
         usual = {"from": show_time(window[0] if window else change.now), "to": show_time(window[1]) if window else ""}

@@ -11,10 +11,8 @@ from aiohttp import web
 from redirector.registry import nouns
 from redirector.registry.edit import accounts, carried, notes, sites
 from redirector.registry.edit.change import Change, find_site
-from redirector.registry.listing import listing_reason
 from redirector.registry.permits import Act
-from redirector.registry.publish.holdings import Holdings
-from redirector.registry.publish.selection import condition_of
+from redirector.registry.public import state_of
 from redirector.registry.refusals import RegistryError
 from redirector.store.registry import queries
 from redirector.store.registry.rows import HostRow, InvitationRow, SiteRow
@@ -28,13 +26,6 @@ TOLD = 6
 """Changes of lists that stand in one line after a save; all are on the page of its effect."""
 
 UNDECIDED = ("draft", "waiting", "refused")
-
-
-def reason_of(holdings: Holdings, row: HostRow, now: int) -> tuple[str, int]:
-    """(`ok` or why the host is not listed, since when), as publishing has it."""
-    found = listing_reason(condition_of(holdings, row), now)
-    look = holdings.looks.get(row.id)
-    return ("ok", look.since if look else 0) if found is None else (found[0].value, found[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +141,7 @@ class SiteForms(SavingRoom):
             "fields": form_fields("site", "site", nouns.Site, body, own),
             "failed": failed[1] if failed else None,
             "failed_form": failed[0] if failed else "",
-            "hosts": [(host, *reason_of(holdings, host, change.now)) for host in hosts],
+            "hosts": [(host, *state_of(holdings, host, shown.find(host.name), change.now)) for host in hosts],
             "admins": admins,
             "invitations": invitations,
             "admin_fields": form_fields("admin", "admin", nouns.Admin, {}, _of(failed, "admin")),
