@@ -70,6 +70,7 @@ FORMS = (
     ),
     Form("/account/mail", "/account", good={"old": PASSWORD, "mail": "new@example.org"}),
     Form("/account/sessions"),
+    Form("/account/tokens/{number}", path="/account/tokens/999"),
     Form("/account/delete", "/account"),
     Form("/sites/new", "/sites/new", good={"name": "New", "url": "https://new.example.org/"}, takes={"name": TEXT}),
     Form("/invitations/{secret}", path="/invitations/none"),

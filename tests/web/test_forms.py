@@ -10,7 +10,7 @@ from redirector.registry.permits import OPERATOR
 from redirector.registry.public import public_list
 from redirector.registry.publish.selection import select
 from redirector.store.registry import queries
-from redirector.store.registry.rows import CarriedRow, HostRow, SiteRow
+from redirector.store.registry.rows import CarriedRow, ContactRow, HostRow, SiteRow
 from redirector.web.words import FIELDS
 from tests.registry.rig import CIPHER, HOST, Registry
 from tests.web.browser import PASSWORD, Browser, letters, link_of, signed_up
@@ -300,6 +300,31 @@ async def test_a_token_is_shown_once(api: Api) -> None:
     await browser.send("/hosts/1/tokens/1")
     async with api.registry.change(OPERATOR) as change:
         assert not await accounts.list_tokens(change, site=1) and not await accounts.list_tokens(change, host=1)
+
+
+async def test_tokens_that_act_as_an_account_are_ended_by_it_alone(api: Api) -> None:
+    ann, bob = await with_host(api), await logged_in(api, "bob")
+    secret = await api.token("ann", "read")
+    await ann.get("/account")
+    form = re.search(r'action="(/account/tokens/\d+)"', ann.text)
+    assert form is not None and secret not in ann.text
+    await bob.get("/account")
+    assert "/account/tokens/" not in bob.text
+    await bob.post(form[1])
+    assert bob.status == 404 and (await api.ask("GET", "/sites", secret)).status == 200
+    await ann.send(form[1])
+    assert ann.path == "/account" and "/account/tokens/" not in ann.text
+    assert (await api.ask("GET", "/sites", secret)).status == 401
+
+
+async def test_a_site_s_page_says_to_whom_no_notice_goes(api: Api) -> None:
+    ann = await with_host(api)
+    await ann.get("/sites/1")
+    assert "No notice goes to ops@example.org yet" in ann.text
+    async with api.registry.change(OPERATOR) as change:
+        await queries.set_columns(change.connection, ContactRow, {"site": 1}, verified=api.registry.now)
+    await ann.get("/sites/1")
+    assert "No notice goes to" not in ann.text
 
 
 async def test_an_admin_is_invited_by_a_link_where_no_mail_goes_out(api: Api) -> None:

@@ -39,6 +39,7 @@ PROGRAMS = {
 
 PEOPLE = {
     "GET /account", "POST /account/password", "POST /account/mail", "POST /account/sessions", "GET /sites",
+    "POST /account/tokens/{number}",
     "GET /sites/new", "POST /sites/new", "GET /events", "GET /invitations/{secret}", "POST /invitations/{secret}",
 }  # fmt: skip
 """Whoever is logged in, for himself."""

@@ -238,6 +238,21 @@ async def revoke_token(change: Change, number: int, *, site: int | None = None, 
     await change.log("token.remove", name, number, {}, {}, site=event_site, host=host)
 
 
+async def own_tokens(change: Change) -> list[TokenRow]:
+    """Tokens that act as the account itself; those of visitors are none."""
+    if change.actor.account is None:
+        return []
+    return await queries.list_rows(change.connection, TokenRow, account=change.actor.account)
+
+
+async def revoke_own_token(change: Change, number: int) -> None:
+    """A token that acts as the account itself works no more. Raises Missing."""
+    account = change.actor.account
+    if account is None or not await queries.remove(change.connection, TokenRow, id=number, account=account):
+        raise Missing
+    await change.log("token.remove", change.actor.name, number, {}, {})
+
+
 async def find_actor(change: Change, secret: str) -> Actor | None:
     """Who acts with this token; None when it is none, or no more. Its use is noted once a minute at most."""
     if not secret.startswith(TOKEN_PREFIX):

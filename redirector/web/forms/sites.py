@@ -15,7 +15,7 @@ from redirector.registry.permits import Act
 from redirector.registry.public import state_of
 from redirector.registry.refusals import RegistryError
 from redirector.store.registry import queries
-from redirector.store.registry.rows import HostRow, InvitationRow, SiteRow
+from redirector.store.registry.rows import ContactRow, HostRow, InvitationRow, SiteRow
 from redirector.web.forms.fields import Failure, body_of, failure_of, form_fields
 from redirector.web.forms.review import read_review
 from redirector.web.forms.room import NEW_TOKEN, Told, number_of, version_of
@@ -132,11 +132,13 @@ class SiteForms(SavingRoom):
         assert holdings is not None
         hosts = [each for each in holdings.hosts.values() if each.site == row.id]
         admins, invitations = await sites.list_admins(change, row.id)
+        contacts = await queries.list_rows(change.connection, ContactRow, site=row.id)
         own = failed[1] if failed and failed[0] == "site" else None
         chief = change.actor.admin
         return {
             "site": row,
             "publication": shown.publication,
+            "unproved": [each.mail for each in contacts if each.verified is None],
             "version": own.version if own and own.version else row.version,
             "fields": form_fields("site", "site", nouns.Site, body, own),
             "failed": failed[1] if failed else None,

@@ -65,6 +65,7 @@ class LoginPages:
         router.add_post("/account/password", self.change_password)
         router.add_post("/account/mail", self.change_mail)
         router.add_post("/account/sessions", self.end_sessions)
+        router.add_post("/account/tokens/{number}", self.revoke_token)
         router.add_post("/account/delete", self.delete_account)
 
     # -- Logging in and out --------------------------------------------------------------------------------------------
@@ -261,9 +262,11 @@ class LoginPages:
         async with self.site.store.read() as connection:
             sessions = await kept.list_sessions(connection, account.id)
             sites = await queries.count(connection, AdminRow, account=account.id)
+            tokens = await accounts.own_tokens(self._change(connection, visit.actor))
         values = {
             "own": account,
             "sessions": sessions,
+            "tokens": tokens,
             "here_session": visit.session.id if visit.session else 0,
             "sites": sites,
             "problems": problems or {},
@@ -339,6 +342,16 @@ class LoginPages:
                 await kept.end_sessions(connection, account.id, int(number))
             else:
                 await kept.end_sessions(connection, account.id, besides=own)
+        raise web.HTTPSeeOther("/account")
+
+    async def revoke_token(self, request: web.Request) -> web.Response:
+        """A token that acts as this account works no more; they are made by command."""
+        visit, _ = await self._own(request)
+        await read_form(request)
+        number = request.match_info["number"]
+        async with self.site.store.write() as connection:
+            known = number.isascii() and number.isdecimal() and len(number) < 19
+            await accounts.revoke_own_token(self._change(connection, visit.actor), int(number) if known else 0)
         raise web.HTTPSeeOther("/account")
 
     async def delete_account(self, request: web.Request) -> web.Response:
