@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from redirector.answer.compare.compare import compare
+from redirector.answer.compare.difference import Difference, Example, HostShare
 from redirector.answer.compare.shares import find_shares, tell_shares
 from redirector.answer.compare.telling import as_markdown, as_text, tell
 from redirector.cli.main import main
@@ -118,6 +119,16 @@ def test_nobody_anywhere_is_no_error() -> None:
     assert difference_of(empty, near_tree(*HOSTS)).moved == 1.0
     assert difference_of(empty, empty).moved == 0.0
     assert compare(snapshot_of(near_tree(*HOSTS), geo={}), snapshot_of(near_tree(*HOSTS[1:]), geo={}), COUNT).moved > 0
+
+
+def test_names_are_no_marks_wherever_they_stand_in_markdown() -> None:
+    name = "a[x](http://example.org)|<b>"
+    share = HostShare(name, 0.5, 0.0, 0.5)
+    example = Example("192.0.2.1", "DE", name, "", None, None, 1, f"{name} is gone")
+    found = Difference(10, 0.5, None, None, (name,), (name,), (name,), (share,), (), (example,), {name: ("urls",)})
+    assert "no farther" not in as_markdown(found)
+    assert as_markdown(found).count("a\\[x\\](http://example.org)\\|\\<b\\>") == 6
+    assert "[x](" not in as_markdown(found)
 
 
 def test_it_is_told_in_words_tables_and_json() -> None:

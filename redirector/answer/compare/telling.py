@@ -40,7 +40,7 @@ def as_text(difference: Difference) -> str:
 
 def as_markdown(difference: Difference) -> str:
     """For a comment in a review."""
-    lines = ["### What this does to clients", "", *(f"- {line}" for line in _summary(difference)), ""]
+    lines = ["### What this does to clients", "", *(f"- {_cell(line)}" for line in _summary(difference)), ""]
     movers = _movers(difference.shares)
     if movers:
         lines += ["| host | first for, before | after | share of the bandwidth |", "|---|---:|---:|---:|"]
@@ -77,11 +77,10 @@ def _named(host: str, km: float | None) -> str:
 
 
 def _summary(difference: Difference) -> Iterator[str]:
-    way = f", {_km(difference.km_before)} km before, {_km(difference.km_after)} after"
-    yield (
-        f"{difference.moved:.2%} of {difference.clients:,} clients get another mirror first; half of all go no farther "
-        f"than{way.removeprefix(',')}"
-    )
+    way = f"; half of all go no farther than {_km(difference.km_before)} km before, {_km(difference.km_after)} after"
+    is_known = (difference.km_before, difference.km_after) != (None, None)
+    moved = f"{difference.moved:.2%} of {difference.clients:,} clients get another mirror first"
+    yield moved + way if is_known else moved
     for word, names in (("new", difference.added), ("gone", difference.removed)):
         if names:
             yield f"{len(names)} {word}: {_some(names)}"
