@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from urllib.parse import quote
 from zlib import crc32
 
@@ -122,6 +123,7 @@ def _values(wishes: Wishes, kit: str, left_out: Sequence[str]) -> dict[str, obje
         if wishes.source_user
         else wishes.source,
         "id": "mirror_" + re.sub("[^a-z0-9]", "_", wishes.slug),
+        "marker_name": PurePosixPath(wishes.marker).name,
         "trace": f"project/trace/{wishes.name}" if wishes.kind == "deb" else "",
         "excludes": excluded,
         "index_names": index_names,

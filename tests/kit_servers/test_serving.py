@@ -8,7 +8,7 @@ import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -151,3 +151,20 @@ async def test_a_tree_may_stand_at_the_top(
         base = url.removesuffix("pub/")
         async with asked(base, "TIME") as found, asked(base, "none") as missing, asked(base, ".~tmp~/half.rpm") as half:
             assert (found, missing, half) == (200, 404, 404)
+
+
+@pytest.mark.parametrize("serve", [nginx, apache], ids=["nginx", "apache"])
+@pytest.mark.parametrize("marker", ["TIMESTAMP", "project/trace/last update"])
+async def test_the_time_stamp_is_asked_for_again_wherever_it_lies(
+    trees: Trees, serve: Callable[..., AbstractAsyncContextManager[str]], marker: str
+) -> None:
+    (trees.mirror / marker).parent.mkdir(parents=True, exist_ok=True)
+    (trees.mirror / marker).write_text("1\n")
+    async with serve(trees, marker=marker) as url:
+        at = urlsplit(url)
+        reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+        target = quote(f"{at.path}{marker}")
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
+        answer = (await reader.read()).decode().lower()
+        writer.close()
+    assert " 200 " in answer.partition("\r\n")[0] and "\ncache-control: no-cache\r\n" in answer
