@@ -49,6 +49,7 @@ def start_nursery(control: socket.socket) -> int:
     """
     environment = {name: value for name, value in os.environ.items() if name not in _SUPERVISORS_OWN}
     environment["OPENBLAS_NUM_THREADS"] = "1"  # numpy's library would start threads, and a nursery forks
+    environment["SSL_CERT_FILE"] = os.devnull  # nobody here needs the certificates that aiohttp reads on import
     environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(place) for place in sys.path)
     command = [sys.executable, "-P", "-m", "redirector.server.nursery"]
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
