@@ -166,6 +166,8 @@ class Orders:
 
     def _own_lines(self, audience: Audience, carriers: HostSet, family: int) -> tuple[list[AnyLine], str]:
         """The lines of *carriers*, a regular set, on the networks of an audience, and what the comment says of them."""
+        if not (audience.netblocks or audience.asn_hosts):
+            return [], ""
         facts, given = self._snapshot.hosts, networks_of(audience, carriers.urls)
         if self._snapshot.health_known:
             given = [(tier, tuple(host for host in hosts if is_well(facts[host], family))) for tier, hosts in given]
@@ -240,7 +242,7 @@ class Orders:
         present = {host for line in own for host in line.hosts}
         for line in around.lines:
             if len(present) < snapshot.minimum:
-                present.update(islice((host for host in line.hosts if host in carriers.urls), snapshot.minimum * 2))
+                present.update(islice(filter(carriers.urls.__contains__, line.hosts), snapshot.minimum * 2))
         if len(present) >= snapshot.minimum:
             return Order(around.lines, comment=comment)
         lines = (*around.lines, around.reserve) if around.reserve else around.lines
