@@ -31,6 +31,7 @@ DRAWS = "redirector/answer/draws.h"
 
 PARTS = {
     "redirector.locate._lines": (["redirector/locate/_lines.c"], []),
+    "redirector.locate._steps": (["redirector/locate/_steps.c"], []),
     "redirector.sources.mirrormanager._carried": (["redirector/sources/mirrormanager/_carried.c"], []),
     "redirector.answer._fast": (["redirector/answer/_fast.c"], [DRAWS]),
     "redirector.server.worker._plain": (

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from redirector.errors import SnapshotError
 from redirector.files import explain_failure, read_bytes
 from redirector.locate.mmdb_records import PLAIN, RecordError, Records, Wanted
-from redirector.locate.ranges import Lengths, Numbers, RangeTable, V4Prefixes, V6Prefixes, table_of
+from redirector.locate.ranges import Lengths, RangeTable, V4Prefixes, V6Prefixes, table_of
+from redirector.locate.steps import Numbers
 from redirector.model import Problem, Severity
 
 _MARKER = b"\xab\xcd\xefMaxMind.com"

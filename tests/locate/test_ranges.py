@@ -159,10 +159,15 @@ def test_numbers_are_those_that_addresses_have(prefixes: list[tuple[Network, int
     assert table.numbers() == {table.find(address.packed) for address in addresses}
 
 
-@given(PREFIXES, st.dictionaries(st.integers(0, 5), st.integers(0, 3)))
-def test_translation_changes_each_number(prefixes: list[tuple[Network, int]], numbers: dict[int, int]) -> None:
+@given(PREFIXES, st.dictionaries(st.integers(0, 5), st.integers(0, 3)), st.sampled_from([1, 3, 1 << 19]))
+def test_translation_changes_each_number(
+    prefixes: list[tuple[Network, int]], numbers: dict[int, int], small: int
+) -> None:
+    """Whether numbers are small, or as large as new AS numbers."""
     table = table_of_networks(prefixes)
-    translated = table.translated(numbers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("redirector.locate.ranges._SMALL", small)
+        translated = table.translated(numbers)
     assert_well_formed(translated)
     for address in probes(network for network, _ in prefixes):
         assert translated.find(address.packed) == numbers.get(table.find(address.packed), 0)

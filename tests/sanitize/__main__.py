@@ -19,7 +19,7 @@ def build() -> list[Path]:
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--force"]
     folders = ["--build-lib", str(BUILT), "--build-temp", str(BUILT)]
     subprocess.run([*command, *folders], cwd=ROOT, env={**os.environ, "REDIRECTOR_STRICT_C": FLAGS}, check=True)
-    return [next(BUILT.rglob(f"{name}.*.so")) for name in ("_lines", "_carried", "_fast", "_plain")]
+    return [next(BUILT.rglob(f"{name}.*.so")) for name in ("_lines", "_steps", "_carried", "_fast", "_plain")]
 
 
 def library(name: str) -> str:

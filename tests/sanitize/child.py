@@ -19,6 +19,7 @@ WRONG: tuple[Any, ...] = (None, (), [], b"", "", 7, -1, 2**70, (1, 2, "x", None)
 
 NAMES = (
     "redirector.locate._lines",
+    "redirector.locate._steps",
     "redirector.sources.mirrormanager._carried",
     "redirector.answer._fast",
     "redirector.server.worker._plain",
@@ -156,6 +157,7 @@ def main() -> int:
                     "-k",
                     skipped,
                     "tests/locate/test_asn_lines.py",
+                    "tests/locate/test_steps.py",
                     "tests/sources/test_carried.py",
                     "tests/answer/test_fast.py",
                     "tests/server/test_plain.py",

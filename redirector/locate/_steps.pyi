@@ -1,0 +1,5 @@
+from redirector.locate.steps import Numbers, Painted, Values
+
+INTERFACE: int
+
+def paint(firsts: Numbers, lasts: Numbers, values: Values, ground: int, end: int, /) -> Painted: ...
