@@ -19,6 +19,10 @@ DELAY_S = 3500
 """AlmaLinux's guide spreads its mirrors over an hour; who comes more often is spread over less."""
 
 
+HOMES = ("/home/", "/root/", "/run/user/")
+"""What `ProtectHome=` of systemd takes away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """One file of the kit."""
@@ -123,6 +127,7 @@ def _values(wishes: Wishes, kit: str, left_out: Sequence[str]) -> dict[str, obje
         if wishes.source_user
         else wishes.source,
         "id": "mirror_" + re.sub("[^a-z0-9]", "_", wishes.slug),
+        "in_home": any(each.startswith(HOMES) for each in (wishes.root, wishes.state)),
         "marker_name": PurePosixPath(wishes.marker).name,
         "trace": f"project/trace/{wishes.name}" if wishes.kind == "deb" else "",
         "excludes": excluded,

@@ -98,6 +98,15 @@ def test_units_are_verified(kit: Path) -> None:
     run("systemd-analyze", "timespan", *re.findall("OnUnitActiveSec=(.+)", timers))
 
 
+@pytest.mark.parametrize(
+    ("key", "folder", "shut"),
+    [("root", "/srv/m", True), ("root", "/home/mirror/m", False), ("state", "/root/m", False)],
+)
+def test_a_unit_may_write_where_the_tree_lies(tmp_path: Path, key: str, folder: str, shut: bool) -> None:
+    write_kit(tmp_path, {**SAMPLE, "module": "m", key: folder})
+    assert ("\nProtectHome=read-only\n" in (tmp_path / "mirror-m.service").read_text()) is shut
+
+
 def test_nginx_takes_its_configuration(kit: Path, tmp_path: Path) -> None:
     config = tmp_path / "nginx.conf"
     config.write_text(
