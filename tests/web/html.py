@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "input", "br", "hr", "img", "path", "circle", "rect", "polygon", "line", "polyline"}
+VOID = {"meta", "link", "input", "br", "wbr", "hr", "img", "path", "circle", "rect", "polygon", "line", "polyline"}
 
 NESTING = {
     "tr": {"thead", "tbody", "table"},

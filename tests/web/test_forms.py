@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import pytest
 
 from redirector.registry.edit import accounts, carried, networks, sites
 from redirector.registry.edit.change import Change, House
@@ -11,6 +14,7 @@ from redirector.registry.public import public_list
 from redirector.registry.publish.selection import select
 from redirector.store.registry import queries
 from redirector.store.registry.rows import CarriedRow, ContactRow, HostRow, SiteRow
+from redirector.web.forms.desk import tell_changes
 from redirector.web.words import FIELDS
 from tests.registry.rig import CIPHER, HOST, Registry
 from tests.web.browser import PASSWORD, Browser, letters, link_of, signed_up
@@ -374,6 +378,26 @@ async def test_a_host_and_a_site_leave(api: Api) -> None:
     await browser.get("/sites/1")
     await browser.send("/sites/1/leave")
     assert "It leaves" in browser.text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            {},
+            {"id": 3, "version": 1, "edited": 5, "city": "", "private": False, "name": "x"},
+            ["private: no", "name: x"],
+        ),
+        ({"city": "Berlin"}, {"city": "Potsdam"}, ["city: Berlin → Potsdam"]),
+        ({"city": "Berlin", "tier": 1}, {"city": None, "tier": 1}, ["city: Berlin → nothing"]),
+        ({"network": "192.0.2.0/24"}, {}, ["network: 192.0.2.0/24 → nothing"]),
+        ({"contacts": []}, {"contacts": ["a", "b"]}, ["contacts: nothing → a, b"]),
+        ({"maintenance": None}, {"maintenance": {"from": 1, "to": None}}, ["maintenance: nothing → from 1, to "]),
+    ],
+    ids=["new", "changed", "emptied", "gone", "a list", "a mapping"],
+)
+def test_an_event_says_what_became_of_each_field(old: dict[str, Any], new: dict[str, Any], told: list[str]) -> None:
+    assert tell_changes(old, new) == told
 
 
 async def test_events_are_shown_and_chosen(api: Api) -> None:

@@ -17,6 +17,7 @@ from redirector.store.registry.rows import HostRow
 from redirector.web.access import SITE
 from redirector.web.pages import shown
 from redirector.web.pages.filters import Choice
+from redirector.web.pages.render import break_at_dots, mark_code
 from tests.web.conftest import Api
 from tests.web.html import check_html
 from tests.web.test_forms import logged_in
@@ -53,7 +54,7 @@ async def test_the_list_says_ok_exactly_of_those_that_are_given(network: Api) ->
     names = {host.id: host.row.name for host in publication.hosts}
     given = {names[number] for c in publication.categories for each in c.sets for number in each.public}
     rows = re.findall(
-        r'href="/mirrors/([^"?]+)">[^<]+</a></td><td class="state t-(\w+)', await read(network, "/mirrors")
+        r'href="/mirrors/([^"?]+)">[^/]+</a></td><td class="state t-(\w+)', await read(network, "/mirrors")
     )
     assert {host for host, state in rows if state == "ok"} == given
     assert len(rows) == 12
@@ -148,3 +149,10 @@ async def test_what_is_not_there_is_said_on_a_page_to_browsers_and_in_a_line_to_
     check_html(text)
     answer = await api.client.get("/mirrors/nobody")
     assert (answer.status, await answer.text()) == (404, "Not Found\n")
+
+
+def test_names_break_at_their_dots_and_code_is_marked_without_letting_markup_through() -> None:
+    assert str(break_at_dots("a.b<i>.org")) == "a.<wbr>b&lt;i&gt;.<wbr>org"
+    assert str(mark_code("Send `a: <b>` & `c`, not <d>.")) == (
+        "Send <code>a: &lt;b&gt;</code> &amp; <code>c</code>, not &lt;d&gt;."
+    )

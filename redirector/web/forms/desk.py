@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from redirector.registry import views
 from redirector.registry.edit import accounts
 from redirector.registry.edit.change import find_host, find_site
 from redirector.registry.permits import Act
@@ -17,6 +17,7 @@ from redirector.store import evidence, login, outbox
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow, AsnRow, HostRow, NetworkRow, SiteRow
 from redirector.web.api.call import read_number
+from redirector.web.forms.kinds import show_cell
 from redirector.web.forms.room import Room, need_desk, number_of
 from redirector.web.login.visits import read_form
 
@@ -128,13 +129,29 @@ class Desk(Room):
             )
         more = rows[EVENTS_SHOWN - 1].id if len(rows) > EVENTS_SHOWN else None
         values = {
-            "events": [(row, views.show_event(row)) for row in rows[:EVENTS_SHOWN]],
+            "events": [(row, tell_changes(row.old, row.new)) for row in rows[:EVENTS_SHOWN]],
             "more": more,
             "what": query.get("what", ""),
             "site": site or "",
             "host": host or "",
         }
         return self.page(visit, "events.html", values, here="/desk" if visit.actor.admin else "/sites")
+
+
+def tell_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What an event says of each field: what it became; after what it was, where it was something else."""
+    found = []
+    for name in {**old, **new}:
+        before, after = show_cell(old.get(name)), show_cell(new.get(name))
+        if name in _OF_ROWS or before == after:
+            continue
+        was = f"{before or 'nothing'} → " if name in old else ""
+        found.append(f"{name}: {was}{after or 'nothing'}")
+    return found
+
+
+_OF_ROWS = frozenset({"id", "version", "edited"})
+"""Of every thing, and of no interest to people."""
 
 
 def _worst_served(mirrors: tuple[PublicMirror, ...]) -> list[tuple[str, int, int, int]]:

@@ -108,6 +108,8 @@ def show_cell(value: Any) -> str:
     """A value in a table."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {show_cell(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(str(each) for each in value)
     return "" if value is None else str(value)

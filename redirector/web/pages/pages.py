@@ -15,6 +15,7 @@ from redirector.locate.places import name_of_country
 from redirector.registry.public import PublicMirror
 from redirector.registry.signing import NAMESPACE, SIGNER
 from redirector.settings.joining import Join
+from redirector.stats.asked import UNKNOWN
 from redirector.stats.overview import Overview, overview_of
 from redirector.stats.pictures import Layer, draw_areas, draw_bars, draw_lines
 from redirector.stats.propagation import COLUMNS
@@ -254,6 +255,7 @@ def statistics_page(shown: Shown) -> Page:
         "statistics.html",
         {
             "overview": overview,
+            "name_of_part": name_of_part,
             "bars": _bars(overview),
             "daily": draw_lines(
                 "Requests a day", _short(day for day, _ in days), [Layer("requests", [n for _, n in days])]
@@ -268,11 +270,18 @@ def statistics_page(shown: Shown) -> Page:
     )
 
 
+def name_of_part(category: str, name: str) -> str:
+    """Of what requests were counted, in words."""
+    if name == UNKNOWN:
+        return "not known"
+    return name_of_country(name) if category == "countries" else name
+
+
 def _bars(overview: Overview) -> dict[str, str]:
     return {
         category: draw_bars(
             f"Requests by {category}",
-            [(name_of_country(part.name) if category == "countries" else part.name, part.requests) for part in parts],
+            [(name_of_part(category, part.name), part.requests) for part in parts],
         )
         for category, parts in overview.parts.items()
     }

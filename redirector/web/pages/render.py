@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -9,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from redirector.answer.show.render import make_environment
 from redirector.errors import SnapshotError
@@ -28,6 +29,8 @@ CONTENT_SECURITY = (
 
 HTML_TYPE = "text/html"
 
+_CODE = re.compile(r"`([^`]*)`")
+
 
 @cache
 def environment() -> Environment:
@@ -42,6 +45,8 @@ def environment() -> Environment:
         "country": name_of_country,
         "word": lambda state: words.STATES.get(state, state),
         "grouped": grouped,
+        "parts": break_at_dots,
+        "coded": mark_code,
         "kind": words.kind_of,
         "svg": Markup,  # what our own functions drew
     }
@@ -57,6 +62,16 @@ def grouped(fields: Iterable[Any]) -> list[tuple[str, list[Any]]]:
             found.append((each.group, []))
         found[-1][1].append(each)
     return found
+
+
+def break_at_dots(name: str) -> Markup:
+    """A name, which a narrow column breaks after its dots rather than anywhere."""
+    return Markup(escape(name).replace(".", Markup(".<wbr>")))
+
+
+def mark_code(text: str) -> Markup:
+    """A sentence of ours, with what stands between backticks set as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def show_bandwidth(mbit: int | None) -> str:
