@@ -116,6 +116,35 @@ async def test_what_does_not_pass_is_not_tried_again(rig: Rig) -> None:
     assert ran.code == 1 and len(ran.calls) == 2
 
 
+async def test_a_disk_that_is_full_of_what_earlier_runs_left_aside_is_no_end(rig: Rig) -> None:
+    left = rig.root / REPOSITORY / "Packages" / ".~tmp~" / "gone.rpm"
+    full = {"FAIL_AT": "3", "FAIL_WITH": "11"}  # the time stamp, metadata, then files
+    ran = await rig.sync(env=full)
+    assert ran.code == 1 and len(ran.calls) == 3
+    write(left, b"half", BEGIN)
+    ran = await rig.sync(env=full)
+    assert ran.code == 0, ran.said
+    assert rig.names() == names_below(rig.master)
+    push(rig.master, REPOSITORY, BEGIN + 100)
+    write(left, b"half", BEGIN)
+    assert (await rig.sync(env=full)).code == 1
+    assert left.exists()  # nothing had been left aside when that run began
+
+
+async def test_room_is_made_once_until_a_run_ends_well(rig: Rig) -> None:
+    full = {"FAIL_AT": "3", "FAIL_WITH": "11"}
+    left = rig.root / ".~tmp~" / "gone.rpm"
+    state = rig.folder / "state"
+    assert (await rig.sync(env=full)).code == 1
+    (cleaned,) = (each.parent / "cleaned" for each in state.rglob("unfinished"))
+    cleaned.touch()
+    write(left, b"half", BEGIN)
+    assert (await rig.sync(env=full)).code == 1
+    assert left.exists()
+    assert (await rig.sync()).code == 0
+    assert not left.exists() and not cleaned.exists()
+
+
 async def test_a_second_start_ends_at_once_and_well(rig: Rig) -> None:
     first = asyncio.ensure_future(rig.sync(env={"CHANGE_AT": "1", "CHANGE": _script(rig, "sleep 1")}))
     await asyncio.sleep(0.4)
