@@ -143,7 +143,7 @@ WRONG = {
 }
 """Kinds of wrong values; `type`: no number, no time, no name, no URL."""
 
-FREE = frozenset({"csrf", "version", "action"})
+FREE = frozenset({"csrf", "version", "action", "next"})
 
 
 @pytest.fixture

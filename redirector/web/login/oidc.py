@@ -22,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redirector.registry import rules
 from redirector.registry.edit.change import Change
-from redirector.registry.edit.sites import INVITATION_PATH, find_invitation
 from redirector.registry.permits import VISITOR
 from redirector.registry.refusals import Forbidden
 from redirector.registry.secrets import hash_token
@@ -33,6 +32,7 @@ from redirector.store.login import FlowRow
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow
 from redirector.web.access import Site
+from redirector.web.login.invited import find_invited
 from redirector.web.login.marks import safe_target
 from redirector.web.login.routes import HOME, LoginPages
 from redirector.web.login.visits import open_session, visit_of
@@ -267,7 +267,7 @@ class ProviderPages:
         change = Change(connection, VISITOR, now, self.site.house)
         row = await queries.find(connection, AccountRow, issuer=issuer, subject=claims["sub"])
         if row is None:
-            if self.site.sign_up == "invited" and not chief and not await _is_invited(change, target):
+            if self.site.sign_up == "invited" and not chief and await find_invited(change, target) is None:
                 raise Forbidden("accounts are made by invitation here: open the link of yours, and log in there")
             name = await _free_login(connection, claims)
             mail = await _free_mail(connection, claims)
@@ -297,13 +297,6 @@ class ProviderPages:
             assert found is not None
             row = found
         return row
-
-
-async def _is_invited(change: Change, target: str) -> bool:
-    """Whether *target* is the page of an invitation that is open, and is for no account that there is."""
-    path, _, secret = target.rpartition("/")
-    found = await find_invitation(change, secret) if path == INVITATION_PATH else None
-    return found is not None and found.account is None
 
 
 async def _free_login(connection: AsyncConnection, claims: dict[str, Any]) -> str:

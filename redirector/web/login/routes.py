@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +26,7 @@ from redirector.web.frame import html
 from redirector.web.limits import network_of
 from redirector.web.login import letters
 from redirector.web.login.attempts import Attempts
+from redirector.web.login.invited import find_invited
 from redirector.web.login.marks import safe_target
 from redirector.web.login.passwords import matches, refuse_password
 from redirector.web.login.visits import Visit, close_session, open_session, read_form, visit_of
@@ -74,7 +76,8 @@ class LoginPages:
         self, request: web.Request, template: str, values: Mapping[str, Any] | None = None, status: int = 200
     ) -> web.Response:
         visit = await visit_of(request)
-        shared = {"csrf": visit.csrf, "sign_up": self.sign_up, "provider": self.provider}
+        may_sign_up = await self._may_sign_up(str((values or {}).get("target", "")))
+        shared = {"csrf": visit.csrf, "may_sign_up": may_sign_up, "provider": self.provider}
         usual = {"problems": {}, "typed": {}, "text": "", "target": "", "secret": ""}
         response = html(visit.frame(), template, {**usual, **(values or {}), **shared}, status)
         response.headers["Cache-Control"] = "no-store"
@@ -134,45 +137,67 @@ class LoginPages:
 
     # -- Signing up ----------------------------------------------------------------------------------------------------
 
+    async def _may_sign_up(self, target: str) -> bool:
+        """Whether a visitor may, who is going to *target*."""
+        if self.sign_up != "invited":
+            return self.sign_up == "open"
+        async with self.site.store.read() as connection:
+            return await find_invited(self._change(connection), target) is not None
+
     async def show_sign_up(self, request: web.Request) -> web.Response:
         """The form, where people may sign up."""
-        return await self._page(request, "signup.html")
+        target = safe_target(request.query.get("next", ""), "")
+        return await self._page(request, "signup.html", {"target": target})
 
     async def do_sign_up(self, request: web.Request) -> web.Response:
         """A mail goes to the address, whoever has an account; what it says is nobody else's business."""
         form = await read_form(request)
-        if self.sign_up != "open":
+        target = safe_target(form.get("next", ""), "")
+        if not await self._may_sign_up(target):
             raise Forbidden("nobody can sign up here by himself")
         typed = {"login": form.get("login", "").strip(), "mail": form.get("mail", "").strip()}
         problems = _problems({"login": rules.read_login, "mail": rules.read_mail}, typed)
+        if not problems and not await self._is_theirs(target, typed["mail"]):
+            problems["mail"] = "the invitation went to another address: sign up with that"
         if problems:
-            return await self._page(request, "signup.html", {"problems": problems, "typed": typed}, 422)
+            values = {"problems": problems, "typed": typed, "target": target}
+            return await self._page(request, "signup.html", values, 422)
         if self._may_mail(request, typed["mail"]):
             async with self.site.store.write() as connection:
-                letter = await self._sign_up(connection, typed["login"], rules.read_mail(typed["mail"]))
+                letter = await self._sign_up(connection, typed["login"], rules.read_mail(typed["mail"]), target)
                 await self._send(connection, letter)
         return await self._told(request, f"A mail is on its way to {typed['mail']}. The link in it works for two days.")
 
-    async def _sign_up(self, connection: AsyncConnection, name: str, mail: str) -> Parcel:
+    async def _is_theirs(self, target: str, mail: str) -> bool:
+        """Where people are invited, whether the invitation at *target* went to *mail*; True elsewhere."""
+        if self.sign_up != "invited":
+            return True
+        async with self.site.store.read() as connection:
+            invitation = await find_invited(self._change(connection), target)
+        return invitation is not None and rules.name_key(invitation.mail or "") == rules.name_key(mail)
+
+    async def _sign_up(self, connection: AsyncConnection, name: str, mail: str, target: str) -> Parcel:
         change = self._change(connection)
         known = next(
             (row for row in await queries.list_rows(connection, AccountRow, mail=mail) if row.mail_verified), None
         )
         if known is not None:
-            return letters.known_letter(mail, known.login, await self._link(change, known, PASSWORD))
+            return letters.known_letter(mail, known.login, await self._link(change, known, PASSWORD, target))
         there = await queries.find(connection, AccountRow, login_key=rules.login_key(name))
         if there is not None:
             if not await _is_abandoned(connection, there, change.now):
                 return letters.taken_letter(mail, name, change.now, f"{self.site.url}/signup")
             await accounts.delete_account(self._change(connection, OPERATOR), there.id)
         account = await accounts.save_account(self._change(connection, OPERATOR), {"login": name, "mail": mail})
-        return letters.sign_up_letter(mail, account.login, await self._link(change, account, PASSWORD))
+        return letters.sign_up_letter(mail, account.login, await self._link(change, account, PASSWORD, target))
 
     def _change(self, connection: AsyncConnection, actor: Actor = VISITOR) -> Change:
         return Change(connection, actor, int(self.site.now()), self.site.house, lax=True)
 
-    async def _link(self, change: Change, account: AccountRow, purpose: str) -> str:
-        return f"{self.site.url}{LINK_PATH}/{await accounts.make_link(change, account, purpose)}"
+    async def _link(self, change: Change, account: AccountRow, purpose: str, target: str = "") -> str:
+        """A link that works once; it leads on to *target*."""
+        path = f"{LINK_PATH}/{await accounts.make_link(change, account, purpose)}"
+        return f"{self.site.url}{path}{f'?next={quote(target)}' if target else ''}"
 
     async def _send(self, connection: AsyncConnection, letter: Parcel) -> None:
         await outbox.put(connection, (letter,), int(self.site.now()))
@@ -216,6 +241,7 @@ class LoginPages:
                     request, "told.html", {"text": "This link works no more. Ask for another."}, 404
                 )
         values = {"secret": secret, "typed": {"login": account.login, "mail": link.mail}, "purpose": link.purpose}
+        values["target"] = safe_target(request.query.get("next", ""), "")
         return await self._page(request, "link.html", values)
 
     async def use_link(self, request: web.Request) -> web.Response:
@@ -228,18 +254,18 @@ class LoginPages:
             async with self.site.store.write() as connection:
                 await _verify_mail(self._change(connection), secret)
             return await self._told(request, f"{link.mail} is verified.")
-        password = form.get("password", "")
+        password, target = form.get("password", ""), safe_target(form.get("next", ""), "")
         try:
             refuse_password(password, account.login, (account.mail or "").partition("@")[0])
         except Invalid as error:
-            values = {"secret": secret, "typed": {"login": account.login}, "purpose": link.purpose}
+            values = {"secret": secret, "typed": {"login": account.login}, "purpose": link.purpose, "target": target}
             return await self._page(request, "link.html", {**values, "problems": by_field(error.problems)}, 422)
         async with self.site.store.write() as connection:
             change = self._change(connection)
             account = await accounts.use_link(change, secret, password)
             await kept.end_sessions(connection, account.id)
             await open_session(request, connection, account)
-        raise web.HTTPSeeOther(HOME)
+        raise web.HTTPSeeOther(target or HOME)
 
     # -- The account's own page ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redirector.registry.edit import accounts
+from redirector.registry.edit import accounts, sites
 from redirector.registry.permits import OPERATOR
 from redirector.registry.refusals import Invalid
 from redirector.registry.secrets import is_password
@@ -101,6 +101,32 @@ async def test_sign_up_and_reset_answer_alike_whoever_exists(api: Api) -> None:
     assert len(texts) == 1
     told = [(to, subject) for to, subject, _ in await letters(api)]
     assert ("ann@example.org", "A new password") in told and not any("nobody" in to for to, _ in told)
+
+
+async def test_who_is_invited_makes_an_account_for_it_and_nobody_else_does(registry: Registry) -> None:
+    async with serving(registry, sign_up="invited") as api:
+        site = await registry.site()
+        _, secret = await registry.do(sites.invite_admin, site.id, {"account": "new@example.org"})
+        invitation = f"/invitations/{secret}"
+        stranger = Browser(api)
+        for target in ("", "/invitations/made-up", "/account"):
+            assert "by invitation" in await stranger.get(f"/signup?next={target}")
+            await stranger.get("/login?next=" + target)
+            assert "Sign up" not in stranger.text
+            await stranger.post("/signup", login="evil", mail="evil@example.org", next=target)
+            assert stranger.status == 403
+        new = Browser(api)
+        await new.get(invitation)
+        assert new.path.startswith("/login") and f'href="/signup?next={invitation}"' in new.text
+        await new.get(f"/signup?next={invitation}")
+        await new.send("/signup", login="new", mail="other@example.org")
+        assert new.status == 422 and "went to another address" in new.text
+        await new.send("/signup", mail="New@example.org")
+        await new.get(await link_of(api, "New@example.org"))
+        await new.send(new.path.partition("?")[0], password=PASSWORD)
+        assert new.path == invitation
+        await new.send(invitation)
+        assert new.path == f"/sites/{site.id}"
 
 
 async def test_a_reset_ends_every_session_and_works_once(api: Api) -> None:
