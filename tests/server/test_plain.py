@@ -321,6 +321,25 @@ async def test_clients_on_hosts_own_networks_are_answered_in_c_too(monkeypatch: 
     fast.close()
 
 
+@pytest.mark.parametrize("name", ["distance", "nearness"])
+async def test_in_trees_they_are_answered_in_c_from_their_second_request_on(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("redirector.server.worker.lane.clock", lambda: float(NOW))
+    served = RIGS[name]()
+    slow, fast = Way(served, False), Way(served, True)
+    find, orders = served.responder.snapshot.audiences.find, served.responder.orders
+    own = [address for address in ADDRESSES if not orders.is_kept(find(parse_address(address)))]
+    assert own
+    for raw in [request_of(target, address) for address in own for target in served.responder.frames]:
+        asked = [(slow.ask(raw), fast.ask(raw)) for _ in range(3)]
+        assert all(one[2] == other[2] for one, other in asked)
+        assert [other[1] for _, other in asked][1:] == [True, True]
+    assert slow.counted() == fast.counted()
+    slow.close()
+    fast.close()
+
+
 async def test_fronts_that_are_none_are_not_learned() -> None:
     served = RIGS["networks"]()
     way = Way(served, True)

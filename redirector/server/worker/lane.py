@@ -145,6 +145,7 @@ class Lane:
         self._shapes: dict[bytes, Shape] = {}
         snapshot, layout = service.snapshot, service.counters.layout
         self._window_s = snapshot.order_window_s
+        self._by_distance = snapshot.policy.by_distance
         self._cells = service.counters.cells
         countries, country_of = [code or None for code in snapshot.audiences.countries], snapshot.audiences.country_of
         codes = [*map(layout.country_cell, countries)]
@@ -261,11 +262,15 @@ class Lane:
         asked, orders = (frame.listing.host_set, frame.form, audience, family), self._orders
         if self._learner is None:
             return orders.line_up(*asked)
-        if not orders.is_kept(audience):
+        if orders.is_kept(audience):
+            lineup = orders.line_up_once(*asked)
+            return lineup if self._learner.learn(lineup, *asked) else orders.line_up(*asked)
+        lineup = orders.line_up(*asked)
+        if self._by_distance:  # there are no fronts, and mostly few lists: they are packed whole
+            self._learner.learn(lineup, *asked)
+        else:
             self._learner.learn_front(orders, *asked)
-            return orders.line_up(*asked)
-        lineup = orders.line_up_once(*asked)
-        return lineup if self._learner.learn(lineup, *asked) else orders.line_up(*asked)
+        return lineup
 
     def _answer_any(
         self, connection: LaneConnection, target: bytes, forwarded: bytes | None, shape: Shape, began: int
