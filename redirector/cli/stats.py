@@ -22,7 +22,7 @@ from redirector.settings.option import Given
 from redirector.settings.statistics import Countries, Statistics
 from redirector.stats import exports
 from redirector.stats.add import LOCK, Added, Rules, add_logs
-from redirector.stats.counts import FIRST_WEEK_S, day_of, first_open_week, week_of_day
+from redirector.stats.counts import FIRST_WEEK_S, YEARS, day_of, first_open_week, week_of_day
 from redirector.stats.overview import overview_of
 from redirector.stats.show import render_overview
 from redirector.store.opening import Store, open_store
@@ -103,10 +103,15 @@ async def _run(arguments: argparse.Namespace, url: str) -> int:
 
 def _day(arguments: argparse.Namespace, key: str) -> str | None:
     text = getattr(arguments, key)
+    if text is None:
+        return None
     try:
-        return None if text is None else date.fromisoformat(text).isoformat()
+        day = date.fromisoformat(text)
     except ValueError:
-        raise Given("command line", f"--{key}", text).wrong("a day is needed, such as 2026-11-28") from None
+        day = date.min
+    if day.year not in YEARS:
+        raise Given("command line", f"--{key}", text).wrong("a day is needed, such as 2026-11-28")
+    return day.isoformat()
 
 
 async def _add(arguments: argparse.Namespace, store: Store, days: dict[str, str | None]) -> int:

@@ -22,6 +22,10 @@ MAX_ROWS = 500_000
 """Distinct rows of one kind that a reading keeps; what is more goes into rows without names."""
 
 
+YEARS = range(1970, 2100)
+"""Days of other years are what a broken clock says: one such line would be the newest for ever."""
+
+
 class Access(NamedTuple):
     """A row of requests. *day* is `2026-11-28` in UTC; the others are `--` where unknown."""
 

@@ -21,7 +21,7 @@ import msgspec
 
 from redirector.locate.addresses import parse_address
 from redirector.stats.asked import NO_SYSTEM, UNKNOWN, Asked, System, name_of, parse_agent, parse_target
-from redirector.stats.counts import Access, Countme, Counts, day_of, week_of_day
+from redirector.stats.counts import YEARS, Access, Countme, Counts, day_of, week_of_day
 
 MAX_REMEMBERED = 50_000
 """Spellings of a kind that are remembered; beyond, they are forgotten and learnt anew."""
@@ -378,6 +378,8 @@ class Reader:
             moment = int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()) - ahead_s
             day_in_utc = day_of(moment)
         except (ValueError, OverflowError):  # no day of the calendar, or one beyond its ends in UTC
+            return 0
+        if int(day_in_utc[:4]) not in YEARS:
             return 0
         self._newest = max(self._newest, moment)
         return self._days.number(day_in_utc)

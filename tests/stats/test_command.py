@@ -123,6 +123,8 @@ def test_trim_and_show(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("add",),
         ("export", "everything"),
         ("export", "access", "--since", "yesterday"),
+        ("show", "--day", "0001-01-01"),
+        ("export", "countme", "--until", "9999-12-31"),
         ("add", "x", "--fold", "Germany"),
         ("add", "x", "--ignore", "10.0.0.1/8"),
         ("add", "x", "--server", ""),

@@ -146,6 +146,8 @@ BROKEN = {
     "a day that is none": mirrormanager(day="2026-11-31"),
     "a day in other digits": mirrormanager(day="٢٠٢٦-11-28"),
     "a time in other digits": replace(PLAIN, iso="2026-11-28T٠٦:00:07Z").json(),
+    "a clock that was never set": replace(PLAIN, time="31/Dec/1969:23:59:00 +0000").combined(),
+    "a day of another age": mirrormanager(day="2106-02-07"),
     "before the calendar begins": replace(PLAIN, time="01/Jan/0001:00:00:00 +0100").combined(),
     "after the calendar ends": replace(PLAIN, iso="9999-12-31T23:59:00-01:00").json(),
     "fewer fields": b"IP: 198.51.100.7; DATE: 2026-11-28; COUNTRY: DE\n",
