@@ -181,6 +181,18 @@ def test_a_host_that_lacks_something_now_moves_those_who_ask_for_it(
     assert hosts["a.example.org"] == 0.0
 
 
+def test_repositories_that_come_and_go_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = (write_tree(tmp_path / name, PLACES) for name in ("old", "new"))
+    config = TREE_CONFIG.replace('["9"]', '["10"]') + "optional_module_versions: {kitten: ['10']}\n"
+    (tmp_path / "new" / "config.yml").write_text(config)
+    assert main(["diff", old, new, "--sample", "100"]) == 0
+    said = capsys.readouterr().out
+    assert "\n2 repositories new: baseos-10, baseos-10-kitten\n1 repository gone: baseos-9\n" in said
+    assert main(["diff", new, old, "--sample", "100", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["repositories"]
+    assert told == {"added": ["baseos-9"], "removed": ["baseos-10", "baseos-10-kitten"]}
+
+
 @pytest.mark.parametrize("side", ["--health", "--new-health"])
 @pytest.mark.parametrize(
     ("text", "said"),

@@ -56,6 +56,8 @@ def compare(
         countries=tuple(_countries(sample, moved, km)),
         examples=tuple(_examples(old, new, names, sample, was, now, km, changes)),
         changes=changes,
+        lists_added=tuple(_names_of_lists(old, new)),
+        lists_removed=tuple(_names_of_lists(new, old)),
     )
 
 
@@ -83,6 +85,13 @@ def _lists_of_both(old: Snapshot, new: Snapshot, modules: bool = False) -> list[
     """Each list that both have, as it was and as it is."""
     before, after = lists_of(old, modules), lists_of(new, modules)
     return [(before[key], after[key]) for key in sorted(before.keys() & after.keys())]
+
+
+def _names_of_lists(without: Snapshot, having: Snapshot) -> Iterator[str]:
+    """Lists that *having* has and *without* has not; none where they are named in two ways."""
+    if (without.releases is None) == (having.releases is None):
+        for key in sorted(lists_of(having, modules=True).keys() - lists_of(without, modules=True).keys()):
+            yield " ".join(filter(None, key))
 
 
 def usual_list(snapshot: Snapshot) -> HostSetId:

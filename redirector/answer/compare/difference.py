@@ -69,6 +69,8 @@ class Difference:
     km_before, km_after      median way to the first host
     added, removed, changed  names of hosts
     changes                  changed host -> what about it is another
+    lists_added              repositories that nobody could ask for before, each with its architecture, if it has one
+    lists_removed            repositories that are not there any more: who asks for one gets nothing
     shares                   of every host that is first for anybody, those that gain or lose most first
     countries                those with most clients first
     """
@@ -84,6 +86,8 @@ class Difference:
     countries: tuple[CountryMove, ...]
     examples: tuple[Example, ...] = ()
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lists_added: tuple[str, ...] = ()
+    lists_removed: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """What JSON says of it; shares and kilometres rounded."""
@@ -93,6 +97,7 @@ class Difference:
             "km_before": _km(self.km_before),
             "km_after": _km(self.km_after),
             "hosts": {"added": [*self.added], "removed": [*self.removed], "changed": [*self.changed]},
+            "repositories": {"added": [*self.lists_added], "removed": [*self.lists_removed]},
             "shares": [
                 {
                     "host": each.host,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from redirector.answer.compare.difference import CountryMove, Difference, Example, HostShare
+from redirector.counted import counted
 
 _MOST_HOSTS = 20
 _MOST_COUNTRIES = 15
@@ -84,6 +85,9 @@ def _summary(difference: Difference) -> Iterator[str]:
     for word, names in (("new", difference.added), ("gone", difference.removed)):
         if names:
             yield f"{len(names)} {word}: {_some(names)}"
+    for word, names in (("new", difference.lists_added), ("gone", difference.lists_removed)):
+        if names:
+            yield f"{counted(len(names), 'repositories')} {word}: {_some(names)}"
     if difference.changed:
         told = [f"{name} ({', '.join(difference.changes.get(name, ()))})" for name in difference.changed]
         yield f"{len(told)} changed: {_some(told)}"
