@@ -86,6 +86,44 @@ async def test_an_edit_of_an_older_version_is_refused_and_shows_what_is_there(an
     assert row is not None and row.city == "Berlin"
 
 
+OUTRUN: dict[str, Callable[[Change], Awaitable[object]]] = {
+    "site": lambda change: sites.edit_site(change, 1, None, {"comment": "x"}),
+    "site-decision": lambda change: sites.decide_site(change, 1, None, {"action": "suspend"}),
+    "site-leaving": lambda change: sites.leave_site(change, 1, None),
+    "host": lambda change: hosts.edit_host(change, 1, None, {"city": "Bonn"}),
+    "network": lambda change: networks.edit_network(change, 1, 1, None, {"name": "x"}),
+    "network-decision": lambda change: networks.decide_network(change, 1, 1, None, {"action": "refuse"}),
+    "asn-decision": lambda change: asns.decide_asn(change, 1, 1, None, {"action": "refuse"}),
+}
+"""Edits of a row that was read a moment before."""
+
+
+@pytest.mark.parametrize("name", OUTRUN)
+@pytest.mark.parametrize("gone", [False, True], ids=["changed", "gone"])
+async def test_who_is_outrun_by_another_edit_is_told_so(
+    registry: Registry, name: str, gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in PostgreSQL, where another transaction may end between reading a row and writing it."""
+    host = await registry.host(await registry.site())
+    await registry.do(networks.add_network, host.id, {"network": "8.8.8.0/24"})
+    await registry.do(asns.add_asn, host.id, {"asn": 3320})
+    write = queries.change
+
+    async def outrun(connection: Any, kind: Any, number: int, version: int | None, /, **values: object) -> Any:
+        if gone:
+            await queries.remove(connection, kind, id=number)
+        else:
+            await write(connection, kind, number, None)
+        return await write(connection, kind, number, version, **values)
+
+    monkeypatch.setattr(queries, "change", outrun)
+    with pytest.raises(Missing if gone else Stale) as caught:
+        async with registry.change() as change:
+            await OUTRUN[name](change)
+    if isinstance(caught.value, Stale):
+        assert caught.value.version > 1 and caught.value.current
+
+
 async def test_what_changes_nothing_writes_nothing(registry: Registry) -> None:
     host = await registry.host(await registry.site())
     before = len(await events(registry))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from redirector.registry import nouns
-from redirector.registry.edit.change import Change, find_child, find_host, refuse_outdated, taken
+from redirector.registry.edit.change import Change, find_child, find_fresh, find_host, refuse_outdated, taken
 from redirector.registry.permits import Act
-from redirector.registry.refusals import Conflict
+from redirector.registry.refusals import Conflict, Stale
 from redirector.registry.views import show_asn
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AsnRow, HostRow, NetworkRow
@@ -110,7 +110,9 @@ async def decide_asn(change: Change, host_number: int, number: int, version: int
     changed = await queries.change(
         change.connection, AsnRow, row.id, row.version, waits=False, refused=refused, found=False, edited=change.now
     )
-    assert changed is not None
+    if changed is None:
+        fresh = await find_fresh(change, AsnRow, row.id)
+        raise Stale(version=fresh.version, current=show_asn(fresh))
     what = "asn.refuse" if refused else "asn.approve"
     new = {"waits": False, **({"text": text} if text else {})}
     await change.log(what, f"AS {row.asn}", row.id, {"waits": row.waits}, new, site=host.site, host=host.id)

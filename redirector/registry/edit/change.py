@@ -157,11 +157,17 @@ async def write(
         return row
     changed = await queries.change(change.connection, kind, row.id, row.version, edited=change.now, **values)
     if changed is None:
-        fresh = await queries.find(change.connection, kind, id=row.id)
-        if fresh is None:
-            raise Missing
+        fresh = await find_fresh(change, kind, row.id)
         raise Stale(version=fresh.version, current=show(fresh))
     return changed
+
+
+async def find_fresh(change: Change, kind: type[E], number: int) -> E:
+    """What somebody else made of a row since this transaction read it, as can be in PostgreSQL. Raises Missing."""
+    fresh = await queries.find(change.connection, kind, id=number)
+    if fresh is None:
+        raise Missing
+    return fresh
 
 
 def refuse_outdated(row: Edited, version: int | None, current: Mapping[str, Any]) -> None:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from redirector.registry import nouns, rules
 from redirector.registry.edit.asns import keep_monopoly, read_decision
-from redirector.registry.edit.change import Change, differences, find_child, find_host, refuse_outdated, taken, write
+from redirector.registry.edit.change import (
+    Change,
+    differences,
+    find_child,
+    find_fresh,
+    find_host,
+    refuse_outdated,
+    taken,
+    write,
+)
 from redirector.registry.permits import Act
-from redirector.registry.refusals import FieldProblem, Invalid
+from redirector.registry.refusals import FieldProblem, Invalid, Stale
 from redirector.registry.views import show_acl, show_country, show_network
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AclRow, CountryRow, NetworkRow
@@ -86,7 +95,9 @@ async def decide_network(
     changed = await queries.change(
         change.connection, NetworkRow, row.id, row.version, waits=False, refused=refused, edited=change.now
     )
-    assert changed is not None
+    if changed is None:
+        fresh = await find_fresh(change, NetworkRow, row.id)
+        raise Stale(version=fresh.version, current=show_network(fresh))
     what = "network.refuse" if refused else "network.approve"
     old, new = differences(show_network(row), show_network(changed))
     new |= {"text": text} if text else {}

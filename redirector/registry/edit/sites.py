@@ -6,10 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from redirector.registry import letters, nouns
-from redirector.registry.edit.change import Change, differences, find_site, left_behind, refuse_outdated, taken, write
+from redirector.registry.edit.change import (
+    Change,
+    differences,
+    find_fresh,
+    find_site,
+    left_behind,
+    refuse_outdated,
+    taken,
+    write,
+)
 from redirector.registry.listing import SiteState
 from redirector.registry.permits import Act
-from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing
+from redirector.registry.refusals import Conflict, FieldProblem, Invalid, Missing, Stale
 from redirector.registry.rules import login_key, name_key
 from redirector.registry.secrets import hash_token, make_token
 from redirector.registry.views import View, show_site, site_body
@@ -172,7 +181,9 @@ async def edit_site(change: Change, number: int, version: int | None, patch: obj
     if not new:
         return row
     changed = await queries.change(change.connection, SiteRow, row.id, row.version, edited=change.now, **values)
-    assert changed is not None
+    if changed is None:
+        fresh = await find_fresh(change, SiteRow, row.id)
+        raise Stale(version=fresh.version, current=await view_of(change, fresh))
     if "private" in new:
         await queries.set_columns(change.connection, HostRow, {"site": row.id}, unchecked_since=change.now)
     before, after = differences(old, await body_of(change, changed))
@@ -200,7 +211,9 @@ async def decide_site(change: Change, number: int, version: int | None, body: ob
         state_text=noun.text,
         edited=change.now,
     )
-    assert changed is not None
+    if changed is None:
+        fresh = await find_fresh(change, SiteRow, row.id)
+        raise Stale(version=fresh.version, current=await view_of(change, fresh))
     await change.log(
         f"site.{noun.action}",
         row.name,
