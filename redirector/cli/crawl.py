@@ -28,7 +28,7 @@ from redirector.health.report import HostHealth
 from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.rules import Rules
 from redirector.health.safety import Safety
-from redirector.health.service import Service, listen, write_health
+from redirector.health.service import Service, end, listen, write_health
 from redirector.health.show import table_of, tell_visit
 from redirector.health.telling import Teller
 from redirector.health.visit import Result
@@ -44,6 +44,9 @@ from redirector.stats.spread import keep_propagation
 from redirector.store.opening import Store, open_store
 
 log = logging.getLogger("redirector.health")
+
+SPENT_S = 1.0
+"""How long it may take at the end to write down how much was asked of whom."""
 
 REASONS = 20
 """Why nobody is visited is said of so many mirrors."""
@@ -168,9 +171,7 @@ async def _until(stop: asyncio.Event, work: Any) -> int:
         await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
         return int(task.result()) if task.done() else Exit.INTERRUPTED
     finally:
-        for each in (task, stopped):
-            each.cancel()
-        await asyncio.wait({task, stopped})
+        await end(task, stopped)
 
 
 def _loader(job: Job, store: Store) -> Callable[[Mapping[str, Known], float], World]:
@@ -212,8 +213,7 @@ async def _serve(job: Job, crawler: Crawler, store: Store, teller: Teller, stop:
         async with listen(service, job.crawl.crawl_metrics):
             await service.run(stop)
     finally:
-        sending.cancel()
-        await asyncio.wait({sending})
+        await end(sending)
     return Exit.DONE
 
 
@@ -347,7 +347,9 @@ async def _keep_spent(store: Store, job: Job, pace: Pace) -> None:
 
     packed = {address: pack_spent(spent) for address, spent in pace.spent().items()}
     try:
-        async with store.write() as connection:
+        async with asyncio.timeout(SPENT_S), store.write() as connection:
             await put_spent(connection, job.crawl.vantage, int(time.time() // 86400), packed)
     except StoreError as error:
         log.error("%s", error)
+    except TimeoutError:
+        log.error("%s: locked by another process: how much was asked of whom is forgotten", store.url)

@@ -240,7 +240,7 @@ class Crawler:
             raise _first_of(failed) from failed
         finally:
             if held:
-                await asyncio.shield(self._write_evidence(waiting))
+                await self._write_last(waiting)
         return results
 
     async def _visit(
@@ -263,12 +263,21 @@ class Crawler:
         return visit.finish()
 
     async def _write_meanwhile(self, waiting: list[Result], over: asyncio.Event) -> None:
-        """Writes what is there, until the visits are *over*. A write that has begun is not broken off."""
+        """Writes what is there, until the visits are *over*."""
         while not over.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), WRITTEN_EVERY_S)
-            if waiting:
-                await asyncio.shield(self._write_evidence(waiting))
+            await self._write_evidence(waiting)
+
+    async def _write_last(self, waiting: list[Result]) -> None:
+        """What is left once the visits are over, or called off. Who calls this off as well waits no longer for it."""
+        writing = asyncio.ensure_future(self._write_evidence(waiting))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            writing.cancel()
+            await asyncio.wait({writing})
+            raise
 
     async def _write_evidence(self, waiting: list[Result]) -> None:
         """One at a time: SQLite has one writer, and who waits in a thread of its own for it may wait too long."""
@@ -277,12 +286,14 @@ class Crawler:
                 await self._write_waiting(waiting)
 
     async def _write_waiting(self, waiting: list[Result]) -> None:
-        written, waiting[:] = list(waiting), []
+        """What was not written, being called off or refused, still waits then."""
+        written = list(waiting)
         rows = [row for result in written for row in evidence_rows(result, self._vantage)]
         visits = [visit_row(result, self._vantage, counted=False) for result in written]
         async with self._store.write() as connection:
             await kept.add_evidence(connection, rows)
             await kept.add_visits(connection, visits)
+        del waiting[: len(written)]
 
     async def _window(
         self, world: World, states: Mapping[str, State], results: Iterable[Result], now: float

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from aiohttp import web
 
@@ -27,6 +28,9 @@ WRITTEN_S = 300.0
 """The health file is written anew at least so often, though nothing changed: whoever reads it sees that we look."""
 
 SICK_AFTER_INTERVALS = 4
+
+KEPT_WITHIN_S = 2.0
+"""How long what was seen has to be written down once we are to stop; five seconds later we are to be gone."""
 
 
 class Service:
@@ -87,9 +91,7 @@ class Service:
                 log.error("%s", line)
             return None
         finally:
-            for each in (task, stopped):
-                each.cancel()
-            await asyncio.wait({task, stopped})
+            await end(task, stopped)
 
     async def _follow(self, made: Round) -> None:
         if self._then is None or made.void or not made.results:
@@ -170,6 +172,20 @@ async def listen(service: Service, address: Address | None) -> AsyncIterator[Non
         yield
     finally:
         await runner.cleanup()
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel *tasks*, and wait for what they still write down; what takes longer than it may is given up, and said."""
+    running = {task for task in tasks if not task.done()}
+    for within_s in (KEPT_WITHIN_S, None):
+        for task in running:
+            task.cancel()
+        left = (await asyncio.wait(running, timeout=within_s))[1] if running else set()
+        if not left:
+            break
+    for task in running:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s", error)
 
 
 def write_health(path: str, entries: Mapping[str, HostHealth], checked: float) -> None:

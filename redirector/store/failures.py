@@ -53,6 +53,12 @@ def explain_failure(url: str, error: BaseException) -> StoreError | None:
     return _of_driver(url, error.orig, lost=error.connection_invalidated)
 
 
+def is_busy(error: DBAPIError) -> bool:
+    """Whether another process writes to an SQLite database just now."""
+    code: int = getattr(error.orig, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def _of_driver(url: str, error: BaseException | None, lost: bool = False) -> StoreError | None:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

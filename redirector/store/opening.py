@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing, contextmanager
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from redirector.errors import StoreError
 from redirector.store import migrating
-from redirector.store.failures import explain_failure
+from redirector.store.failures import explain_failure, is_busy
 from redirector.store.locks import lock_file, lock_session
 from redirector.store.urls import Database, parse_database
 
 BUSY_S = 20.0
 """How long a change waits for others. The longest of ours, a month of statistics, takes some seconds."""
+
+PIECE_S = 0.25
+"""How long at a time: a thread that waits for SQLite cannot be called off, and who stops us waits for it."""
 
 CONNECT_S = 10.0
 
@@ -28,15 +32,19 @@ CONNECT_S = 10.0
 class Store:
     """An open database. Made by `open_store`; `async with` closes it."""
 
-    def __init__(self, database: Database, engine: AsyncEngine) -> None:
+    def __init__(self, database: Database, engine: AsyncEngine, busy_s: float) -> None:
         self._database = database
         self._engine = engine
+        self._busy_s = busy_s
         if database.file is None:
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._writer = engine
         else:
-            self._reader = engine.execution_options(sqlite_begin="BEGIN", sqlite_query_only=1)
-            self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE", sqlite_query_only=0)
+            piece_s = min(busy_s, PIECE_S)
+            self._reader = engine.execution_options(sqlite_begin="BEGIN", sqlite_query_only=1, sqlite_busy_s=busy_s)
+            self._writer = engine.execution_options(
+                sqlite_begin="BEGIN IMMEDIATE", sqlite_query_only=0, sqlite_busy_s=piece_s
+            )
 
     @property
     def url(self) -> str:
@@ -71,8 +79,24 @@ class Store:
         raises  StoreError; `sqlalchemy.exc.IntegrityError` when a constraint is broken
         """
         with self._explained():
-            async with self._connect(self._writer) as connection, connection.begin():
+            async with self._begun() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction that may write, once others have ended theirs."""
+        until = monotonic() + self._busy_s
+        while True:
+            async with AsyncExitStack() as stack:
+                connection = await stack.enter_async_context(self._connect(self._writer))
+                try:
+                    _ = await stack.enter_async_context(connection.begin())
+                except OperationalError as error:
+                    if not is_busy(error) or monotonic() >= until:
+                        raise
+                    continue
+                yield connection
+                return
 
     @asynccontextmanager
     async def lock(self, name: str, *, wait_s: float | None = 0) -> AsyncIterator[bool]:
@@ -153,7 +177,7 @@ async def open_store(url: str, *, migrate: bool | None = None, busy_s: float = B
         with explained(database.shown):
             await asyncio.to_thread(_make_file, database.file, busy_s)
     engine = _make_engine(database, busy_s)
-    store = Store(database, engine)
+    store = Store(database, engine, busy_s)
     wanted = database.file is not None if migrate is None else migrate
     try:
         await _prepare(store, database, wanted)
@@ -193,6 +217,7 @@ def _begin_sqlite(connection: Connection) -> None:
     # The driver begins nothing by itself: it would take the right to write too late, and then fail at once.
     options = connection.get_execution_options()
     connection.exec_driver_sql(f"PRAGMA query_only = {options.get('sqlite_query_only', 0)}")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {options.get('sqlite_busy_s', BUSY_S) * 1000:.0f}")
     connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
 
 

@@ -9,10 +9,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,8 +32,9 @@ from tests.health.rehearsal import BEGIN, rehearse, visited
 from tests.health.rsyncd import rsyncd
 from tests.health.test_http import server, trusting
 from tests.kit_servers.servers import program
-from tests.patience import free_port
+from tests.patience import SOON_S, free_port
 from tests.sources.snapshot_file import MirrorList
+from tests.store.empty import write_empty
 
 GOOD: dict[str, Handler | None] = {f"good{n}": None for n in range(4)}
 BASE = f"{VERSION}/BaseOS/x86_64/os"
@@ -364,3 +366,20 @@ async def test_a_full_disk_is_said_and_nothing_written(tmp_path: Path) -> None:
         assert said.decode().startswith(f"redirector: sqlite:///{tmp_path}/full.db: cannot be read or written")
         assert "Traceback" not in said.decode()
         assert not world.health.exists()
+
+
+async def test_a_crawl_that_is_told_to_stop_waits_for_no_other_writer(tmp_path: Path) -> None:
+    async with make_world(tmp_path, int(time.time()) - 3600, {"good": None}) as world, AsyncExitStack() as stack:
+        database = write_empty(tmp_path / "locked.db")
+        other = stack.enter_context(closing(sqlite3.connect(tmp_path / "locked.db", isolation_level=None)))
+        other.execute("BEGIN IMMEDIATE")
+        line = [each for each in command(world, database) if each != "--once"]
+        process = await asyncio.create_subprocess_exec(*line, stderr=asyncio.subprocess.PIPE)
+        while not any(path.endswith(".rpm") for _, path, _ in world.mirrors["good"].asked):
+            assert process.returncode is None
+            await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, said = await process.communicate()
+        assert (process.returncode, time.monotonic() - begun < SOON_S) == (0, True)
+        assert "locked by another process" in said.decode() and "Traceback" not in said.decode()

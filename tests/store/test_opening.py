@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from redirector.errors import StoreError
 from redirector.store import migrating
-from redirector.store.opening import Store, open_store
+from redirector.store.opening import PIECE_S, Store, open_store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import SiteRow
 from redirector.store.urls import parse_database
@@ -328,3 +328,21 @@ async def test_a_password_is_never_shown(postgresql: PostgreSQL, tmp_path: Path)
     url = f"postgresql://redirector:hunter2@/test?host={tmp_path}"
     assert "hunter2" not in await refusal(url)
     assert "hunter2" not in repr(parse_database(url))
+
+
+async def test_a_change_waits_for_others_piece_by_piece(tmp_path: Path) -> None:
+    path = tmp_path / "busy.db"
+    async with await open_store(f"sqlite:///{path}") as store:
+        await make_notes(store)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+            async def write() -> None:
+                async with store.write() as connection:
+                    await connection.execute(insert(notes), {"id": 1})
+
+            patient = asyncio.create_task(write())
+            assert await asyncio.wait({patient}, timeout=3 * PIECE_S) == (set(), {patient})
+            other.execute("COMMIT")
+            await patient
+        assert await read_notes(store) == [1]
