@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import bz2
 import hashlib
@@ -118,6 +119,25 @@ async def test_a_refused_report_says_why_and_no_redirect_takes_the_token_elsewhe
         with pytest.raises(ReportError, match="307"):
             await send_report(url, "rdr_x", {}, pause_s=0)
     assert len(registry.asked) == 2
+
+
+async def test_an_answer_that_comes_in_several_packets_is_read_whole() -> None:
+    good = dumps(("checked in successful",), methodresponse=True).encode()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for part in (good[:40], good[40:]):
+            await response.write(part)
+            for _ in range(100):  # so that who asks, in this same loop, sees each part by itself
+                await asyncio.sleep(0)
+        return response
+
+    application = web.Application()
+    application.router.add_post("/xmlrpc", answer)
+    async with TestServer(application) as server:
+        said = await send_old_report(str(server.make_url("")).rstrip("/"), b"<x/>", pause_s=0)
+    assert said == "checked in successful"
 
 
 async def test_the_old_report_is_taken_or_not() -> None:
