@@ -1,7 +1,8 @@
 // Looks at pages as people do, without script: node look.mjs < pages.json > found.json
 //
-// A page is {url, cookies, width, scheme}. What is found: whether anything is wider than the window, what the keyboard
-// reaches and how that looks, what axe-core finds, and what html-validate says of the source.
+// A page is {url, cookies, width, scheme}. What is found: whether anything is wider than the window, which tables are cut
+// off (those that may be rolled take the focus), what the keyboard reaches and how that looks, what axe-core finds, and what
+// html-validate says of the source.
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import puppeteer from 'puppeteer-core';
@@ -63,6 +64,8 @@ for (const wish of pages) {
   const source = await response.text();
   const result = { url: wish.url, width: wish.width, scheme: wish.scheme, status: response.status() };
   result.wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  result.cut = await page.$$eval('.wide:not([tabindex])', (all) =>
+    all.filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.innerText.slice(0, 80)));
   result.elsewhere = asked.filter((url) => !url.startsWith(origin));
   result.background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   if (wish.tabs) result.tabs = await tabs(page);

@@ -112,6 +112,7 @@ def check(seen: Seen) -> None:
     assert all(url.endswith("/there-is-no-such-page") for url in statuses), statuses
     wide = [f"{each['url']}: {each['wide']} at {each['width']}" for each in seen.found if each["wide"] > each["width"]]
     assert not wide, wide
+    assert not seen.where("cut"), seen.where("cut")
     assert not seen.where("elsewhere") and not seen.where("axe")
     assert not [each for each in seen.found if each.get("html")], [
         each["html"] for each in seen.found if each.get("html")
@@ -136,7 +137,8 @@ async def test_pages_are_well_while_nothing_is_there(bare: Seen) -> None:
 async def test_what_looks_can_find_something() -> None:
     bad = (
         '<!doctype html><html><head><title></title></head><body><img src="/x.png"><input id="a"><input id="a">'
-        '<p style="width:900px;color:#ccc;background:#fff">pale</p><button style="outline:none">x</button></bodyy>'
+        '<p style="width:900px;color:#ccc;background:#fff">pale</p><button style="outline:none">x</button>'
+        '<div class="wide" style="width:50px;overflow:auto"><p style="width:90px">cut off</p></div></bodyy>'
     )
 
     async def answer(_: web.Request) -> web.Response:
@@ -148,5 +150,5 @@ async def test_what_looks_can_find_something() -> None:
         (found,) = await look(
             [{"url": str(server.make_url("/")), "width": 360, "scheme": "light", "tabs": True, "validate": True}]
         )
-    assert found["wide"] > 360 and found["html"] and found["tabs"]["invisible"]
+    assert found["wide"] > 360 and found["html"] and found["tabs"]["invisible"] and found["cut"] == ["cut off"]
     assert {"image-alt", "label", "color-contrast", "html-has-lang"} <= {each["id"] for each in found["axe"]}

@@ -17,7 +17,7 @@ from redirector.store.registry.rows import HostRow
 from redirector.web.access import SITE
 from redirector.web.pages import shown
 from redirector.web.pages.filters import Choice
-from redirector.web.pages.render import break_at_dots, mark_code
+from redirector.web.pages.render import break_at_marks, mark_code
 from tests.web.conftest import Api
 from tests.web.html import check_html
 from tests.web.test_forms import logged_in
@@ -152,7 +152,8 @@ async def test_what_is_not_there_is_said_on_a_page_to_browsers_and_in_a_line_to_
 
 
 def test_names_break_at_their_dots_and_code_is_marked_without_letting_markup_through() -> None:
-    assert str(break_at_dots("a.b<i>.org")) == "a.<wbr>b&lt;i&gt;.<wbr>org"
+    assert str(break_at_marks("a.b<i>.org")) == "a.<wbr>b&lt;i&gt;.<wbr>org"
+    assert str(break_at_marks("https://a.org/b/")) == "https://<wbr>a.<wbr>org/<wbr>b/"
     assert str(mark_code("Send `a: <b>` & `c`, not <d>.")) == (
         "Send <code>a: &lt;b&gt;</code> &amp; <code>c</code>, not &lt;d&gt;."
     )

@@ -31,6 +31,8 @@ HTML_TYPE = "text/html"
 
 _CODE = re.compile(r"`([^`]*)`")
 
+_MARKS = re.compile(r"([./@])(?=[^./@])")
+
 
 @cache
 def environment() -> Environment:
@@ -45,7 +47,7 @@ def environment() -> Environment:
         "country": name_of_country,
         "word": lambda state: words.STATES.get(state, state),
         "grouped": grouped,
-        "parts": break_at_dots,
+        "parts": break_at_marks,
         "coded": mark_code,
         "kind": words.kind_of,
         "svg": Markup,  # what our own functions drew
@@ -64,9 +66,9 @@ def grouped(fields: Iterable[Any]) -> list[tuple[str, list[Any]]]:
     return found
 
 
-def break_at_dots(name: str) -> Markup:
-    """A name, which a narrow column breaks after its dots rather than anywhere."""
-    return Markup(escape(name).replace(".", Markup(".<wbr>")))
+def break_at_marks(name: str) -> Markup:
+    """A name or URL, which a narrow column breaks after its dots and slashes rather than anywhere."""
+    return Markup(_MARKS.sub(r"\1<wbr>", str(escape(name))))
 
 
 def mark_code(text: str) -> Markup:
