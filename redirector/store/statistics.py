@@ -250,7 +250,10 @@ async def list_countme(
 async def close_weeks(connection: AsyncConnection, newest: int, first_open: int) -> None:
     """Write the weeks of all servers of which no line was seen since *newest* as if one of then had been: a server that
     is no more says no other. What is added of these weeks later still counts."""
-    silent = await connection.execute(select(servers.c.name).where(servers.c.newest < newest).order_by(servers.c.name))
+    waiting = select(countme_waiting.c.server).where(countme_waiting.c.weeknum < first_open)
+    silent = await connection.execute(
+        select(servers.c.name).where(servers.c.newest < newest, servers.c.name.in_(waiting)).order_by(servers.c.name)
+    )
     for name in silent.scalars().all():
         await add_countme(connection, name, newest, first_open, ())
 

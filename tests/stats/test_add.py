@@ -22,7 +22,14 @@ from redirector.stats.counts import first_open_week
 from redirector.stats.lines import Reading
 from redirector.stats.logs import read_range, split_file
 from redirector.store.opening import Store, open_store
-from redirector.store.statistics import close_weeks, list_access, list_countme, list_margins, trim_statistics
+from redirector.store.statistics import (
+    close_weeks,
+    find_newest,
+    list_access,
+    list_countme,
+    list_margins,
+    trim_statistics,
+)
 from redirector.store.tables.statistics import logs
 from tests.stats.rig import TARGET, Line, mirrormanager
 
@@ -333,6 +340,11 @@ async def test_weeks_of_a_server_that_is_no_more_are_written(any_store: Store, l
 
     assert await totals("2026-11-30") == 0
     assert await totals("2026-12-01") == 2
+    async with any_store.read() as connection:
+        newest = await find_newest(connection, "main")
+    assert await totals("2026-12-09") == 2
+    async with any_store.read() as connection:  # a server of which nothing waits is not looked at again each day
+        assert await find_newest(connection, "main") == newest
     log.write_bytes(said * 3)
     await add(any_store, log, rules=Rules(ignore=("198.51.100.0/24",)))
     assert await totals("2026-12-01") == 0
