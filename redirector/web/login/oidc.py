@@ -31,7 +31,7 @@ from redirector.store import login
 from redirector.store.login import FlowRow
 from redirector.store.registry import queries
 from redirector.store.registry.rows import AccountRow
-from redirector.web.access import Site
+from redirector.web.access import Site, limit
 from redirector.web.login.invited import find_invited
 from redirector.web.login.marks import safe_target
 from redirector.web.login.routes import HOME, LoginPages
@@ -95,7 +95,13 @@ class Provider:
             "client_id": self.settings.client_id,
             "code_verifier": verifier,
         }
-        told = await _fetch("POST", str(endpoints.get("token_endpoint", "")), form, self._authorization())
+        authorization, secret = None, self._secret()
+        if secret is not None and _takes_secrets_in_forms_alone(endpoints):
+            form["client_secret"] = secret
+        elif secret is not None:
+            who = quote(self.settings.client_id, safe="")
+            authorization = aiohttp.encode_basic_auth(who, quote(secret, safe=""))
+        told = await _fetch("POST", str(endpoints.get("token_endpoint", "")), form, authorization)
         token = told.get("id_token")
         if not isinstance(token, str):
             raise ProviderError("it sent no id_token")
@@ -118,15 +124,14 @@ class Provider:
         grouped = self.settings.group and isinstance(known, list) and "groups" in known
         return "openid profile email groups" if grouped else "openid profile email"
 
-    def _authorization(self) -> str | None:
+    def _secret(self) -> str | None:
         if self.settings.client_secret_file is None:
             return None
         try:
             with open(self.settings.client_secret_file, encoding="ascii") as file:
-                secret = file.read(4096).strip()
+                return file.read(4096).strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ProviderError("the file of the client's secret cannot be read") from error
-        return aiohttp.encode_basic_auth(quote(self.settings.client_id, safe=""), quote(secret, safe=""))
 
     def claims_of(self, token: str, keys: KeySet, nonce: str, now: float) -> dict[str, Any]:
         """The claims in an id_token that was made for this login. Raises ProviderError."""
@@ -154,6 +159,12 @@ class Provider:
         if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
             raise ProviderError("its id_token names nobody")
         return claims
+
+
+def _takes_secrets_in_forms_alone(endpoints: dict[str, Any]) -> bool:
+    """Most take them in a header as well, which all do that say nothing (OpenID Connect Discovery 3)."""
+    methods = endpoints.get("token_endpoint_auth_methods_supported")
+    return isinstance(methods, list) and "client_secret_post" in methods and "client_secret_basic" not in methods
 
 
 def check_place(url: str) -> str:
@@ -210,6 +221,7 @@ class ProviderPages:
     async def leave(self, request: web.Request) -> web.Response:
         """Send the person there, and remember what to expect."""
         visit, now = await visit_of(request), int(self.site.now())
+        limit(request, visit.actor)
         target = safe_target(request.query.get("next", ""), HOME)
         try:
             endpoints, _ = await self.provider.discover(now)
@@ -236,6 +248,7 @@ class ProviderPages:
     async def come_back(self, request: web.Request) -> web.Response:
         """With a code: whoever began it in this browser is logged in, once."""
         visit, now = await visit_of(request), int(self.site.now())
+        limit(request, visit.actor)
         async with self.site.store.write() as connection:
             flow = await login.take_flow(connection, hash_token(request.query.get("state", "")), now)
         if flow is None or flow.browser != hash_token(visit.mark):

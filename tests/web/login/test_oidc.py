@@ -53,6 +53,7 @@ class Fake:
     odd: Callable[[], Awaitable[web.Response]] | None = None
     userinfo: dict[str, Any] | None = None
     authorization: str = ""
+    secret_in_form: str = ""
 
     def application(self) -> web.Application:
         """Its endpoints."""
@@ -82,6 +83,7 @@ class Fake:
     async def _token(self, request: web.Request) -> web.Response:
         self.authorization = request.headers.get("Authorization", "")
         form = await request.post()
+        self.secret_in_form = str(form.get("client_secret", ""))
         challenge = urlsafe_b64encode(sha256(str(form["code_verifier"]).encode()).digest()).rstrip(b"=").decode()
         if challenge != self.asked["code_challenge"]:
             return web.json_response({"error": "invalid_grant"}, status=400)
@@ -219,13 +221,40 @@ async def test_groups_are_asked_for_where_there_are_some(fake: tuple[Api, Fake],
     assert provider.asked["scope"].split() == ["openid", "profile", "email"] + ["groups"] * asked
 
 
-async def test_the_client_s_secret_is_told_with_its_signs_escaped(registry: Registry, tmp_path: Path) -> None:
+BASIC = "Basic " + b64encode(b"mirrors:a%3Ab%2Bc").decode()
+
+
+@pytest.mark.parametrize(
+    ("methods", "header", "form"),
+    [
+        (None, BASIC, ""),
+        (["client_secret_basic"], BASIC, ""),
+        (["client_secret_post", "client_secret_basic"], BASIC, ""),
+        (["private_key_jwt", "client_secret_post"], "", "a:b+c"),
+        ("client_secret_post", BASIC, ""),
+    ],
+    ids=["says nothing", "header", "both", "form", "no list"],
+)
+async def test_the_client_s_secret_is_told_as_the_provider_wants_it(
+    registry: Registry, tmp_path: Path, methods: Any, header: str, form: str
+) -> None:
+    """In a header with its signs escaped (RFC 6749, 2.3.1), which all can read who do not say otherwise."""
     file = tmp_path / "secret"
     file.write_text("a:b+c\n")
     async with with_provider(registry, secret_file=str(file)) as (api, provider):
+        provider.told = {"token_endpoint_auth_methods_supported": methods}
         await back(await begun(api, provider), provider)
-        assert provider.authorization == "Basic " + b64encode(b"mirrors:a%3Ab%2Bc").decode()
+        assert (provider.authorization, provider.secret_in_form) == (header, form)
         assert len(await accounts(api)) == 1
+
+
+async def test_nobody_asks_the_provider_without_end(fake: tuple[Api, Fake]) -> None:
+    api, _ = fake
+    statuses = {
+        (await api.client.get(path, allow_redirects=False)).status
+        for path in ("/login/oidc", "/login/oidc/callback?state=x") * 600
+    }
+    assert 429 in statuses
 
 
 async def test_where_people_are_invited_the_provider_alone_lets_nobody_in(registry: Registry) -> None:
