@@ -22,7 +22,16 @@ from redirector.settings.option import Given
 from redirector.settings.statistics import Countries, Statistics
 from redirector.stats import exports
 from redirector.stats.add import LOCK, Added, Rules, add_logs
-from redirector.stats.counts import FIRST_WEEK_S, YEARS, day_of, first_open_week, week_of_day
+from redirector.stats.counts import (
+    DAY_S,
+    FIRST_DAY,
+    LAST_DAY,
+    begin_of_day,
+    day_of,
+    first_open_week,
+    parse_day,
+    week_of_day,
+)
 from redirector.stats.overview import overview_of
 from redirector.stats.show import render_overview
 from redirector.store.opening import Store, open_store
@@ -105,13 +114,10 @@ def _day(arguments: argparse.Namespace, key: str) -> str | None:
     text = getattr(arguments, key)
     if text is None:
         return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = date.min
-    if day.year not in YEARS:
+    day = parse_day(text)
+    if day is None:
         raise Given("command line", f"--{key}", text).wrong("a day is needed, such as 2026-11-28")
-    return day.isoformat()
+    return day
 
 
 async def _add(arguments: argparse.Namespace, store: Store, days: dict[str, str | None]) -> int:
@@ -156,7 +162,7 @@ def _line(added: Added) -> str:
 
 
 async def _export(arguments: argparse.Namespace, store: Store, days: dict[str, str | None]) -> int:
-    since, until = days["since"] or "0001-01-01", days["until"] or "9999-12-31"
+    since, until = days["since"] or FIRST_DAY, days["until"] or LAST_DAY
     async with store.read() as connection:
         match arguments.name:
             case "access":
@@ -165,7 +171,7 @@ async def _export(arguments: argparse.Namespace, store: Store, days: dict[str, s
                 weeks = week_of_day(since), week_of_day(until)
                 table = exports.countme_table(await list_countme(connection, *weeks))
             case "propagation":
-                first, last = _midnight(since), _midnight(until) + 86_399
+                first, last = begin_of_day(since), begin_of_day(until) + DAY_S - 1
                 table = exports.propagation_table(await list_propagation(connection, first, last))
             case _:
                 table = exports.traffic_table(await list_traffic(connection, since, until))
@@ -199,7 +205,3 @@ async def _show(arguments: argparse.Namespace, store: Store, days: dict[str, str
     if arguments.json:
         return print_result(as_json(asdict(overview)), Exit.DONE)
     return print_result(render_overview(overview), Exit.DONE)
-
-
-def _midnight(day: str) -> int:
-    return FIRST_WEEK_S + (date.fromisoformat(day) - date(1970, 1, 5)).days * 86_400

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from redirector.stats.asked import UNKNOWN
 
-WEEK_S = 7 * 86_400
+DAY_S = 86_400
+WEEK_S = 7 * DAY_S
 FIRST_WEEK_S = 345_600
 """The first Monday after 1970 began: weeks are counted from it."""
 
@@ -24,6 +25,9 @@ MAX_ROWS = 500_000
 
 YEARS = range(1970, 2100)
 """Days of other years are what a broken clock says: one such line would be the newest for ever."""
+
+FIRST_DAY, LAST_DAY = f"{YEARS.start}-01-01", f"{YEARS.stop - 1}-12-31"
+"""Of them."""
 
 
 class Access(NamedTuple):
@@ -118,6 +122,20 @@ def week_of(time_s: int) -> int:
 def day_of(time_s: int) -> str:
     """The day in UTC that holds *time_s*, as `2026-11-28`."""
     return (date(1970, 1, 1) + timedelta(days=time_s // 86_400)).isoformat()
+
+
+def parse_day(text: str) -> str | None:
+    """*text* as a day, `2026-11-28`; None when it is none that anything can have been counted on."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day.isoformat() if day.year in YEARS else None
+
+
+def begin_of_day(day: str) -> int:
+    """When *day* begins, epoch seconds."""
+    return (date.fromisoformat(day) - date(1970, 1, 1)).days * DAY_S
 
 
 def week_of_day(day: str) -> int:

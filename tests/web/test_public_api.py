@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from redirector.stats.counts import begin_of_day, week_of_day
 from redirector.store import statistics
 from redirector.store.statistics import PropagationRow
 from tests.registry.rig import Registry
@@ -83,4 +86,28 @@ async def test_statistics_are_told_page_by_page(api: Api) -> None:
     assert [item["same_day"] for item in rest["items"]] == [1] and rest["next"] is None
     assert (await (await api.ask("GET", "/statistics/access")).json())["items"] == []
     assert (await (await api.ask("GET", "/statistics/countme")).json())["items"] == []
-    assert (await api.ask("GET", "/statistics/access?since=yesterday")).status == 422
+
+
+@pytest.mark.parametrize("name", ["access", "countme", "propagation"])
+async def test_statistics_of_some_days_are_told(api: Api, name: str) -> None:
+    system = ("Fedora Linux", "42", "server", "x86_64", 1, "fedora-42", "x86_64")
+    days = ("2026-11-08", "2026-11-15", "2026-11-22")  # each a Sunday
+    async with api.registry.store.write() as connection:
+        for day in days:
+            await statistics.add_access(connection, [((day, "DE", "fedora-42", "x86_64"), 1)])
+            await statistics.add_propagation(
+                connection, [PropagationRow(begin_of_day(day) + 86_399, "a", 1, 2, 3, 4, 5)]
+            )
+        counted = [((week_of_day(day), *system), 1) for day in days]
+        await statistics.add_countme(connection, "main", 1_800_000_000, 3000, counted)
+    key = {"access": "day", "countme": "week_end", "propagation": "run"}[name]
+
+    async def told(query: str) -> list[str]:
+        found = await (await api.ask("GET", f"/statistics/{name}{query}")).json()
+        return sorted({item[key][:10] for item in found["items"]})
+
+    assert await told("") == [*days]
+    assert await told("?since=2026-11-10") == [*days[1:]]
+    assert await told("?since=2026-11-15&until=2026-11-15") == [days[1]]
+    for wrong in ("since=yesterday", "until=2026-02-30", "since=9999-12-31"):
+        assert (await api.ask("GET", f"/statistics/{name}?{wrong}")).status == 422, wrong

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,14 +12,13 @@ from redirector.health.rules import Rules
 from redirector.registry.public import mirror_object
 from redirector.registry.publish.embargo import Embargo
 from redirector.registry.refusals import FieldProblem, Invalid, Missing
+from redirector.stats.counts import FIRST_DAY, LAST_DAY, begin_of_day, parse_day, week_of_day
 from redirector.stats.exports import Table, access_table, countme_table, items, propagation_table
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S
 from redirector.web.api.call import MAX_PAGE, PAGE, Call, Reply, Route, read_number
 from redirector.web.pages.filters import choose, read_choice
 from redirector.web.pages.shown import told_margins, told_propagation, told_systems
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 ROUNDS = 10_000
 """More than a day can have."""
@@ -62,15 +60,12 @@ async def show_status(call: Call) -> Reply:
 
 
 def _days(query: Mapping[str, str]) -> tuple[str, str]:
-    """`since` and `until`, days. Raises Invalid."""
-    problems = [
-        FieldProblem(name, "a day such as 2026-11-28 is needed")
-        for name in ("since", "until")
-        if name in query and not _DAY.fullmatch(query[name])
-    ]
+    """`since` and `until`, the first day and the last. Raises Invalid."""
+    days = {name: parse_day(query.get(name, usual)) for name, usual in (("since", FIRST_DAY), ("until", LAST_DAY))}
+    problems = [FieldProblem(name, "a day such as 2026-11-28 is needed") for name, day in days.items() if day is None]
     if problems:
         raise Invalid(problems=problems)
-    return query.get("since", ""), query.get("until", "9999")
+    return str(days["since"]), str(days["until"])
 
 
 def _page(call: Call, rows: Iterable[Any], table: Callable[[Iterable[Any]], Table]) -> Reply:
@@ -95,15 +90,17 @@ async def show_access(call: Call) -> Reply:
 
 
 async def show_countme(call: Call) -> Reply:
-    """Systems by week."""
-    rows = await statistics.list_countme(call.change.connection, repository=call.query.get("repository"))
+    """Systems of the weeks that hold the first day to that which holds the last."""
+    first, last = map(week_of_day, _days(call.query))
+    rows = await statistics.list_countme(call.change.connection, first, last, call.query.get("repository"))
     return _page(call, told_systems(await _embargo(call), rows), countme_table)
 
 
 async def show_propagation(call: Call) -> Reply:
     """Mirrors by how far behind they were, by run and repository."""
     wanted = [call.query["repository"]] if "repository" in call.query else None
-    rows = await statistics.list_propagation(call.change.connection, repositories=wanted)
+    first, last = map(begin_of_day, _days(call.query))
+    rows = await statistics.list_propagation(call.change.connection, first, last + DAY_S - 1, wanted)
     return _page(call, told_propagation(await _embargo(call), rows), propagation_table)
 
 
