@@ -31,6 +31,7 @@ STYLE = """
 .key.a0 { color: #2f8f5b } .key.a1 { color: #d9b13b } .key.a2 { color: #d97a2b } .key.a3 { color: #b93a32 }
 .key.a4 { color: #8b97a3 }
 .picture .area { stroke: none }
+@media (max-width: 480px) { .picture { font-size: 17px; overflow: visible } }
 @media (prefers-color-scheme: dark) {
 .c0 { fill: #6cb0f2; stroke: #6cb0f2 } .c1 { fill: #f0a265; stroke: #f0a265 } .c2 { fill: #7cc98d; stroke: #7cc98d }
 .c3 { fill: #dd8ad2; stroke: #dd8ad2 } .c4 { fill: #c9ab78; stroke: #c9ab78 } .c5 { fill: #f08490; stroke: #f08490 }
@@ -102,7 +103,7 @@ def draw_areas(
 def draw_bars(title: str, rows: Sequence[tuple[str, float]], unit: str = "") -> str:
     """*rows* as bars one below the other, with name and value."""
     most = max((value for _, value in rows), default=0)
-    name_width = min(200, 16 + 7 * max((len(name) for name, _ in rows), default=0))
+    name_width = min(240, 16 + 9 * max((len(name) for name, _ in rows), default=0))
     room = WIDTH - name_width - 80
     parts = []
     for at, (name, value) in enumerate(rows):
