@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -278,15 +279,23 @@ def _by_country(public: Sequence[HostId], hosts: Sequence[Host]) -> dict[str, tu
 
 
 def _regular_sets(host_sets: Sequence[HostSet], hosts: Sequence[Host]) -> frozenset[HostSetId]:
-    return frozenset(HostSetId(n) for n, carriers in enumerate(host_sets) if _is_regular(carriers, hosts))
+    ill = frozenset(HostId(n) for n, host in enumerate(hosts) if _is_ill(host))
+    listed = frozenset(chain.from_iterable(carriers.urls.values() for carriers in host_sets))
+    odd = frozenset(urls for urls in listed if not any(url.startswith(("https:", "http:")) for url in urls))
+    return frozenset(HostSetId(n) for n, carriers in enumerate(host_sets) if _is_regular(carriers, hosts, ill, odd))
 
 
-def _is_regular(carriers: HostSet, hosts: Sequence[Host]) -> bool:
+def _is_regular(
+    carriers: HostSet, hosts: Sequence[Host], ill: frozenset[HostId], odd: frozenset[tuple[str, ...]]
+) -> bool:
     """Whether *carriers* agrees with `Host` on who is public and where, and all clients can read a URL of each; and,
-    where some host is ill, whether one is left that every client can have."""
+    where some host is *ill*, whether one is left that every client can have.
+
+    odd  URLs of a host none of which all clients can read
+    """
     public = [host for host in carriers.urls if not hosts[host].private]
-    if any(map(_is_ill, (hosts[host] for host in carriers.urls))) and not any(
-        not (_is_ill(hosts[host]) or hosts[host].allowed or hosts[host].excluded) for host in public
+    if not ill.isdisjoint(carriers.urls) and not any(
+        not (host in ill or hosts[host].allowed or hosts[host].excluded) for host in public
     ):
         return False
     placed = {country: frozenset(members) for country, members in _by_country(public, hosts).items()}
@@ -294,7 +303,7 @@ def _is_regular(carriers: HostSet, hosts: Sequence[Host]) -> bool:
         not carriers.twins
         and frozenset(public) == frozenset(carriers.public)
         and placed == {country: frozenset(members) for country, members in carriers.by_country.items() if members}
-        and all(any(url.startswith(("https:", "http:")) for url in urls) for urls in carriers.urls.values())
+        and odd.isdisjoint(carriers.urls.values())
     )
 
 

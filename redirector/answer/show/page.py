@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from redirector.answer.answer import Answer, Kind
 from redirector.answer.choose.listed import Listed
@@ -123,11 +124,14 @@ def _repositories(snapshot: Snapshot) -> list[tuple[str, list[str]]]:
 
 def _public_urls(snapshot: Snapshot) -> dict[HostId, tuple[str, ...]]:
     """Every host that strangers may have, also one that is switched off for a while, and its base URLs."""
-    found: dict[HostId, dict[str, None]] = {}
+    found: dict[HostId, dict[tuple[str, ...], None]] = {}
     resting = [HostId(n) for n, host in enumerate(snapshot.hosts) if host.public_again]
     for carriers in snapshot.host_sets:
         for host in (*carriers.public, *resting):
-            facts = snapshot.hosts[host]
-            if (facts.for_strangers or facts.public_again) and not facts.origin:
-                found.setdefault(host, {}).update(dict.fromkeys(carriers.urls.get(host, ())))
-    return {host: tuple(f"{url}/" for url in urls) for host, urls in found.items() if urls}
+            found.setdefault(host, {})[carriers.urls.get(host, ())] = None
+    urls = {}
+    for host, listed in found.items():
+        facts = snapshot.hosts[host]
+        if any(listed) and (facts.for_strangers or facts.public_again) and not facts.origin:
+            urls[host] = tuple(f"{url}/" for url in dict.fromkeys(chain.from_iterable(listed)))
+    return urls
