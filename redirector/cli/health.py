@@ -19,7 +19,7 @@ from redirector.health.keeping import unpack_memory
 from redirector.health.recall import recall_entries, recall_listed
 from redirector.health.replay import Replay, replay
 from redirector.health.report import HostHealth, render_mirmon, render_status, rendered_entry
-from redirector.health.rules import DAY_S, Rules
+from redirector.health.rules import DAY_S, FUTURE_S, Rules
 from redirector.health.show import describe, lines_of, table_of_entries, table_of_replay
 from redirector.settings.crawl import Crawl
 from redirector.settings.file import load_job
@@ -119,7 +119,7 @@ async def _export(store: Store, rules: Rules, kind: str) -> int:
     days = 1 if kind == "status" else 14
     async with store.read() as connection:
         listed = await recall_listed(connection, rules, now, int(now - days * DAY_S))
-        rounds = await kept.find_rounds(connection, 10_000, void=False)
+        rounds = await kept.find_rounds(connection, 10_000, void=False, until=int(now + FUTURE_S))
     if not listed or not rounds:
         return _nothing()
     if kind == "mirmon-state":
@@ -142,7 +142,7 @@ async def _show(store: Store, rules: Rules, name: str, *, as_objects: bool) -> i
             return Exit.FAILED
         key = rows[0][0].host
         entries = await recall_entries(connection, rules, now)
-        visits = await kept.find_visits(connection, int(now - HISTORY_S), key, SHOWN_EVIDENCE)
+        visits = await kept.find_visits(connection, int(now - HISTORY_S), key, SHOWN_EVIDENCE, int(now + FUTURE_S))
         history = await kept.find_history(connection, int(now - HISTORY_S), key)
         seen = [json.loads(text) for text in await kept.find_evidence(connection, key, SHOWN_EVIDENCE)]
     entry: HostHealth | None = entries.get(key)
@@ -181,8 +181,9 @@ async def _show(store: Store, rules: Rules, name: str, *, as_objects: bool) -> i
 
 async def _replay(store: Store, rules: Rules, arguments: argparse.Namespace) -> int:
     """What stored visits come to with the rules as they are, and with other numbers."""
+    now = time.time()
     async with store.read() as connection:
-        visits = await kept.find_visits(connection, int(time.time() - HISTORY_S))
+        visits = await kept.find_visits(connection, int(now - HISTORY_S), until=int(now + FUTURE_S))
     if not visits:
         return _nothing()
     changes: dict[str, Any] = {

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from redirector.health.rules import Rules
+from redirector.health.rules import FUTURE_S, Rules
 
 
 class State(StrEnum):
@@ -207,9 +207,9 @@ def combine(standings: Iterable[tuple[str, Standing]]) -> Overall:
 def agree(words: Iterable[tuple[float, Overall]], now: float, rules: Rules) -> Overall | None:
     """One host by what vantage points said and when: out when two say so, or the only one that looked lately.
 
-    None when nobody looked lately: it stays as it is.
+    None when nobody looked lately: it stays as it is. Who looked later than now has a clock that is, or was, ahead.
     """
-    lately = [said for at, said in words if now - at <= rules.vantage_s]
+    lately = [said for at, said in words if -FUTURE_S <= now - at <= rules.vantage_s]
     out = [said for said in lately if said.state.out]
     serving = [said for said in lately if not said.state.out]
     if len(out) >= 2 or (out and not serving):

@@ -9,16 +9,19 @@ import lzma
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import filterfalse
 from typing import Any
 from xml.etree import ElementTree
+
+from msgspec import structs
 
 from redirector.files import read_bytes
 from redirector.health.evidence import MARKER_LIMIT_BYTES
 from redirector.health.expected import Expected, Master, NamedFile, Version, why_unasked
 from redirector.health.keeping import Known
 from redirector.health.reading import read_marker
+from redirector.health.rules import FUTURE_S
 from redirector.master.formats import parse_state, parse_trace
 from redirector.master.merging import find_list_of_packages
 from redirector.master.names import MARKERS, STATES, TRACES, is_under_way
@@ -54,10 +57,22 @@ def read_tree(
     masters, kept = [], {}
     readable = primary is None or os.path.isdir(primary)
     for category, members in spots.items():
-        before = known.get(category, Known())
+        before = _set_back(known.get(category, Known()), now)
         master, kept[category] = _read_category(catalog, category, members, primary, readable, before, now)
         masters.append(master)
     return masters, kept
+
+
+def _set_back(known: Known, now: float) -> Known:
+    """What a clock that was ahead saw was there by now at the latest."""
+    latest = max((each.pushed for versions in known.versions.values() for each in versions), default=0)
+    if max(latest, known.marker_since) <= now + FUTURE_S:
+        return known
+    versions = {
+        name: [replace(each, pushed=min(each.pushed, int(now))) for each in versions]
+        for name, versions in known.versions.items()
+    }
+    return structs.replace(known, versions=versions, marker_since=min(known.marker_since, int(now)))
 
 
 def _is_built(releases: Releases, spot: Spot) -> bool:
@@ -294,7 +309,7 @@ def read_snapshot(catalog: Catalog, known: Mapping[str, Known], now: float) -> t
         subpath = directory.subpath_of(folder)
         category = folder[: len(folder) - len(subpath)].strip("/") if folder.endswith(subpath) else folder
         name = subpath.removesuffix("repodata").rstrip("/")
-        before = known.get(category, Known())
+        before = _set_back(known.get(category, Known()), now)
         versions = _merge(details, before.versions.get(name, []), now, first=not before.versions)
         kept.setdefault(category, Known()).versions[name] = versions
         index = f"{subpath}/{file}" if subpath else file

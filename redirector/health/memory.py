@@ -15,7 +15,7 @@ import numpy as np
 from redirector.health.evidence import printable_reason
 from redirector.health.hysteresis import NONE, Row, Standing
 from redirector.health.judge import Content, Finding
-from redirector.health.rules import Rules
+from redirector.health.rules import DAY_S, FUTURE_S, Rules
 
 CONTENT = 0x07
 """The bits of `judge.Content`."""
@@ -144,6 +144,46 @@ class Memory:
     duration_s: float | None = None
     busy_until: float = 0
     owed: float = 0
+
+
+def set_back(memory: Memory, now: float) -> Memory:
+    """What was remembered by a clock that was ahead: nothing was seen later than now, and the host is due."""
+    if memory.visited <= now + FUTURE_S:
+        return memory
+    families = {
+        name: replace(note, answered=min(note.answered, now), asked=min(note.asked, now))
+        for name, note in memory.families.items()
+    }
+    return replace(
+        memory, visited=0, next_visit=0, busy_until=0, controlled=min(memory.controlled, now), families=families
+    )
+
+
+def set_back_held(held: Held, now: float) -> Held:
+    """The same of one category. What was pushed within a day is looked at anew."""
+    standing = held.standing
+    if max(standing.learnt, standing.since) <= now + FUTURE_S:
+        return held
+    troubles = {
+        number: replace(
+            each,
+            lacked=min(each.lacked, int(now)),
+            ahead_since=min(each.ahead_since, int(now)),
+            failing=min(each.failing, now),
+        )
+        for number, each in held.troubles.items()
+    }
+    return replace(
+        held,
+        standing=replace(standing, learnt=min(standing.learnt, now), since=min(standing.since, now)),
+        troubles=troubles,
+        validators={},
+        marker_validator=None,
+        seen_push=min(held.seen_push, int(now - DAY_S)),
+        whole=min(held.whole, now),
+        listed=min(held.listed, now),
+        marker_since=min(held.marker_since, now),
+    )
 
 
 def digest_of(names: Sequence[str]) -> str:

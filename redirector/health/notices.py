@@ -123,7 +123,7 @@ def decide(
     notices: list[Notice] = []
     for key, mirror in sorted(judged.items()):
         before = memos.get(key, Memo())
-        after = before
+        after = _set_back(before, now)
         for step in (_certificate, _trouble):
             after, notice = step(mirror, after, now, pace, upstream=judged.get(mirror.pulls_from))
             if notice is not None:
@@ -133,6 +133,19 @@ def decide(
         if after != before:
             changed[key] = after
     return changed, notices
+
+
+def _set_back(memo: Memo, now: int) -> Memo:
+    """What was told by a clock that was ahead was told by now at the latest: what follows waits for no other year."""
+    if max(memo.since, memo.counted, memo.told, *memo.sent.values()) <= now:
+        return memo
+    return replace(
+        memo,
+        since=min(memo.since, now),
+        counted=min(memo.counted, now),
+        told=min(memo.told, now),
+        sent={kind: min(at, now) for kind, at in memo.sent.items()},
+    )
 
 
 def _trouble(

@@ -105,12 +105,14 @@ class Ledger:
             self.listings.append(now)
 
     def forget(self, now: float) -> None:
-        """Drops what is older than a day."""
-        first = int(now // self.hour_s) - _DAY_HOURS
-        for hour in [hour for hour in self.hours if hour < first]:
-            del self.hours[hour]
-        while self.listings and self.listings[0] <= now - _DAY_HOURS * self.hour_s:
-            self.listings.popleft()
+        """Drops what is older than a day; what a clock that was ahead asked is counted as asked now."""
+        last = int(now // self.hour_s)
+        for hour in [hour for hour in self.hours if not last - _DAY_HOURS <= hour <= last]:
+            asked = self.hours.pop(hour)
+            if hour > last:
+                self.hours[last] = self.hours.get(last, 0) + asked
+        oldest = now - _DAY_HOURS * self.hour_s
+        self.listings = deque(min(each, now) for each in self.listings if each > oldest)
 
 
 class Kept(Protocol):

@@ -13,6 +13,7 @@ from redirector.health.keeping import (
 )
 from redirector.health.memory import Held, Memory
 from redirector.health.report import HostHealth, entry_of
+from redirector.health.rules import FUTURE_S
 from redirector.health.subjects import Subject
 from redirector.health.world import World
 from redirector.store import evidence as kept
@@ -43,7 +44,7 @@ async def judge_all(
             if content.host in wanted:
                 held = contents.setdefault((content.host, content.vantage), {})
                 held[content.category] = unpack_held(content.memory)
-        states = await kept.find_states(connection)
+        states = await kept.find_states(connection, int(now + FUTURE_S))
     entries: dict[str, HostHealth] = {}
     overalls: dict[str, Overall] = {}
     for subject in world.subjects:
@@ -79,14 +80,14 @@ def _judge(
         if not standings:
             continue
         words.append((row.visited, combine(standings)))
-        if now - row.visited <= max(rules.vantage_s, rules.interval_s * 2):
+        if -FUTURE_S <= now - row.visited <= max(rules.vantage_s, rules.interval_s * 2):
             views.append((unpack_memory(row.memory), held))
     if not rows or (overall := agree(words, now, rules) or as_before(words, before)) is None:
         return None
     if subject.private:
         return overall, None
     if not views:
-        newest = max(rows, key=lambda row: row.visited)
+        newest = max(rows, key=lambda row: (row.visited <= now + FUTURE_S, row.visited))
         views = [(unpack_memory(newest.memory), contents.get((subject.key, newest.vantage), {}))]
     return overall, entry_of(subject, overall, views, world.masters, rules, now, tree=world.tree)
 

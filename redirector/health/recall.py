@@ -8,7 +8,7 @@ from redirector.health.expected import Expected, Master
 from redirector.health.keeping import unpack_held, unpack_memory, unpack_names
 from redirector.health.published import judge_all
 from redirector.health.report import HostHealth, Look, StatusHost
-from redirector.health.rules import Rules
+from redirector.health.rules import FUTURE_S, Rules
 from redirector.health.subjects import Carried, Subject
 from redirector.health.world import World
 from redirector.store import evidence as kept
@@ -55,7 +55,7 @@ async def recall_listed(connection: AsyncConnection, rules: Rules, now: float, s
     """The same with URLs and the visits since then, for statistics."""
     entries = await recall_entries(connection, rules, now)
     looks: dict[str, list[Look]] = {}
-    for visit in await kept.find_visits(connection, since):
+    for visit in await kept.find_visits(connection, since, until=int(now + FUTURE_S)):
         if visit.counted and visit.event != "quiet":
             good = visit.event == "good"
             looks.setdefault(visit.host, []).append(Look(visit.at, good, visit.delay_s, visit.duration_s))

@@ -32,7 +32,7 @@ from redirector.health.keeping import (
     unpack_memory,
     unpack_names,
 )
-from redirector.health.memory import PENDING, Held, Memory, content_of, digest_of, renumber
+from redirector.health.memory import PENDING, Held, Memory, content_of, digest_of, renumber, set_back, set_back_held
 from redirector.health.published import judge_all
 from redirector.health.report import HostHealth
 from redirector.health.rows import evidence_rows, visit_row
@@ -151,9 +151,9 @@ class Crawler:
             known = {name: unpack_known(raw) for name, raw in (await kept.find_known(connection)).items()}
         world = await asyncio.to_thread(self._load, known, begun)
         world = replace(world, rules=world.rules.paced(self._pace))
-        memories, states = await self._remembered()
+        memories, states = await self._remembered(begun)
         due = [subject for subject in world.subjects if self._is_due(subject, memories, wanted, begun)]
-        helds = await self._held_of(due, world)
+        helds = await self._held_of(due, world, begun)
         results = await self._visit_all(due, world, memories, helds, wanted, held=held)
         at = self._now()
         window = await self._window(world, states, results, at)
@@ -165,10 +165,11 @@ class Crawler:
             return made
         return await self._conclude(made, world, memories, wanted)
 
-    async def _remembered(self) -> tuple[dict[str, Memory], dict[str, State]]:
+    async def _remembered(self, now: float) -> tuple[dict[str, Memory], dict[str, State]]:
         async with self._store.read() as connection:
             rows = [row for row in await kept.find_hosts(connection) if row.vantage == self._vantage]
-        return {row.host: _with_next_visit(row) for row in rows}, {row.host: State(row.state) for row in rows}
+        memories = {row.host: set_back(_with_next_visit(row), now) for row in rows}
+        return memories, {row.host: State(row.state) for row in rows}
 
     def _is_due(self, subject: Subject, memories: Mapping[str, Memory], wanted: Wanted, now: float) -> bool:
         if wanted.host:
@@ -176,11 +177,11 @@ class Crawler:
         if subject.unvisited or subject.off or not subject.categories:
             return False
         memory = memories.get(subject.key)
-        if memory is None or memory.visited > now + FUTURE_S:
+        if memory is None:
             return True
         return memory.visited < wanted.since if wanted.since is not None else memory.next_visit <= now
 
-    async def _held_of(self, due: Iterable[Subject], world: World) -> dict[str, dict[str, Held]]:
+    async def _held_of(self, due: Iterable[Subject], world: World, now: float) -> dict[str, dict[str, Held]]:
         """What is remembered of the categories of those hosts, in the numbers of the masters' present lists."""
         lists = {name: tuple(each.name for each in master.directories) for name, master in world.masters.items()}
         digests = {name: digest_of(names) for name, names in lists.items()}
@@ -191,7 +192,7 @@ class Crawler:
             for row in rows:
                 if row.category not in digests:
                     continue
-                held = unpack_held(row.memory)
+                held = set_back_held(unpack_held(row.memory), now)
                 if held.directories != digests[row.category]:
                     if held.directories not in old:
                         raw = await kept.find_names(connection, held.directories)
@@ -303,7 +304,7 @@ class Crawler:
         since = int(now - world.rules.interval_s * 1.2)
         wanted = {subject.key for subject in world.subjects}
         async with self._store.read() as connection:
-            for row in await kept.find_visits(connection, since):
+            for row in await kept.find_visits(connection, since, until=int(now + FUTURE_S)):
                 if row.vantage == self._vantage and row.host in wanted:
                     latest[row.host] = (states.get(row.host, State.UNCHECKED), Event(row.event))
         for result in results:
@@ -394,7 +395,7 @@ class Crawler:
         """What all vantage points together say of each host, and whose state changed by it."""
         async with self._store.read() as connection:
             entries, overalls = await judge_all(connection, world, now)
-            before = await kept.find_states(connection)
+            before = await kept.find_states(connection, int(now + FUTURE_S))
         changes: dict[str, tuple[State, Overall]] = {}
         rows = []
         for key, overall in overalls.items():
@@ -411,8 +412,9 @@ class Crawler:
     async def _follow_pushes(self, world: World, made: Round, now: float) -> tuple[Push, ...]:
         """Notes which hosts were seen with which push for the first time; the last one of each category."""
         since = int(now - PUSHES_FOLLOWED_S)
+        until = int(now + FUTURE_S)
         async with self._store.read() as connection:
-            known = {(row.category, row.pushed): row for row in await kept.find_pushes(connection, since)}
+            known = {(row.category, row.pushed): row for row in await kept.find_pushes(connection, since, until)}
         delays = {key: unpack_delays(row.delays) for key, row in known.items()}
         changed: set[tuple[str, int]] = set()
         for category, master in world.masters.items():

@@ -133,6 +133,33 @@ def refuse_implausible(master: str, known: Counts | None, directories: Sequence[
             raise MasterError(master, f"half gone: {now:,} {name} where {then:,} were", way_out)
 
 
+def set_back(known: Packed, now: int) -> Packed:
+    """What a clock that was ahead found, once it is right: no push was seen later than *now*, or mirrors would lack it
+    for nothing until then. Whether it is still so must be read."""
+
+    def of(directory: MasterDirectory) -> MasterDirectory:
+        files = (msgspec.structs.replace(file, seen=min(file.seen, now)) for file in directory.files)
+        versions = {
+            name: tuple(msgspec.structs.replace(each, seen=min(each.seen, now)) for each in found)
+            for name, found in directory.versions.items()
+        }
+        return msgspec.structs.replace(
+            directory,
+            changed=min(directory.changed, now),
+            packed_files=pack_files(files),
+            packed_versions=pack_versions(versions),
+        )
+
+    return replace(
+        known,
+        checked=now,
+        read=now,
+        validator=b"",
+        pushes=tuple(msgspec.structs.replace(push, seen=min(push.seen, now)) for push in known.pushes),
+        packed=pack_directories(map(of, known.directories())),
+    )
+
+
 def merge(known: Packed | None, scan: Scan) -> Merged:
     """What is known of a category after *scan*; *known* is what was before it.
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from redirector.errors import MasterError
+from redirector.master.formats import FUTURE_S
 from redirector.master.gathering import ListedDirectory
-from redirector.master.merging import Merged, Scan, find_wanted, merge, refuse_implausible
+from redirector.master.merging import Merged, Scan, find_wanted, merge, refuse_implausible, set_back
 from redirector.master.reading import Reader
 from redirector.settings.masters import Master, Reading
 from redirector.store.contents import find_packed, keep_contents, note_unchanged
@@ -98,6 +99,8 @@ async def read_master(
     """What *master* holds now; None when it is as it was when *known* was found. Raises MasterError."""
     reader = make_reader(master, now)
     mark = _mark(master)
+    if known and known.checked > now + FUTURE_S:
+        known = set_back(known, now)
     if known and known.validator.startswith(mark) and await reader.check(known, known.validator[len(mark) :]):
         return None
     read = await reader.read(known, progress)

@@ -31,7 +31,7 @@ async def keep_propagation(
     always  False: only if the last rows are an hour old
     """
     async with store.read() as connection:
-        if not always and run - await find_last_run(connection) < RUN_S:
+        if not always and run - await find_last_run(connection, run) < RUN_S:
             return 0
         rows = await measure_propagation(connection, masters, vantage, run)
     async with store.write() as connection:

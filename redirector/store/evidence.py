@@ -1,6 +1,7 @@
 """Evidence and what follows from it, in and out of the store. What is packed stays packed here.
 
-Everything is kept 90 days at most, and thinner the older it is; no host can fill the store.
+Everything is kept 90 days at most, and thinner the older it is; no host can fill the store. What a clock that was ahead
+wrote down is of later than *until*, where that is asked for, and is left out.
 """
 
 from __future__ import annotations
@@ -213,15 +214,21 @@ async def find_evidence(connection: AsyncConnection, host: str, limit: int, *, n
     query = select(evidence.c.text).where(evidence.c.host == host)
     if notable:
         query = query.where(evidence.c.notable)
-    query = query.order_by(evidence.c.at.desc(), evidence.c.id.desc()).limit(limit)
+    query = query.order_by(evidence.c.id.desc()).limit(limit)  # as written: clocks go back, numbers do not
     return list((await connection.execute(query)).scalars())
 
 
 async def find_visits(
-    connection: AsyncConnection, since: int, host: str | None = None, limit: int | None = None
+    connection: AsyncConnection,
+    since: int,
+    host: str | None = None,
+    limit: int | None = None,
+    until: int | None = None,
 ) -> list[VisitRow]:
     """Visits from *since* on, oldest first; with *limit* the newest of them."""
     query = select(visits).where(visits.c.at >= since)
+    if until is not None:
+        query = query.where(visits.c.at <= until)
     if host is not None:
         query = query.where(visits.c.host == host)
     if limit is not None:
@@ -246,8 +253,8 @@ class VisitSums:
     deviation_s: float
 
 
-async def sum_visits(connection: AsyncConnection, since: int) -> list[VisitSums]:
-    """Visits from *since* on that counted, by host; those during which everybody failed are left out."""
+async def sum_visits(connection: AsyncConnection, since: int, until: int) -> list[VisitSums]:
+    """Visits from *since* to *until* that counted, by host; those during which everybody failed are left out."""
     good = case((visits.c.event == "good", 1))
     duration = case((visits.c.event == "good", visits.c.duration_s))
     query = (
@@ -259,7 +266,7 @@ async def sum_visits(connection: AsyncConnection, since: int) -> list[VisitSums]
             func.avg(duration),
             func.avg(duration * duration),
         )
-        .where(visits.c.at >= since, visits.c.counted, visits.c.event != "quiet")
+        .where(visits.c.at >= since, visits.c.at <= until, visits.c.counted, visits.c.event != "quiet")
         .group_by(visits.c.host)
     )
     return [
@@ -283,9 +290,10 @@ async def find_history(connection: AsyncConnection, since: int, host: str | None
     return [HistoryRow(*row) for row in await connection.execute(query.order_by(history.c.at, history.c.host))]
 
 
-async def find_states(connection: AsyncConnection) -> dict[str, HistoryRow]:
+async def find_states(connection: AsyncConnection, until: int) -> dict[str, HistoryRow]:
     """The state that each host came into last."""
-    last = select(history.c.host, func.max(history.c.at).label("at")).group_by(history.c.host).subquery()
+    newest = select(history.c.host, func.max(history.c.at).label("at")).where(history.c.at <= until)
+    last = newest.group_by(history.c.host).subquery()
     query = select(history).join(last, and_(history.c.host == last.c.host, history.c.at == last.c.at))
     return {row.host: HistoryRow(*row) for row in await connection.execute(query)}
 
@@ -294,11 +302,15 @@ async def add_round(connection: AsyncConnection, row: RoundRow) -> None:
     await _upsert(connection, rounds, [asdict(row)])
 
 
-async def find_rounds(connection: AsyncConnection, limit: int, *, void: bool | None = None) -> list[RoundRow]:
+async def find_rounds(
+    connection: AsyncConnection, limit: int, *, void: bool | None = None, until: int | None = None
+) -> list[RoundRow]:
     """The newest rounds, newest first; *void*: those alone, or the others."""
     query = select(rounds).order_by(rounds.c.at.desc()).limit(limit)
     if void is not None:
         query = query.where(rounds.c.void != "" if void else rounds.c.void == "")
+    if until is not None:
+        query = query.where(rounds.c.at <= until)
     return [RoundRow(*row) for row in await connection.execute(query)]
 
 
@@ -314,9 +326,10 @@ async def put_spent(connection: AsyncConnection, vantage: str, day: int, packed:
     await connection.execute(delete(spent).where(spent.c.day < day - 2))
 
 
-async def find_pushes(connection: AsyncConnection, since: int) -> list[PushRow]:
+async def find_pushes(connection: AsyncConnection, since: int, until: int) -> list[PushRow]:
     """Pushes since then, oldest first."""
-    query = select(pushes).where(pushes.c.pushed >= since).order_by(pushes.c.pushed, pushes.c.category)
+    query = select(pushes).where(pushes.c.pushed >= since, pushes.c.pushed <= until)
+    query = query.order_by(pushes.c.pushed, pushes.c.category)
     return [PushRow(*row) for row in await connection.execute(query)]
 
 

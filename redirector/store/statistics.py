@@ -322,9 +322,9 @@ async def list_spreading(connection: AsyncConnection, since: int) -> list[str]:
     return sorted((await connection.execute(query)).scalars())
 
 
-async def find_last_run(connection: AsyncConnection) -> int:
-    """When propagation was kept last, epoch seconds; 0: never."""
-    return await connection.scalar(select(func.max(propagation.c.run))) or 0
+async def find_last_run(connection: AsyncConnection, until: int) -> int:
+    """When propagation was kept last, epoch seconds, but not later than *until*; 0: never."""
+    return await connection.scalar(select(func.max(propagation.c.run)).where(propagation.c.run <= until)) or 0
 
 
 async def find_last_day(connection: AsyncConnection) -> str | None:

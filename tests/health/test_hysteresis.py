@@ -177,6 +177,8 @@ def word(state: State, since: float = 0) -> Overall:
         pytest.param([(0, State.UNREACHABLE), (0, State.STALE), (0, State.OK)], State.STALE, id="two agree"),
         pytest.param([(0, State.UNREACHABLE), (61, State.OK)], State.UNREACHABLE, id="the other looked long ago"),
         pytest.param([(61, State.UNREACHABLE)], None, id="nobody looked lately"),
+        pytest.param([(0, State.UNREACHABLE), (-6, State.OK)], State.UNREACHABLE, id="the other's clock is ahead"),
+        pytest.param([(0, State.UNREACHABLE), (-4, State.OK)], State.OK, id="a little ahead is now"),
         pytest.param([(0, State.OK), (0, State.UNCHECKED)], State.OK, id="judged beats unchecked"),
     ],
 )

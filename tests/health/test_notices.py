@@ -77,6 +77,16 @@ def test_a_rehearsal_tells_sooner() -> None:
         assert len(notices) == told, second
 
 
+def test_what_a_clock_told_that_was_a_year_ahead_delays_nothing() -> None:
+    story = Story().becomes(State.UNREACHABLE).lasts(2 * HOUR_S)
+    story.now += 365 * DAY_S
+    story.becomes(State.OK).becomes(State.UNREACHABLE).lasts(2 * DAY_S)
+    story.now -= 366 * DAY_S
+    begun = len(story.told)
+    story.becomes(State.OK).lasts(2 * DAY_S).becomes(State.UNREACHABLE).lasts(2 * HOUR_S)
+    assert [kind for _, kind in story.told[begun:]] == [Kind.RECOVERED, Kind.UNREACHABLE]
+
+
 def test_one_that_is_over_within_an_hour_is_told_to_nobody() -> None:
     story = Story().becomes(State.UNREACHABLE).lasts(50 * MINUTE_S).becomes(State.OK).lasts(DAY_S)
     assert story.told == []

@@ -109,6 +109,19 @@ async def test_a_rehearsal_has_shorter_days_on_this_machine_alone(clock: Clock, 
     assert refused.value.until - clock.at == pytest.approx(days * DAY)
 
 
+async def test_what_was_asked_by_a_clock_that_was_ahead_is_over_in_a_day(clock: Clock) -> None:
+    pace = Pace(now=clock, monotonic=clock)
+    async with pace.rsync(ADDRESS, listing=True):
+        pass
+    clock.at -= 365 * DAY
+    again = Pace(now=clock, monotonic=clock, spent=pace.spent())
+    assert again.requests_today(ADDRESS) == 1
+    clock.at += DAY + 3600
+    assert again.requests_today(ADDRESS) == 0
+    async with again.rsync(ADDRESS, listing=True):
+        pass
+
+
 async def test_what_was_asked_before_counts_on(clock: Clock) -> None:
     pace = Pace(now=clock, monotonic=clock)
     async with pace.rsync(ADDRESS, listing=True):

@@ -108,7 +108,7 @@ async def test_pushes_are_followed(tmp_path: Path) -> None:
     async with rehearse(tmp_path, GOOD) as rehearsal:
         await rehearsal.round()
         async with rehearsal.store.read() as connection:
-            rows = await kept.find_pushes(connection, 0)
+            rows = await kept.find_pushes(connection, 0, 2 * BEGIN)
         assert [(row.category, row.pushed, row.changed) for row in rows] == [("", BEGIN - 3600, 4)]
 
 

@@ -28,7 +28,7 @@ from redirector.health.round import Wanted
 from redirector.health.safety import Address
 from tests.health.hostile import Behaviour, Request, always, answer, files, mirror, redirect
 from tests.health.mirrors import VERSION, Handler, Mirror, World, make_world, push, repositories, write
-from tests.health.rehearsal import BEGIN, rehearse, visited
+from tests.health.rehearsal import BEGIN, crawler_of, rehearse, visited
 from tests.health.rsyncd import rsyncd
 from tests.health.test_http import server, trusting
 from tests.kit_servers.servers import program
@@ -319,6 +319,54 @@ async def test_a_clock_that_is_set_back_delays_no_verdict(tmp_path: Path) -> Non
         assert rehearsal.state("dead") is State.UNREACHABLE
         assert rehearsal.entries["late"].lacking == (BASE,)
         assert {rehearsal.state(name) for name in GOOD} == {State.OK}
+
+
+async def test_a_clock_that_was_a_year_ahead_delays_no_verdict(tmp_path: Path) -> None:
+    """What it saw is of another time: pushes, visits and states count from now on."""
+    year = 60 * 24 * 365
+
+    async def dead(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500)
+
+    async with rehearse(tmp_path, GOOD | {"dead": None, "late": None}) as rehearsal:
+        await rehearsal.round()
+        shutil.copytree(rehearsal.world.primary, own := tmp_path / "own")
+        rehearsal.world.mirrors["late"].tree = own
+        push(rehearsal.world.primary, BASE, BEGIN + 60)
+        await rehearsal.round(year)
+        rehearsal.world.mirrors["dead"].behaviour = dead
+        for minutes in (1, 6, 6):
+            await rehearsal.round(minutes)
+        assert rehearsal.state("dead") is State.UNREACHABLE
+        rehearsal.world.mirrors["dead"].behaviour = None
+        await rehearsal.round(-year, Wanted())
+        await rehearsal.round(6)
+        assert rehearsal.state("dead") is State.OK
+        made = await rehearsal.round(6)
+        assert made.changes == {}
+        assert {rehearsal.state(name) for name in GOOD} == {State.OK}
+        assert 0 < (rehearsal.entries["late"].lag_s or 0) < 3600
+        await rehearsal.round(60 * 13)
+        await rehearsal.round(11)
+        assert rehearsal.entries["late"].lacking == (BASE,)
+
+
+async def test_nobody_believes_a_vantage_point_whose_clock_was_ahead_and_that_is_gone(tmp_path: Path) -> None:
+    async def dead(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500)
+
+    async with rehearse(tmp_path, GOOD | {"dead": None}) as rehearsal:
+
+        def year_ahead() -> float:
+            return rehearsal.clock[0] + 365 * 86400
+
+        async with crawler_of(rehearsal.world, rehearsal.store, year_ahead, "ahead") as ahead:
+            assert await ahead.round(Wanted()) is not None
+        await rehearsal.round()
+        rehearsal.world.mirrors["dead"].behaviour = dead
+        for minutes in (15, 6, 6):
+            await rehearsal.round(minutes)
+        assert rehearsal.state("dead") is State.UNREACHABLE
 
 
 def command(world: World, database: str, *more: str) -> list[str]:

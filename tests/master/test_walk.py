@@ -192,3 +192,19 @@ async def test_a_folder_that_was_never_there_is_said(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in await refusal(rig)
     rig.master = replace(rig.master, where=str(rig.write("file")))
     assert "cannot be read: Not a directory" in await refusal(rig)
+
+
+async def test_what_a_clock_saw_that_was_a_year_ahead_was_there_by_now(rig: Rig) -> None:
+    rig.write("9/os/repodata/repomd.xml", make_repomd(START))
+    await rig.scan()
+    rig.write("9/os/repodata/repomd.xml", make_repomd(START + 60, "again"))
+    await rig.scan(365 * 86400)
+    found = await rig.scan(-365 * 86400 + 60)
+    assert rig.last is not None
+    assert max(push.seen for push in found.pushes) == rig.now
+    directory = rig.directory("9/os/repodata")
+    versions = directory.versions[b"repomd.xml"]
+    assert [version.seen for version in versions] == [rig.now, START]
+    assert directory.changed == rig.now and directory.files[0].seen == rig.now
+    await rig.scan()
+    assert rig.last is None

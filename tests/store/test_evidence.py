@@ -76,12 +76,12 @@ async def test_visits_evidence_and_states(store: Store) -> None:
         assert await find_evidence(connection, "a", 2) == ['{"n":2}', '{"n":1}']
         assert await find_evidence(connection, "a", 9, notable=True) == ['{"n":1}']
         assert [row.state for row in await find_history(connection, NOW, "a")] == ["ok", "stale"]
-        assert (await find_states(connection))["a"].state == "stale"
+        assert (await find_states(connection, NOW + DAY_S))["a"].state == "stale"
         assert [row.at for row in await find_rounds(connection, 5)] == [NOW + 1, NOW]
         assert [row.at for row in await find_rounds(connection, 5, void=False)] == [NOW]
         assert [row.at for row in await find_rounds(connection, 5, void=True)] == [NOW + 1]
         assert await find_known(connection) == {"Linux": b"k"}
-        assert await find_pushes(connection, NOW) == [PushRow("Linux", NOW, 3, b"d")]
+        assert await find_pushes(connection, NOW, NOW) == [PushRow("Linux", NOW, 3, b"d")]
         assert await find_spent(connection, "main") == {"192.0.2.1": b"s"}
         assert await find_names(connection, "digest") == b"names"
 
@@ -115,7 +115,7 @@ async def test_room_is_made(store: Store) -> None:
         assert [row.state for row in await find_history(connection, 0, "b")] == ["stale"]
         assert await find_names(connection, "digest") == b"used"
         assert await find_names(connection, "gone") is None
-        assert await find_pushes(connection, 0) == []
+        assert await find_pushes(connection, 0, NOW) == []
 
 
 async def test_hosts_that_are_gone_are_forgotten(store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from redirector.health.recall import recall_listed
 from redirector.health.report import render_status
-from redirector.health.rules import Rules
+from redirector.health.rules import FUTURE_S, Rules
 from redirector.registry.public import mirror_object
 from redirector.registry.publish.embargo import Embargo
 from redirector.registry.refusals import FieldProblem, Invalid, Missing
@@ -50,7 +50,7 @@ async def show_status(call: Call) -> Reply:
     names = {mirror.host for mirror in shown.listed.mirrors}
     rules = Rules()
     listed = [each for each in await recall_listed(connection, rules, now, now - DAY_S) if each.entry.key in names]
-    rounds = await evidence.find_rounds(connection, ROUNDS, void=False)
+    rounds = await evidence.find_rounds(connection, ROUNDS, void=False, until=now + FUTURE_S)
     today = sum(now - row.at <= DAY_S for row in rounds)
     last = rounds[0].at if rounds else 0
     return Reply(json.loads(render_status(listed, last, rules.interval_s, today, now)))

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redirector.errors import StoreError
 from redirector.health.published import Judged
 from redirector.health.report import score_of
+from redirector.health.rules import FUTURE_S
 from redirector.health.spread import Push
 from redirector.locate.places import CityName, find_cities, place_of_country
 from redirector.model import Place
@@ -205,18 +206,18 @@ async def read_kept(connection: AsyncConnection, now: int) -> Kept:
     since = now - PROPAGATION_DAYS * DAY_S
     spreading = await statistics.list_spreading(connection, since)
     return Kept(
-        visits=await evidence.sum_visits(connection, now - DAY_S),
+        visits=await evidence.sum_visits(connection, now - DAY_S, now + FUTURE_S),
         margins=await statistics.list_margins(connection, str(day - timedelta(days=STATISTICS_DAYS))),
         systems=await statistics.list_countme(connection, (now - 345_600) // 604_800 - SYSTEM_WEEKS),
         spreading=spreading,
         propagation=await _most_telling(connection, now, spreading),
-        pushes=await evidence.find_pushes(connection, since),
+        pushes=await evidence.find_pushes(connection, since, now + FUTURE_S),
     )
 
 
 async def _most_telling(connection: AsyncConnection, now: int, names: Sequence[str]) -> list[PropagationRow]:
     """Of the repositories that most mirrors carried at last, those first."""
-    last = await statistics.find_last_run(connection)
+    last = await statistics.find_last_run(connection, now + FUTURE_S)
     known = {
         row.repository: row.same_day + row.one_day + row.two_day + row.older
         for row in await statistics.list_propagation(connection, last, last)
@@ -266,7 +267,7 @@ async def read_past(connection: AsyncConnection, host: str, now: int, embargo: E
         history=[
             replace(row, reason=embargo.clear(row.reason)) for row in await evidence.find_history(connection, 0, host)
         ],
-        visits=await evidence.find_visits(connection, since, host),
+        visits=await evidence.find_visits(connection, since, host, until=now + FUTURE_S),
         traffic=await statistics.list_traffic(connection, day, host=host),
     )
 
