@@ -111,3 +111,15 @@ async def test_statistics_of_some_days_are_told(api: Api, name: str) -> None:
     assert await told("?since=2026-11-15&until=2026-11-15") == [days[1]]
     for wrong in ("since=yesterday", "until=2026-02-30", "since=9999-12-31"):
         assert (await api.ask("GET", f"/statistics/{name}?{wrong}")).status == 422, wrong
+
+
+async def test_the_document_names_what_may_be_asked_for(api: Api) -> None:
+    paths = (await (await api.ask("GET", "/openapi.json")).json())["paths"]
+
+    def asked(path: str) -> set[str]:
+        found = paths[path]["get"]["parameters"]
+        return {each["name"] for each in found if each["in"] == "query"} - {"limit", "after"}
+
+    assert asked("/mirrors") == {"country", "product", "version", "arch", "protocol", "family", "tier", "state"}
+    assert asked("/statistics/access") == {"since", "until", "category"}
+    assert asked("/statistics/countme") == asked("/statistics/propagation") == {"since", "until", "repository"}

@@ -97,6 +97,7 @@ class Route:
     public  everybody may, pages of other sites too (CORS)
     paged   it answers with a page of a collection
     by_name  `after` is a name, not a number
+    query   parameters that it heeds, beside those of a page; `since` and `until` are days
     tag     under which the document lists it
     shows   whose bodies its answer is like, with what is known beside them
     schema  of a body that no noun reads, and of what it is answered; None: there is none
@@ -112,6 +113,7 @@ class Route:
     public: bool = False
     paged: bool = False
     by_name: bool = False
+    query: tuple[str, ...] = ()
     status: int = 200
     tag: str = ""
     looks: Literal["", "host", "site"] = ""

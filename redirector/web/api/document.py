@@ -121,6 +121,9 @@ def _operation(route: Route) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if name != "name" else "string"}}
         for name in _PARAMETER.findall(route.path)
     ]
+    for name in route.query:
+        kind = {"type": "string", "format": "date"} if name in ("since", "until") else {"type": "string"}
+        parameters.append({"name": name, "in": "query", "schema": kind})
     if route.paged:
         number = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE}
         parameters.append({"name": "limit", "in": "query", "schema": number})

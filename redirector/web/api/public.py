@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from redirector.health.recall import recall_listed
@@ -17,7 +18,7 @@ from redirector.stats.exports import Table, access_table, countme_table, items, 
 from redirector.store import evidence, statistics
 from redirector.store.evidence import DAY_S
 from redirector.web.api.call import MAX_PAGE, PAGE, Call, Reply, Route, read_number
-from redirector.web.pages.filters import choose, read_choice
+from redirector.web.pages.filters import Choice, choose, read_choice
 from redirector.web.pages.shown import told_margins, told_propagation, told_systems
 
 ROUNDS = 10_000
@@ -104,19 +105,37 @@ async def show_propagation(call: Call) -> Reply:
     return _page(call, told_propagation(await _embargo(call), rows), propagation_table)
 
 
+_CHOICE = tuple(each.name for each in fields(Choice) if each.name != "sort")
+
 ROUTES = (
-    Route("GET", "/mirrors", "The public mirrors", list_mirrors, public=True, paged=True, by_name=True, tag="public"),
-    Route("GET", "/mirrors/{name}", "A public mirror", show_mirror, public=True, tag="public"),
-    Route("GET", "/status", "Mirror status, archlinux.org's version 3", show_status, public=True, tag="public"),
-    Route("GET", "/statistics/access", "Requests by day", show_access, public=True, paged=True, tag="public"),
-    Route("GET", "/statistics/countme", "Systems by week", show_countme, public=True, paged=True, tag="public"),
     Route(
         "GET",
-        "/statistics/propagation",
-        "How far repositories had spread",
-        show_propagation,
+        "/mirrors",
+        "The public mirrors",
+        list_mirrors,
         public=True,
         paged=True,
+        by_name=True,
+        query=_CHOICE,
         tag="public",
+    ),
+    Route("GET", "/mirrors/{name}", "A public mirror", show_mirror, public=True, tag="public"),
+    Route("GET", "/status", "Mirror status, archlinux.org's version 3", show_status, public=True, tag="public"),
+    *(
+        Route(
+            "GET",
+            f"/statistics/{name}",
+            text,
+            run,
+            public=True,
+            paged=True,
+            query=("since", "until", choice),
+            tag="public",
+        )
+        for name, text, run, choice in (
+            ("access", "Requests by day", show_access, "category"),
+            ("countme", "Systems by week", show_countme, "repository"),
+            ("propagation", "How far repositories had spread", show_propagation, "repository"),
+        )
     ),
 )
