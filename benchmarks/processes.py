@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from compileall import compile_dir
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,7 @@ class Server:
 def run_redirector(options: Sequence[str], cores: Sequence[int], root: Path = ROOT) -> Iterator[Server]:
     """`redirector serve` of the checkout *root* with *options* on free ports; ended with SIGTERM."""
     command = [sys.executable, "-m", "redirector", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    compile_dir(root / "redirector", quiet=2)  # as every installation is; here it may be forbidden to write that down
     start = perf_counter()
     with subprocess.Popen(
         pinned(cores, [*command, *options]), stderr=subprocess.PIPE, text=True, cwd=root, start_new_session=True
