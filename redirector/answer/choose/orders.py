@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
 
+import numpy as np
+
 from redirector.answer.answer import Form, Tier
 from redirector.answer.ask.wishes import NO_WISHES
 from redirector.answer.choose.groups import Group
@@ -264,4 +266,5 @@ class Orders:
         facts = self._snapshot.hosts
         weights = [1 if is_even else facts[host].bandwidth_mbit for host in hosts]
         positions = heads_of(self._snapshot.draws, hosts, weights)
-        return Heads("".join([chr(hosts[position]) for position in positions]), sum(weights))
+        slots = np.array(hosts, "<u4")[positions].tobytes().decode("utf-32-le", "surrogatepass")
+        return Heads(slots, sum(weights))
