@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -53,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         if settings.details and scanned:
             found = metadata_of(each.known for each in scanned if each.known)
             write_atomically(settings.details, render_details(found))
+    except asyncio.CancelledError:
+        return Exit.INTERRUPTED
     except (SnapshotError, StoreError, MasterError) as error:
         say(str(error))
         return Exit.FAILED
@@ -97,6 +100,9 @@ def default_masters(source: str) -> tuple[Master, ...]:
 
 async def _scan(masters: Sequence[Master], database: str, settings: Scanning) -> tuple[Scanned, ...]:
     progress, begun = _Progress(), int(time.time())
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # nothing is left of what it started
     async with await open_store(database) as store:
         try:
             scanned = await scan_all(masters, store, progress.show, allow_shrink=settings.allow == "shrink")

@@ -78,8 +78,18 @@ async def _scan(
     began, now = time.monotonic(), int(clock())
     async with store.read() as connection:
         known = await find_packed(connection, master.category)
+    called_off = False
+
+    def show(entries: int) -> None:
+        if called_off:  # a thread that reads cannot be ended from outside
+            raise MasterError(master.where, "called off", "scan again")
+        progress(master, entries)
+
     try:
-        merged = await read_master(master, known, now, lambda entries: progress(master, entries), allow_shrink)
+        merged = await read_master(master, known, now, show, allow_shrink)
+    except asyncio.CancelledError:
+        called_off = True
+        raise
     except MasterError as error:
         return Scanned(master, Outcome.FAILED, known, time.monotonic() - began, reason=str(error))
     async with store.write() as connection:

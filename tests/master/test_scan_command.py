@@ -190,14 +190,15 @@ def start(config: Path, script: str, stderr: int | None = None) -> subprocess.Po
         signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_ends_it_and_the_program_that_lists(config: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_who_stops_it_ends_the_program_that_lists(config: Path, told: signal.Signals) -> None:
     pid_file = config.parent / "pid"
     script = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     process = start(config, script)
     until = time.monotonic() + PATIENCE_S
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(told)
     _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == Exit.INTERRUPTED and b"Traceback" not in err
     with pytest.raises(ProcessLookupError):

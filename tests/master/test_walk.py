@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,12 @@ import pytest
 
 from redirector.errors import MasterError
 from redirector.master import walk
+from redirector.master.scanning import scan_all
+from redirector.settings.masters import Master
+from redirector.store.opening import open_store
 from tests.master.rig import START, Rig, make_repomd
+from tests.patience import PATIENCE_S
+from tests.store.empty import write_empty
 
 OS = "43/Everything/x86_64/os"
 
@@ -208,3 +215,24 @@ async def test_what_a_clock_saw_that_was_a_year_ahead_was_there_by_now(rig: Rig)
     assert directory.changed == rig.now and directory.files[0].seen == rig.now
     await rig.scan()
     assert rig.last is None
+
+
+async def test_a_walk_that_is_called_off_ends_in_its_thread(rig: Rig, tmp_path: Path) -> None:
+    for number in range(9):
+        rig.write(f"{number}/file", b"x")
+    begun, go_on, shown = asyncio.Event(), threading.Event(), list[int]()
+    loop = asyncio.get_running_loop()
+
+    def show(master: Master, entries: int) -> None:
+        shown.append(entries)
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(PATIENCE_S)
+
+    async with await open_store(write_empty(tmp_path / "walk.db")) as store:
+        scan = asyncio.create_task(scan_all([rig.master], store, show))
+        await begun.wait()
+        scan.cancel()
+        assert await asyncio.wait({scan}) == ({scan}, set())
+        go_on.set()
+        await loop.shutdown_default_executor()
+    assert scan.cancelled() and len(shown) == 1
