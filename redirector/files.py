@@ -40,7 +40,7 @@ def write_atomically(path: str, raw: bytes, mode: int | None = None) -> None:
     """Put *raw* at *path*: whoever reads sees what was there before, or all of it.
 
     mode    its permissions; None: those of the file that was there, or what the umask leaves
-    raises  OSError; what was there before is still there then
+    raises  OSError that names *path*; what was there before is still there then
     """
     folder, name = os.path.split(path)
     fresh = os.path.join(folder, f".{name}.new-{os.urandom(4).hex()}")
@@ -50,9 +50,11 @@ def write_atomically(path: str, raw: bytes, mode: int | None = None) -> None:
     try:
         write_flushed(fresh, (raw,), mode)
         os.replace(fresh, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(fresh)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = path, None  # nobody knows the other name; a full disk names none
         raise
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -131,3 +132,20 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatc
         write_atomically(str(path), b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_is_named_as_it_was_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "nowhere/health.json"):
+        with pytest.raises(OSError) as caught:
+            write_atomically(str(path), b"x")
+        assert (caught.value.filename, caught.value.filename2) == (str(path), None)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as caught:
+        write_atomically(str(tmp_path / "health.json"), b"x")
+    assert caught.value.filename == str(tmp_path / "health.json")
+    assert sorted(os.listdir(tmp_path)) == ["folder"]
