@@ -168,7 +168,7 @@ def _read_folder(path: str | None) -> Folder:
 
 
 def _freeze() -> None:
-    """Give unused memory back, and let no garbage collection of a worker touch what all of them share."""
+    """Give unused memory back, and let no garbage collection of a worker, which begin again, touch what all share."""
     gc.freeze()
     gc.enable()
     with suppress(OSError, AttributeError):
