@@ -5,7 +5,7 @@ YAML is taken as a tree of texts, `true`, `false` and null: numbers stay as they
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -37,7 +37,7 @@ class Parsed:
     """A YAML document.
 
     repeated_keys    those that stand twice in one of its mappings (the later one counts)
-    contradictions   those of them whose values differ
+    contradictions   those of them whose values differ, and all keys in the values that do not count
     empty_documents  lines where a document begins that holds nothing, beside the one that holds something
     raw              what it was read from
     """
@@ -193,9 +193,17 @@ class _Builder:
             if key in mapping:
                 self.repeated_keys.append(key)
                 if mapping[key] != value:
-                    self.contradictions.add(key)
+                    self.contradictions |= {key, *_keys_in(mapping[key])}
             mapping[key] = value
         return mapping
+
+
+def _keys_in(value: Value) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _keys_in(inner)
 
 
 def _where(event: yaml.Event) -> str:

@@ -46,7 +46,7 @@ def load_source(
     earlier  what earlier loads read of files that may be broken now
     raises  SnapshotError when nothing in it can be served
     """
-    return heed_health(_load_bare(path, now, remembered, repair, earlier), health, now)
+    return heed_health(_load_bare(path, now, remembered, repair, earlier), health, now, earlier)
 
 
 def _load_bare(path: str, now: float, remembered: Remembered, repair: bool, earlier: GoodFiles) -> Catalog:
@@ -104,7 +104,7 @@ def load_snapshot(
     raises  SnapshotError with the problems of all inputs, if any of them cannot be served; ConfigError when options
             and source do not go together
     """
-    return make_snapshot(read_material(config, now, earlier, known), config, now, lint, off, named)
+    return make_snapshot(read_material(config, now, earlier, known), config, now, lint, off, named, earlier)
 
 
 def read_material(
@@ -145,13 +145,14 @@ def make_snapshot(
     lint: bool = True,
     off: Collection[SwitchedOff] = (),
     named: int = NAMED,
+    earlier: GoodFiles = NO_FILES,
 ) -> Snapshot:
     """The second half of `load_snapshot`: health as it is now, and what follows."""
     geo, asns, continents, clients = material.geo, material.asns, material.continents, material.clients
     catalog = material.catalog
     odd: list[Problem] = []
     if catalog is not None:
-        catalog = heed_health(catalog, config.health, now)
+        catalog = heed_health(catalog, config.health, now, earlier)
         odd = check_catalog(catalog, config.trusted_proxies, named) if lint else []
         catalog = switch_off(catalog, off)
     problems = list(material.problems)

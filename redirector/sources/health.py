@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from redirector.model import Catalog, Condition, Host, HostId, HostSet, utc
-from redirector.sources.inputs import Inputs
+from redirector.sources.inputs import NO_FILES, Good, GoodFiles, Inputs
 from redirector.sources.lacking import leave_out
 from redirector.sources.problems import Report, list_some, show
 
@@ -58,26 +59,37 @@ class Findings:
     mirrors: Mapping[HostId, Health] = field(default_factory=dict)
 
 
-def heed_health(catalog: Catalog, path: str | None, now: float) -> Catalog:
+def heed_health(catalog: Catalog, path: str | None, now: float, earlier: GoodFiles = NO_FILES) -> Catalog:
     """*catalog* with what the health file *path* says of its hosts; as it is where there is none to be believed.
 
-    path  None: the one that the source itself names, if it does
-    now   epoch seconds
+    path     None: the one that the source itself names, if it does
+    now      epoch seconds
+    earlier  what earlier loads read of a file that is not to be believed now; not of one that is gone
     """
     path = path or catalog.health
     if path is None:
         return catalog
-    inputs = Inputs(Report(path))
+    inputs = Inputs(Report(path), earlier=earlier)
     raw = inputs.load(path, HEALTH_LIMIT_BYTES, "health is ignored")
-    findings = None
+    findings, names = None, names_of(catalog.hosts)
     if raw is not None:
-        findings = parse_health(inputs.report, raw, inputs.mtimes[path], now, names_of(catalog.hosts))
+        findings = parse_health(inputs.report, raw, inputs.mtimes[path], now, names)
+        if findings is not None:
+            inputs.good[path] = Good(raw, inputs.mtimes[path])
+    if findings is None and os.path.lexists(path) and (good := earlier.get(path)) is not None:
+        findings = parse_health(Report(path), good.raw, good.written, now, names)
+        if findings is not None:
+            inputs.report.warning("file", "what was read of it before is used")
+            inputs.good[path] = good
+            inputs.broken.append(path)
     if findings is not None:
         catalog = apply_health(inputs.report, catalog, findings)
     problems = (*catalog.problems, *inputs.report.problems)
     return replace(
         catalog,
         health=path,
+        good={**catalog.good, **inputs.good},
+        broken=(*catalog.broken, *inputs.broken),
         built=catalog.built if catalog.dated else int(max(catalog.built, *inputs.mtimes.values(), 0)),
         inputs=(*catalog.inputs, *inputs.mtimes),
         problems=problems if catalog.dated else tuple(sorted(problems, key=lambda problem: problem.path)),

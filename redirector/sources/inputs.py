@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from redirector.files import explain_failure, read_bytes
 from redirector.plain_yaml import YAML_LIMIT_BYTES, Parsed, parse_yaml
-from redirector.sources.problems import Report, list_some
+from redirector.sources.problems import Report, list_some, show
 
 KEPT_LIMIT_BYTES = 64 << 20
 """Of a copy that is read in place of a broken file: the largest limit of any file is below."""
@@ -96,6 +96,7 @@ class Inputs:
         try:
             found = Good(self.read(path, limit_bytes), self.mtimes[path])
             check(found.raw)
+            self.refuse_half(path, found.raw)
         except (OSError, ValueError) as error:
             if earlier := self.take_earlier(path, error, check):
                 return earlier
@@ -105,6 +106,16 @@ class Inputs:
             return None
         self.good[path] = found
         return found
+
+    def refuse_half(self, path: str, raw: bytes) -> None:
+        """Raise ValueError when *raw*, which is in *path* now, ends amid a line of what was read of it before.
+
+        Half a list of YAML is a list: whoever met a file that is being written would take it for all of it.
+        """
+        if raw.endswith(b"\n") or (earlier := self.earlier.get(path)) is None:
+            return
+        if earlier.raw.startswith(raw) and earlier.raw[len(raw) :].strip():
+            raise ValueError(f"ends amid a line of the {len(earlier.raw):,} bytes that it had before")
 
     def take_earlier(
         self, path: str, error: OSError | ValueError, check: Callable[[bytes], object], key: str = "file"
@@ -134,7 +145,7 @@ class Inputs:
         keep   see `load_good`
         """
         if keep:
-            found = self.load_good(path, YAML_LIMIT_BYTES, otherwise, parse_yaml)
+            found = self.load_good(path, YAML_LIMIT_BYTES, otherwise, _check_mapping)
             raw = found and found.raw
         else:
             raw = self.load(path, YAML_LIMIT_BYTES, otherwise, fatal)
@@ -155,3 +166,10 @@ class Inputs:
         if b"\r" in raw:
             report.warning("line ends", "CRLF instead of LF: read all the same")
         return parsed
+
+
+def _check_mapping(raw: bytes) -> None:
+    """Raise ValueError unless *raw* is a YAML mapping with an entry."""
+    value = parse_yaml(raw).value
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"{show(value)} is no mapping with an entry")

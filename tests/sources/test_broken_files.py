@@ -8,11 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from redirector.errors import SnapshotError
 from redirector.model import Catalog
-from redirector.sources.inputs import Good
+from redirector.sources.health import heed_health
+from redirector.sources.inputs import EarlierFiles, Good
 from redirector.sources.mirrors_d.load import load_tree
 from tests.rig import rig_of
-from tests.sources.tree import CONFIG, DAY_S, NOW, mirror_files, mirror_text, problems_of, repomd, write_tree
+from tests.sources.tree import (
+    CONFIG,
+    DAY_S,
+    NOW,
+    health_text,
+    mirror_files,
+    mirror_text,
+    problems_of,
+    repomd,
+    write_tree,
+)
 
 OS = "9.8/BaseOS/x86_64/os"
 DETAILS = f"{OS}/repodata", "repomd.xml"
@@ -62,10 +74,75 @@ def test_a_file_that_is_named_and_gone_goes_on_too(tree: Path, name: str) -> Non
     assert load_again(tree, before).hosts == before.hosts
 
 
-def test_places_that_are_no_yaml_go_on(tree: Path) -> None:
+@pytest.mark.parametrize("text", ["b: {country: [", "", "[1, 2]", "null", "{}", "b: {country: FR", "b:"])
+def test_places_that_are_none_go_on(tree: Path, text: str) -> None:
     before = load_tree(str(tree), NOW)
-    (tree / "places.yml").write_text("b: {country: [")
-    assert load_again(tree, before).hosts[1].country == "FR"
+    (tree / "places.yml").write_text(text)
+    after = load_again(tree, before)
+    assert after.hosts[1].country == "FR" and after.broken == (str(tree / "places.yml"),)
+
+
+def test_a_cloud_without_a_network_is_a_broken_list(tree: Path) -> None:
+    before = load_tree(str(tree), NOW)
+    (tree / "aws.json").write_text('{"prefixes": []}')
+    assert load_again(tree, before).hosts == before.hosts
+
+
+def test_a_file_that_ends_amid_a_line_of_what_it_was_is_broken(tree: Path) -> None:
+    mirror = tree / "mirrors.d/a.yml"
+    mirror.write_text(mirror_text("a", "private: true", "subnets: [192.0.2.0/24]"))
+    whole = mirror.read_text()
+    before = load_tree(str(tree), NOW)
+    mirror.write_text(whole[: whole.index("private") - len("\n")])
+    after = load_again(tree, before)
+    assert after.hosts == before.hosts and after.broken == (str(mirror),)
+    mirror.write_text(whole[: whole.index("private")])
+    assert not load_again(tree, before).hosts[0].private
+    mirror.write_text(whole.rstrip())
+    assert load_again(tree, before).broken == ()
+
+
+def test_a_configuration_that_ends_amid_a_line_of_what_it_was_is_refused(tree: Path) -> None:
+    before = load_tree(str(tree), NOW)
+    config = tree / "config.yml"
+    config.write_text(config.read_text().replace("cloud_ranges: {aws: aws.json}\n", "near_km: 500\n"))
+    whole, before = config.read_text(), load_again(tree, before)
+    config.write_text(whole[:-2])
+    with pytest.raises(SnapshotError, match="ends amid a line"):
+        load_again(tree, before)
+
+
+@pytest.mark.parametrize(
+    ("added", "stays"),
+    [
+        ("private: true\nname: [", False),
+        ("\tprivate: true", False),
+        ("'Disabled': true\n---\nx: 1", False),
+        ("geolocation: {private: true", False),
+        ("name: [", True),
+        ("priv", True),
+    ],
+)
+def test_a_broken_mirror_goes_on_unless_it_restricts_more_than_before(tree: Path, added: str, stays: bool) -> None:
+    before = load_tree(str(tree), NOW)
+    with (tree / "mirrors.d/a.yml").open("a") as file:
+        file.write(added)
+    assert [host.name for host in load_again(tree, before).hosts] == (["a"] if stays else []) + ["b", "c"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"mirrors": []}', b'{"checked": "now", "mirrors": {}}'])
+def test_health_that_cannot_be_believed_goes_on_as_it_was(tree: Path, content: bytes) -> None:
+    health = tree / "health.json"
+    health.write_text(health_text({"a": {"up": False}}))
+    before = heed_health(load_tree(str(tree), NOW), str(health), NOW)
+    assert not before.hosts[0].up
+    health.write_bytes(content)
+    earlier = EarlierFiles(before.good)
+    after = heed_health(load_tree(str(tree), NOW), str(health), NOW, earlier)
+    assert after.hosts == before.hosts and after.broken == (str(health),)
+    assert heed_health(load_tree(str(tree), NOW), str(health), NOW + 2 * DAY_S, earlier).hosts[0].up
+    health.unlink()
+    assert heed_health(load_tree(str(tree), NOW), str(health), NOW, earlier).hosts[0].up
 
 
 def test_a_repository_that_left_the_tree_is_no_broken_file(tree: Path) -> None:

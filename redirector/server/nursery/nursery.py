@@ -128,11 +128,13 @@ def _live(birth: Birth) -> Birth | None:
     gc.disable()  # hardly anything that is loaded becomes garbage
     config, control, before = birth.config, birth.control, birth.before
     try:
-        material = birth.material or read_material(config, time.time(), EarlierFiles(before.good, before.kept))
+        earlier = EarlierFiles(before.good, before.kept)
+        material = birth.material or read_material(config, time.time(), earlier)
         folder = _read_folder(config.pages)
         links = (*config.page_links, *folder.links)
         face = Face(config.page, config.page_title, config.page_logo, links, config.gpgkey or "")
-        responder = Responder(make_snapshot(material, config, time.time(), off=birth.off), face, folder)
+        snapshot = make_snapshot(material, config, time.time(), off=birth.off, earlier=earlier)
+        responder = Responder(snapshot, face, folder)
         if problems := check_canaries(responder, config.canaries, time.time()):
             raise SnapshotError(problems)
     except SnapshotError as error:
@@ -153,7 +155,7 @@ def _live(birth: Birth) -> Birth | None:
     report = _report(responder.snapshot, time.monotonic() - began, changes)
     told = Before(responder.snapshot.good, before.kept, pack_outline(outline))
     control.send(Loaded(report, told))
-    del outline, before
+    del outline, before, snapshot, earlier
     birth = replace(birth, before=told, material=material)
     return Nursery(birth, responder, tables).run()
 

@@ -76,7 +76,7 @@ def check_replacement(old: Extent, new: LoadReport, allowed: Collection[str]) ->
 
 def check_health(new: LoadReport) -> tuple[Problem, ...]:
     """What speaks against *new* where all that is new is a health file: it is not believed."""
-    if new.health is None or new.health_checked is not None:
+    if new.health is None or (new.health_checked is not None and new.health not in new.broken):
         return ()
     said = tuple(replace(problem, fatal=True) for problem in new.problems if problem.path == new.health)
     return said or (Problem(Severity.ERROR, new.health, "file", "is not believed", fatal=True),)

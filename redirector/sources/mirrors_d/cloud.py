@@ -96,7 +96,7 @@ CLOUDS = tuple(_PARSERS)
 def parse_ranges(cloud: str, raw: bytes) -> Mapping[str, frozenset[Network]]:
     """Region in lower case -> its networks, from the list that *cloud* publishes.
 
-    raises  ValueError with one line of text for anything else
+    raises  ValueError with one line of text for anything else, and for a list without a network
     """
     regions: dict[str, set[Network]] = {}
     try:
@@ -104,6 +104,8 @@ def parse_ranges(cloud: str, raw: bytes) -> Mapping[str, frozenset[Network]]:
             regions.setdefault(region.lower(), set()).add(ip_network(prefix))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if not regions:
+        raise ValueError("names no network")
     return {region: frozenset(networks) for region, networks in regions.items()}
 
 

@@ -11,13 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from redirector.errors import SnapshotError
+from redirector.files import read_bytes
 from redirector.model import Catalog, Choice, Dialect, Directory, FileDetail, HostSetId, Releases, Severity
-from redirector.plain_yaml import parse_yaml
+from redirector.plain_yaml import YAML_LIMIT_BYTES, parse_yaml
 from redirector.sources.inputs import NO_FILES, Good, GoodFiles, Inputs
 from redirector.sources.mirrors_d.mirror_file import TEXT_KEYS, Mirror, read_mirror
 from redirector.sources.mirrors_d.primary import MasterTree, Metadata, read_pushes, read_tree_root
 from redirector.sources.mirrors_d.primary_files import index_files
 from redirector.sources.mirrors_d.remembered import DETAILS_LIMIT_BYTES, NOTHING, Remembered, parse_remembered
+from redirector.sources.mirrors_d.restrictions import names_more
 from redirector.sources.mirrors_d.tree_config import TEXT_KEYS as TEXT_KEYS_OF_CONFIG
 from redirector.sources.mirrors_d.tree_config import TreeConfig, read_config
 from redirector.sources.mirrors_d.tree_hosts import HostSets, build_hosts, build_releases
@@ -83,7 +85,18 @@ def read_primary_path(path: str) -> str | None:
 def _load_config(inputs: Inputs, path: str) -> TreeConfig | None:
     config_path = os.path.join(path, CONFIG_FILE)
     parsed = inputs.load_yaml(config_path, "nothing can be served", fatal=True, texts=TEXT_KEYS_OF_CONFIG)
-    return read_config(inputs.report.of(config_path), parsed.value) if parsed else None
+    if parsed is None:
+        return None
+    report = inputs.report.of(config_path)
+    try:
+        inputs.refuse_half(config_path, parsed.raw)
+    except ValueError as error:
+        report.error("file", f"{error}: nothing can be served", fatal=True)
+        return None
+    config = read_config(report, parsed.value)
+    if config is not None:
+        inputs.good[config_path] = Good(parsed.raw, inputs.mtimes[config_path])
+    return config
 
 
 def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
@@ -113,7 +126,10 @@ def _load_mirrors(inputs: Inputs, config: TreeConfig) -> tuple[Mirror, ...]:
 
 
 def _load_mirror(inputs: Inputs, path: str, config: TreeConfig) -> Mirror | None:
-    """The mirror in the file *path*; in place of a broken one, what was read of it before."""
+    """The mirror in the file *path*; in place of a broken one, what was read of it before.
+
+    Not where the broken one has a restriction that the earlier has not: who wrote it means that fewer shall have it.
+    """
     known = len(inputs.report.problems)
     mirror = _read_mirror(inputs, path, config)
     if mirror is not None:
@@ -121,12 +137,17 @@ def _load_mirror(inputs: Inputs, path: str, config: TreeConfig) -> Mirror | None
     said = next(each for each in inputs.report.problems[known:] if each.severity is Severity.ERROR)
     text = said.text.removesuffix(": left out").removesuffix(": mirror left out")
     found: list[Mirror] = []
+    broken = b""
+    with suppress(OSError, ValueError):
+        broken = read_bytes(path, YAML_LIMIT_BYTES)
 
     def check(raw: bytes) -> None:
         parsed = parse_yaml(raw, TEXT_KEYS)
         earlier = read_mirror(Report(path), parsed.value, config.modules, parsed.contradictions)
         if earlier is None:
             raise ValueError("no mirror either")
+        if names_more(broken, raw):
+            raise ValueError("was for more clients than it is meant to be")
         found.append(earlier)
 
     if inputs.take_earlier(path, ValueError(text), check, said.key) is None:
@@ -139,6 +160,11 @@ def _read_mirror(inputs: Inputs, path: str, config: TreeConfig) -> Mirror | None
     """The mirror that the file *path* describes now; None, and an error, when it is none."""
     parsed = inputs.load_yaml(path, "mirror left out", texts=TEXT_KEYS)
     if parsed is None:
+        return None
+    try:
+        inputs.refuse_half(path, parsed.raw)
+    except ValueError as error:
+        inputs.report.of(path).error("file", f"{error}: mirror left out")
         return None
     mirror = read_mirror(inputs.report.of(path), parsed.value, config.modules, parsed.contradictions)
     if mirror is not None:

@@ -137,6 +137,9 @@ def read_mirror(
     for key in _REQUIRED_TEXTS:
         if record.get(key) in (None, ""):
             report.warning(key, "missing")
+    for key in ("private", "disabled"):
+        if key in record and record[key] is None:
+            report.warning(key, "empty: taken as false")
     _compare_names(report, name, urls)
     country, city, place = _read_geolocation(report, record.get("geolocation"))
     modules_urls = _read_modules(report, record.get("address_optional"), modules)

@@ -5,6 +5,8 @@ Whoever writes such a key means that some clients shall not have the mirror; whi
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 
 from redirector.plain_yaml import Value
@@ -23,11 +25,42 @@ RESTRICTING = (
     "countries_excluded",
 )
 
+_FLAGS = ("private", "disabled")
+
+_COUNTRIES = "countries_allowed or countries_excluded"
 _OTHER_WORDS = {
-    "countries": "countries_allowed or countries_excluded",
     "allowed_countries": "countries_allowed",
     "excluded_countries": "countries_excluded",
+    "countries": _COUNTRIES,
+    "allowed": _COUNTRIES,
+    "excluded": _COUNTRIES,
+    "only": _COUNTRIES,
+    "blocked": _COUNTRIES,
+    "cloud": "cloud_type",
+    "priv": "private",
+    "hidden": "private",
+    "internal": "private",
+    "restricted": "private",
+    "off": "disabled",
+    "inactive": "disabled",
 }
+"""What people call a restriction, in a whole key or in a word of it, by a name that is near to none."""
+
+_OPPOSITES = {"public": "private", "visible": "private", "enabled": "disabled", "active": "disabled"}
+"""Keys that restrict when they are false."""
+
+_WORDS_OF_VALUES = frozenset({"private", "hidden", "internal", "restricted", "disabled", "inactive"})
+"""What an unknown key says of a mirror that is not for everybody: `access: private`."""
+
+_OTHER_KEYS = frozenset({"address", "address_optional", "geolocation", "cloud_regions", "own_asn"})
+"""Keys that have a word or most letters of a restriction, and are none."""
+
+_IN_A_TEXT = re.compile(r"(?:^|\s)(private|disabled)\s*[:=]\s*(?:true|yes|on)\b", re.IGNORECASE)
+"""A line without a blank behind its colon goes on with the text of the line above."""
+
+_LINE = re.compile(
+    rb"^.*\b(?:" + "|".join(RESTRICTING).encode() + rb")\b['\"]?[ \t]*:.*$", re.IGNORECASE | re.MULTILINE
+)
 
 _SAYS_NOTHING = ("", "false", "no", "off", "null", "none")
 
@@ -55,7 +88,10 @@ class Restrictions:
         record  what is taken of the file's top level
         """
         for key, value in document.items():
+            self._find_in_texts(key, value)
             meant = _meant(key)
+            if key not in record:
+                self._find_words(key, value)
             if meant is None or _says_nothing(value):
                 continue
             if meant not in record:
@@ -72,6 +108,21 @@ class Restrictions:
             else:
                 self._complain(f"{path}.{key}", place)
 
+    def _find_words(self, key: str, value: Value) -> None:
+        """Withhold the mirror if *key*, which nobody knows, says in a word that it is not for everybody."""
+        meant = _OPPOSITES.get(_plain(key))
+        if meant is not None and value is not None and value is not True and str(value).strip().casefold() != "true":
+            self._complain(key, f"{meant} is the key's name")
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and text.strip().casefold() in _WORDS_OF_VALUES:
+                self._complain(key, f"{show(text)} is said by a key of its own: private or disabled")
+
+    def _find_in_texts(self, key: str, value: Value) -> None:
+        """Withhold the mirror if a restriction became a part of a text in *value*."""
+        for text in _texts_in(value):
+            if found := _IN_A_TEXT.search(text):
+                self._complain(key, f"{show(found[0].strip())} stands in its text")
+
     def find_contradictions(self, keys: Collection[str]) -> None:
         """Withhold the mirror if one of *keys*, which stand in the file twice and differ, restricts it."""
         for key in sorted(keys):
@@ -82,6 +133,8 @@ class Restrictions:
         """Countries, one or a list; one that cannot be read withholds the mirror."""
         items = value if isinstance(value, list) else [] if value in (None, "") else [value]
         countries = [read_country(self._report, key, item) for item in items]
+        if value == [] and key == "countries_allowed":
+            self._complain(key, "names no country")
         if None in countries:
             self._complain(key, f"{show(value)} names what is no country")
         return frozenset(country for country in countries if country is not None)
@@ -92,6 +145,9 @@ class Restrictions:
         if cloud is None:
             if value not in (None, ""):
                 self._complain("cloud_type", f"{show(value)} is no text")
+                return _UNKNOWN_CLOUD
+            if not _says_nothing(regions):
+                self._complain("cloud_regions", "cloud_type is missing")
                 return _UNKNOWN_CLOUD
             return None
         if cloud not in CLOUDS:
@@ -110,12 +166,48 @@ def without_restrictions(record: Mapping[str, Value]) -> dict[str, Value]:
     return {key: value for key, value in record.items() if _meant(key) is None}
 
 
+def names_more(broken: bytes, earlier: bytes) -> bool:
+    """Whether a mirror file that cannot be read has a line with a restriction that it had not *earlier*."""
+    before = [line.strip() for line in _LINE.findall(earlier)]
+    return any(not any(line.startswith(found.strip()) for line in before) for found in _LINE.findall(broken))
+
+
 def _meant(key: str) -> str | None:
     """The restricting key that *key* stands for; None for other keys."""
-    plain = "_".join(key.casefold().replace("-", " ").replace("_", " ").split())
+    plain = _plain(key)
     if plain in RESTRICTING:
         return plain
-    return _OTHER_WORDS.get(plain) or nearest_key(plain, RESTRICTING)
+    if plain in _OTHER_KEYS:
+        return None
+    candidates = (
+        nearest_key(plain, RESTRICTING),
+        _look_alike(plain),
+        *(_OTHER_WORDS.get(word) or nearest_key(word, _FLAGS) for word in (plain, *plain.split("_"))),
+    )
+    return next(filter(None, candidates), None)
+
+
+def _plain(key: str) -> str:
+    """*key* in small letters without accents, its words joined by underscores."""
+    letters = (each for each in unicodedata.normalize("NFKD", key) if not unicodedata.combining(each))
+    return "_".join("".join(letters).casefold().replace("-", " ").replace("_", " ").split())
+
+
+def _look_alike(plain: str) -> str | None:
+    """The restricting key that *plain* is, but for letters of other alphabets that look like its own."""
+    if plain.isascii() or not any(letter.isascii() for letter in plain):
+        return None
+    pattern = re.compile("".join("." if not letter.isascii() else re.escape(letter) for letter in plain))
+    return next((key for key in RESTRICTING if pattern.fullmatch(key)), None)
+
+
+def _texts_in(value: Value) -> Iterator[str]:
+    """Every text in *value*."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(inner)
 
 
 def _says_nothing(value: Value) -> bool:
