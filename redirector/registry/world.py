@@ -14,7 +14,7 @@ from redirector.health.rules import Rules
 from redirector.health.subjects import VISITED_SCHEMES, Carried, Subject
 from redirector.health.world import World
 from redirector.registry.listing import SiteState, in_maintenance
-from redirector.registry.publish.contents import CategoryContents, excluded
+from redirector.registry.publish.contents import CategoryContents, Exclusions
 from redirector.registry.rules import name_key
 from redirector.store.contents import find_categories, find_contents
 from redirector.store.registry import queries
@@ -75,20 +75,24 @@ async def read_world_of(
     connection: AsyncConnection, rows: Rows, rules: Rules, opted_out: Collection[str], now: int
 ) -> World:
     """The same where the *rows* were read before, by the same *connection*."""
-    masters: dict[str, Master] = {}
+    scanned: dict[str, Master] = {}
     for name in await find_categories(connection):
         contents = await find_contents(connection, name)
         if contents is not None:
-            masters[name_key(name)] = read_contents(contents)
+            scanned[name_key(name)] = read_contents(contents)
+    masters = {number: scanned[row.name_key] for number, row in rows.categories.items() if row.name_key in scanned}
+    exclusions = {
+        number: Exclusions(CategoryContents(top="", names=tuple(each.name for each in master.directories)))
+        for number, master in masters.items()
+    }
     sites, hosts, carried = rows.sites, rows.hosts, rows.carried
-    names = {number: row.name for number, row in rows.categories.items()}
     subjects = []
     for row in hosts.values():
         site = sites[row.site]
         parts = [
-            _carried(part, masters[name_key(names[part.category])], rows.urls.get(part.id, ()))
+            _carried(part, masters[part.category], rows.urls.get(part.id, ()), exclusions[part.category])
             for part in carried.get(row.id, ())
-            if name_key(names[part.category]) in masters and not part.always_current
+            if part.category in masters and not part.always_current
         ]
         source = hosts.get(row.pulls_from or 0)
         subjects.append(
@@ -108,22 +112,17 @@ async def read_world_of(
         )
     return World(
         subjects=tuple(subjects),
-        masters={master.category: master for master in masters.values()},
+        masters={master.category: master for master in scanned.values()},
         known={},
         rules=rules,
         tree=False,
     )
 
 
-def _carried(part: CarriedRow, master: Master, urls: Collection[UrlRow]) -> Carried:
+def _carried(part: CarriedRow, master: Master, urls: Collection[UrlRow], exclusions: Exclusions) -> Carried:
     fit = [url.url for url in urls if url.audience == "public" and url.url.startswith(VISITED_SCHEMES)]
     bases = sorted(dict.fromkeys(fit), key=lambda url: not url.startswith("https:"))
-    only = None
-    if part.exclusions:
-        names = tuple(each.name for each in master.directories)
-        out = excluded(CategoryContents(top="", names=names), part.exclusions)
-        only = frozenset(name for name, left_out in zip(names, out.tolist(), strict=True) if not left_out)
-    return Carried(master.category, tuple(bases), only)
+    return Carried(master.category, tuple(bases), exclusions.kept(part.exclusions) if part.exclusions else None)
 
 
 def _unvisited(

@@ -65,16 +65,40 @@ class Look:
     ipv6: bool | None = None
 
 
-def excluded(contents: CategoryContents, patterns: Sequence[str]) -> Bits:
-    """Directories that a host's *patterns* leave out, with all below them; `*` stands for anything."""
-    if not patterns:
-        return np.zeros(len(contents.names), dtype=np.bool_)
-    either = re.compile(
-        "|".join(f"(?:{translate(pattern)}|{translate(pattern.rstrip('/') + '/*')})" for pattern in patterns)
-    )
-    return np.fromiter(
-        (either.match(contents.subpath_of(name)) is not None for name in contents.names), np.bool_, len(contents.names)
-    )
+class Exclusions:
+    """What hosts leave out of a category, worked out once for all that leave out the same."""
+
+    def __init__(self, contents: CategoryContents) -> None:
+        self._contents = contents
+        self._found: dict[tuple[str, ...], Bits] = {}
+        self._kept: dict[tuple[str, ...], frozenset[str]] = {}
+
+    def of(self, patterns: Sequence[str]) -> Bits:
+        """Directories that a host's *patterns* leave out, with all below them; `*` stands for anything."""
+        key = tuple(patterns)
+        if key not in self._found:
+            self._found[key] = self._match(key)
+        return self._found[key]
+
+    def kept(self, patterns: Sequence[str]) -> frozenset[str]:
+        """Names of the others."""
+        key = tuple(patterns)
+        if key not in self._kept:
+            out = self.of(key).tolist()
+            self._kept[key] = frozenset(
+                name for name, is_out in zip(self._contents.names, out, strict=True) if not is_out
+            )
+        return self._kept[key]
+
+    def _match(self, patterns: Sequence[str]) -> Bits:
+        names = self._contents.names
+        if not patterns:
+            return np.zeros(len(names), dtype=np.bool_)
+        either = re.compile(
+            "|".join(f"(?:{translate(pattern)}|{translate(pattern.rstrip('/') + '/*')})" for pattern in patterns)
+        )
+        matches = (either.match(self._contents.subpath_of(name)) is not None for name in names)
+        return np.fromiter(matches, np.bool_, len(names))
 
 
 def renumber(bits: Bits, old: Sequence[str], new: Sequence[str]) -> Bits:

@@ -120,9 +120,9 @@ async def read_health(
             views.setdefault((row.host, row.category), []).append((row.directories, row.served))
     maps = _Maps(connection, world.masters)
     current: dict[int, Bits] = {}
+    masters = {name_key(name): name for name in world.masters}
     for part in (part for parts in rows.carried.values() for part in parts):
-        name = rows.categories[part.category].name
-        master = next((each for each in world.masters if name_key(each) == name_key(name)), None)
+        master = masters.get(rows.categories[part.category].name_key)
         seen = views.get((hosts[part.host].name, master or ""), [])
         if part.host not in looks or master is None or not seen:
             continue

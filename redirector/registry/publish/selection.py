@@ -11,7 +11,7 @@ import numpy as np
 from redirector.model import FileDetail, Network
 from redirector.registry import rules
 from redirector.registry.listing import Condition, Reason, SiteState, in_maintenance, listing_reason
-from redirector.registry.publish.contents import Bits, CategoryContents, Look, excluded
+from redirector.registry.publish.contents import Bits, CategoryContents, Exclusions, Look
 from redirector.registry.publish.embargo import Embargo, embargo_at, shown_redirects, shown_repositories
 from redirector.registry.publish.holdings import Holdings
 from redirector.sources.mirrors_d.cloud import pick_networks
@@ -331,11 +331,14 @@ def _select_category(
             (name not in contents.secret for name in contents.names), np.bool_, len(contents.names)
         )
     carriers: list[tuple[PublishedHost, tuple[int, ...], Bits]] = []
+    exclusions = Exclusions(contents)
     for host in judged.values():
         for carried in holdings.carried.get(host.id, ()):
             if carried.category == number and _is_listed(holdings, host, carried):
                 urls = tuple(url.id for url in public_urls(holdings, carried))
-                carriers.append((host, urls, _current(holdings, carried, contents)))
+                carriers.append(
+                    (host, urls, _current(holdings, carried, contents) & ~exclusions.of(carried.exclusions))
+                )
     names = tuple(name for name, shown in zip(contents.names, open_ones.tolist(), strict=True) if shown)
     sets, members = _group(carriers, open_ones)
     return PublishedCategory(contents, names, sets, members, category.name, category.product, category.for_people)
@@ -347,10 +350,8 @@ def _is_listed(holdings: Holdings, host: PublishedHost, carried: CarriedRow) -> 
 
 def _current(holdings: Holdings, carried: CarriedRow, contents: CategoryContents) -> Bits:
     if carried.always_current:
-        bits = np.ones(len(contents.names), dtype=np.bool_)
-    else:
-        bits = holdings.current.get(carried.id, np.zeros(len(contents.names), dtype=np.bool_))
-    return bits & ~excluded(contents, carried.exclusions)
+        return np.ones(len(contents.names), dtype=np.bool_)
+    return holdings.current.get(carried.id, np.zeros(len(contents.names), dtype=np.bool_))
 
 
 def _group(

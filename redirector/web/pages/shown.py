@@ -237,7 +237,9 @@ async def read_spread(connection: AsyncConnection, now: int, names: Sequence[str
 
 def told_margins(embargo: Embargo, rows: Sequence[Margin]) -> Sequence[Margin]:
     """Requests, without those for repositories under embargo."""
-    return [row for row in rows if row.category != "repositories" or not embargo.hides_repository(row.name)]
+    names = {row.name for row in rows if row.category == "repositories"}
+    hidden = {name for name in names if embargo.hides_repository(name)}
+    return [row for row in rows if row.category != "repositories" or row.name not in hidden]
 
 
 def told_systems(embargo: Embargo, rows: Sequence[SystemRow]) -> Sequence[SystemRow]:
@@ -251,7 +253,8 @@ def told_systems(embargo: Embargo, rows: Sequence[SystemRow]) -> Sequence[System
 
 def told_propagation(embargo: Embargo, rows: Sequence[PropagationRow]) -> Sequence[PropagationRow]:
     """How repositories spread, without those under embargo."""
-    return [row for row in rows if may_tell(embargo, row.repository)]
+    told = {name for name in {row.repository for row in rows} if may_tell(embargo, name)}
+    return [row for row in rows if row.repository in told]
 
 
 def may_tell(embargo: Embargo, repository: str) -> bool:
