@@ -101,6 +101,9 @@ class Outcome(StrEnum):
 ANSWERED = frozenset({Outcome.OK, Outcome.UNCHANGED, Outcome.MISSING})
 """The mirror answered as a mirror does."""
 
+UNREACHED = frozenset({Outcome.NO_CONNECTION, Outcome.TIMEOUT})
+"""Nothing came from where it was asked."""
+
 OUR_OWN = frozenset({Outcome.NO_ROUTE, Outcome.OURS, Outcome.UNASKED})
 """Says nothing about the mirror."""
 

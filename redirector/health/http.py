@@ -19,6 +19,7 @@ from yarl import URL
 from redirector.health.evidence import (
     INDEX_LIMIT_BYTES,
     MARKER_LIMIT_BYTES,
+    UNREACHED,
     Ask,
     Evidence,
     Family,
@@ -38,17 +39,16 @@ from redirector.health.exchange import (
     looks_html,
 )
 from redirector.health.links import parse_links
-from redirector.health.names import Resolve, Route, source_for
+from redirector.health.names import Resolve, Route, leads_nowhere, source_for
 from redirector.health.pace import NotNow, Pace
 from redirector.health.reading import read_index, read_marker
-from redirector.health.safety import Address, Refusal, Safety, is_public
+from redirector.health.safety import Address, Refusal, Safety
 
 REDIRECTS = 3
 _TRIES = 3
 """Addresses of one name that are tried while none can be connected to."""
 
 _HEAD_REFUSED = frozenset({405, 501})
-_UNREACHED = frozenset({Outcome.NO_CONNECTION, Outcome.TIMEOUT})
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -145,8 +145,7 @@ class Http:
                 continue
             answer = await self._ask_at(address, target, question, left_s - spent_s)
             spent_s += answer.duration_s
-            if answer.outcome in _UNREACHED and address.version == 6 and is_public(address) and not is_public(source):
-                # A local network that leads nowhere, or through a translator: whose failure this is cannot be known.
+            if answer.outcome in UNREACHED and leads_nowhere(address, source):
                 answer = replace(answer, outcome=Outcome.NO_ROUTE, finding=f"no route to {address} from {source}")
             if answer.outcome not in (Outcome.NO_CONNECTION, Outcome.NO_ROUTE) or spent_s >= left_s:
                 break

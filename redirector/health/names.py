@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 
-from redirector.health.safety import Address
+from redirector.health.safety import Address, is_public
 
 Resolve = Callable[[str], Awaitable[tuple[Address, ...]]]
 """All addresses of a name or number, best first. raises OSError (`socket.gaierror`), TimeoutError."""
@@ -111,3 +111,9 @@ def source_for(address: Address) -> Address | None:
             return ip_address(probe.getsockname()[0])
     except OSError:
         return None
+
+
+def leads_nowhere(address: Address, source: Address | None) -> bool:
+    """Whether it cannot be known whose failure it is that nothing came from *address*: what we would send from is of a
+    local network, which leads nowhere, or through a translator."""
+    return source is None or (address.version == 6 and is_public(address) and not is_public(source))

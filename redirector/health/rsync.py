@@ -18,9 +18,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from redirector.errors import FormatError
-from redirector.health.evidence import Ask, Evidence, Family, FolderItem, Outcome, Probe, printable
+from redirector.health.evidence import UNREACHED, Ask, Evidence, Family, FolderItem, Outcome, Probe, printable
 from redirector.health.expected import why_unasked
-from redirector.health.names import Resolve, Route, source_for
+from redirector.health.names import Resolve, Route, leads_nowhere, source_for
 from redirector.health.pace import NotNow, Pace
 from redirector.health.safety import Address, Safety
 from redirector.master import programs
@@ -168,6 +168,9 @@ class Rsync:
         except NotNow as refusal:
             return (_not_now(found, refusal),)
         found = replace(found, at=int(self._now()), duration_s=listed.duration_s, status=listed.status)
+        if _outcome(listed)[0] in UNREACHED and leads_nowhere(address, ours := self._route(address)):
+            finding = f"no route to {address} from {ours}"
+            return (replace(found, outcome=Outcome.NO_ROUTE, status=None, finding=finding),)
         return tuple(read_run(probe, found, listed))
 
     async def attempt(

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -335,6 +335,24 @@ async def test_no_program_no_route_and_no_name_are_told_apart(tmp_path: Path) ->
     assert (found.outcome, found.family) == (Outcome.NO_ROUTE, None)
     found = await one(rsync(), Probe("m", "", Ask.LISTING, "rsync://mirror.example/mod/", family=Family.IPV6))
     assert (found.outcome, found.family) == (Outcome.NO_NAME, Family.IPV6)
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "outcome"),
+    [
+        ("fd00::2", 10, Outcome.NO_ROUTE),
+        ("fd00::2", 35, Outcome.NO_ROUTE),
+        ("2001:4860::2", 10, Outcome.NO_CONNECTION),
+        ("fd00::2", 5, Outcome.DENIED),
+    ],
+    ids=["refused on the way", "silence", "a way of our own", "an answer came"],
+)
+async def test_a_local_network_that_leads_nowhere_says_nothing_about_the_mirror(
+    tmp_path: Path, source: str, status: int, outcome: Outcome
+) -> None:
+    program = stand_in(tmp_path, f"exit {status}")
+    prober = rsync(program=program, known=["2001:4860::1"], route=lambda _: ip_address(source))
+    assert (await one(prober, question(873, Ask.FILES, paths=("a",)))).outcome is outcome
 
 
 async def test_where_memory_cannot_be_bounded_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
