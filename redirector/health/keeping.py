@@ -22,12 +22,14 @@ class Known(msgspec.Struct, frozen=True):
     versions  directory -> versions of its index, newest first
     marker, marker_since  checksum of a marker that bears no time, and when it was first seen; "" and 0 without one
     files     checksum of an index, and its directory -> the files that a mirror must have with it
+    gone      versions of directories that the master has no more, or not just now
     """
 
     versions: dict[str, list[Version]] = msgspec.field(default_factory=dict)
     files: dict[str, list[NamedFile]] = msgspec.field(default_factory=dict)
     marker: str = ""
     marker_since: int = 0
+    gone: dict[str, list[Version]] = msgspec.field(default_factory=dict)
 
 
 def _pack(value: object) -> bytes:

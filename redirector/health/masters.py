@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import lzma
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import filterfalse
@@ -68,11 +68,11 @@ def _set_back(known: Known, now: float) -> Known:
     latest = max((each.pushed for versions in known.versions.values() for each in versions), default=0)
     if max(latest, known.marker_since) <= now + FUTURE_S:
         return known
-    versions = {
-        name: [replace(each, pushed=min(each.pushed, int(now))) for each in versions]
-        for name, versions in known.versions.items()
-    }
-    return structs.replace(known, versions=versions, marker_since=min(known.marker_since, int(now)))
+    versions, gone = (
+        {name: [replace(each, pushed=min(each.pushed, int(now))) for each in found] for name, found in names.items()}
+        for names in (known.versions, known.gone)
+    )
+    return structs.replace(known, versions=versions, gone=gone, marker_since=min(known.marker_since, int(now)))
 
 
 def _is_built(releases: Releases, spot: Spot) -> bool:
@@ -102,18 +102,26 @@ def _read_category(
 ) -> tuple[Master, Known]:
     first = not known.versions
     versions: dict[str, list[Version]] = {}
+    gone: dict[str, list[Version]] = {}
     files: dict[str, list[NamedFile]] = {}
     directories: dict[str, Expected] = {}
     for spot in spots:
         name = spot.full_name
         if spot.metadata:
             details = catalog.details.get((f"{name}/repodata", "repomd.xml"), ())
-            if primary is not None and not details:
+            before = known.versions.get(name) or known.gone.get(name, [])
+            broken = primary is not None and bool(before) and _is_broken(primary, name, details)
+            if primary is not None and not details and not broken:
+                if before:
+                    gone[name] = before
                 continue
-            versions[name] = _merge(details, known.versions.get(name, []), now, first=first)
-            files_of = _files_of(primary, name, details, known.files) if primary and details else ()
-            if files_of and details:
-                files[_identity(name, details[0])] = list(files_of)
+            versions[name] = before if broken else _merge(details, before, now, first=first)
+            identity = _identity(name, versions[name][0].sha256) if versions[name] else ""
+            files_of = tuple(known.files.get(identity, ()))
+            if primary is not None and not files_of and not broken:
+                files_of = _read_files(primary, name)
+            if files_of:
+                files[identity] = list(files_of)
             directories[name] = Expected(
                 name=name,
                 index=f"{name}/{INDEX}",
@@ -129,7 +137,7 @@ def _read_category(
             )
     shrunken = len(versions) * 2 < len(known.versions)
     if not readable or shrunken or (not first and primary is not None and _is_under_way(primary)):
-        versions, files = dict(known.versions), dict(known.files)
+        versions, gone, files = dict(known.versions), dict(known.gone), dict(known.files)
         directories = {
             name: Expected(name, f"{name}/{INDEX}", tuple(each), pushed=each[0].pushed)
             for name, each in versions.items()
@@ -147,7 +155,17 @@ def _read_category(
         since=since,
         read=readable and not shrunken,
     )
-    return master, Known(versions, files, marker.sha256, since)
+    return master, Known(versions, files, marker.sha256, since, gone)
+
+
+def _is_broken(primary: str, name: str, details: Sequence[FileDetail]) -> bool:
+    """Whether the index that lies at the master is none of which the details are: it is being written, or damaged. What
+    was known of it counts then, as where a push is under way."""
+    try:
+        size_bytes = os.stat(os.path.join(primary, name, INDEX)).st_size
+    except OSError:
+        return False
+    return not details or details[0].size_bytes != size_bytes
 
 
 def _merge(details: Iterable[FileDetail], before: list[Version], now: float, *, first: bool) -> list[Version]:
@@ -232,12 +250,8 @@ def _newest_in(primary: str, name: str) -> list[tuple[str, int, float]]:
 # -- The newest package and the primary of a repository ----------------------------------------------------------------
 
 
-def _files_of(
-    primary: str, name: str, details: tuple[FileDetail, ...], known: Mapping[str, list[NamedFile]]
-) -> tuple[NamedFile, ...]:
+def _read_files(primary: str, name: str) -> tuple[NamedFile, ...]:
     """What a mirror must have beside the newest index: asked of the master once for each identity."""
-    if files := known.get(_identity(name, details[0])):
-        return tuple(files)
     folder = os.path.join(primary, name)
     try:
         listed = parse_repomd(read_bytes(os.path.join(folder, INDEX), REPOMD_LIMIT_BYTES)).primary
@@ -256,9 +270,9 @@ def _files_of(
     return tuple(found)
 
 
-def _identity(name: str, detail: FileDetail) -> str:
+def _identity(name: str, sha256: str) -> str:
     """Two repositories may have the same index: its paths are relative."""
-    return f"{detail.sha256} {name}"
+    return f"{sha256} {name}"
 
 
 _OPENERS: Mapping[str, Callable[[str], Any]] = {

@@ -322,7 +322,7 @@ class _Merger:
             old = known.get(file.name, ())
             detail = self._detail(listed.path, file, sums.get(file.name))
             if detail is None:
-                if old and _is_as_known(file, old):
+                if old:  # what is there now is broken, or of another push than the list: what was known counts
                     found[file.name] = old
                 continue
             found[file.name] = self._put(old, file, detail)

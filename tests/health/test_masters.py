@@ -223,3 +223,31 @@ async def test_a_tree_without_a_master_expects_what_its_configuration_names(tmp_
         assert not master.checksums
         assert master.stamp is None
         make_master(world.primary, NOW)
+
+
+@pytest.mark.parametrize("harm", ["cut", "empty", "no file", "gone"])
+async def test_an_index_that_was_broken_for_a_while_is_not_forgotten(tmp_path: Path, harm: str) -> None:
+    """Mirrors that have the push before are behind, not strangers; and meanwhile what was known counts."""
+    async with make_world(tmp_path, NOW - 7200, {"a": None}) as world:
+        index = world.primary / BASE / "repodata/repomd.xml"
+        first = load(tmp_path)
+        good = index.read_bytes()
+        index.unlink()
+        if harm == "no file":
+            index.mkdir()
+        elif harm != "gone":
+            index.write_bytes(good[:50] if harm == "cut" else b"")
+        broken = load(tmp_path, first.known, NOW + 60)
+        expected = {each.name: each for each in broken.masters[""].directories}
+        assert (BASE in expected) is (harm != "gone") and broken.read
+        if harm != "gone":
+            before = next(each for each in first.masters[""].directories if each.name == BASE)
+            assert (expected[BASE].versions, expected[BASE].files) == (before.versions, before.files)
+        again = load(tmp_path, broken.known, NOW + 120)
+        if harm == "no file":
+            index.rmdir()
+        push(world.primary, BASE, NOW + 130)
+        mended = load(tmp_path, again.known, NOW + 180).masters[""]
+        base = next(each for each in mended.directories if each.name == BASE)
+        assert [version.pushed for version in base.versions] == [NOW + 180, NOW - 7200]
+        assert len(base.files) == 2

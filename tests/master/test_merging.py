@@ -360,3 +360,15 @@ def test_markers_are_read_at_the_top_and_are_nobodys_download(path: str, body: b
     assert bool(merged.problems) is (stamp is None)
     assert story.known
     assert not [name for _, name, _ in list_details(story.known.directories())]
+
+
+def test_an_index_that_was_broken_for_a_while_is_not_forgotten() -> None:
+    """What was known of it counts meanwhile, and is an earlier version once it is mended."""
+    story, stamps = Story(), list[list[int]]()
+    for time, body in ((1, make_repomd(START)), (2, b"<repomd>"), (3, make_repomd(START + 60, "next"))):
+        story.contents[REPOMD] = body
+        story.scan(f"{time} f {len(body)} {REPOMD.decode()}")
+        assert story.asked == [REPOMD]
+        found = story.find("43/os/repodata").versions[b"repomd.xml"]
+        stamps.append([version.detail.timestamp for version in found])
+    assert stamps == [[START], [START], [START + 60, START]]
