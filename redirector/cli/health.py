@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -51,17 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError("a number from 1 to 1,000 is needed")
-    return value
+    if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= 1000:
+        return int(text)
+    raise argparse.ArgumentTypeError("a number from 1 to 1,000 is needed")
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1e9:
-        raise argparse.ArgumentTypeError("seconds above 0 are needed")
-    return value
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if 0 < value <= 1e9:
+        return value
+    raise argparse.ArgumentTypeError("seconds above 0 are needed")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -219,3 +219,20 @@ async def test_the_service_writes_listens_and_stops_within_five_seconds(tmp_path
         assert time.monotonic() - begun < 5
         async with await open_store(f"sqlite:///{tmp_path}/s.db") as store, store.read() as connection:
             assert {visit.host for visit in await kept.find_visits(connection, 0)} >= {"good.example.net"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--down-after", "abc", "a number from 1 to 1,000 is needed"),
+        ("--up-after", "1e3", "a number from 1 to 1,000 is needed"),
+        ("--down-after", "0", "a number from 1 to 1,000 is needed"),
+        ("--outdate", "1h", "seconds above 0 are needed"),
+        ("--outdate", "inf", "seconds above 0 are needed"),
+    ],
+)
+def test_a_replay_with_no_number_says_what_is_needed(
+    capsys: pytest.CaptureFixture[str], flag: str, value: str, said: str
+) -> None:
+    assert main(["health", "replay", flag, value]) == 2
+    assert said in capsys.readouterr().err
