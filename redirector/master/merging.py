@@ -110,6 +110,11 @@ def _is_as_known(file: ListedFile, versions: Sequence[Version]) -> bool:
     return bool(versions) and (versions[0].listed, versions[0].detail.size_bytes) == (file.time, file.size_bytes)
 
 
+def _is_marker(path: bytes, name: bytes) -> bool:
+    """Whether it tells how old a mirror is: at the top, or a trace."""
+    return (not path and name in MARKERS) or is_traces(path)
+
+
 def join(path: bytes, name: bytes) -> bytes:
     """The path of *name* in the directory *path*."""
     return path + b"/" + name if path else name
@@ -322,7 +327,9 @@ class _Merger:
             old = known.get(file.name, ())
             detail = self._detail(listed.path, file, sums.get(file.name))
             if detail is None:
-                if old:  # what is there now is broken, or of another push than the list: what was known counts
+                # What is there now is broken, or of another push than the list: what was known counts. But a marker
+                # that cannot be read tells nobody's age.
+                if old and (_is_as_known(file, old) or not _is_marker(listed.path, file.name)):
                     found[file.name] = old
                 continue
             found[file.name] = self._put(old, file, detail)
@@ -361,7 +368,7 @@ class _Merger:
                 return parse_repomd(raw).detail
             if file.name in (b"Release", b"InRelease"):
                 return parse_release(raw).detail
-            if (not path and file.name in MARKERS) or is_traces(path):
+            if _is_marker(path, file.name):
                 return hash_file(raw, self._time_of_marker(path, file.name, raw))
         except FormatError as error:
             self._note(path, file.name, error)

@@ -372,3 +372,11 @@ def test_an_index_that_was_broken_for_a_while_is_not_forgotten() -> None:
         found = story.find("43/os/repodata").versions[b"repomd.xml"]
         stamps.append([version.detail.timestamp for version in found])
     assert stamps == [[START], [START], [START + 60, START]]
+
+
+def test_a_marker_that_can_no_longer_be_read_is_none() -> None:
+    story = Story()
+    for time, body in ((1, b"1794990000\n"), (2, b"<html>")):
+        story.contents[b"TIME"] = body
+        story.scan(f"{time} f {len(body)} TIME")
+    assert story.find("").versions == {}
