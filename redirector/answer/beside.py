@@ -30,7 +30,9 @@ from redirector.snapshot.snapshot import Snapshot
 
 DEBUG = "/debug/json/"
 
-FOR_OPERATORS = "only for addresses in admin_allow that ask without a proxy"
+FOR_OPERATORS = (
+    "only for addresses in admin_allow that ask without a proxy, by an address, localhost or a name in admin_hosts"
+)
 
 
 class Beside:

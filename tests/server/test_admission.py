@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from redirector.server.between.admission import find_foreign, is_within
 from redirector.server.supervisor.admin_connection import MAX_CONNECTIONS
-from redirector.server.supervisor.admission import find_foreign, is_within
 from tests.patience import PATIENCE_S, SOON_S
 from tests.server.running import Server, serving
 

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -284,12 +284,28 @@ def test_connections_beyond_the_limit_wait_until_there_is_room(source: Path) -> 
             connection.sendall(f"GET {TARGET} HTTP/1.1\r\n{HOST}\r\n".encode())
         for connection in connections[:5]:
             assert read_answer(connection)[0] == 200
+            connection.sendall(b"GET /")  # who has begun to ask is not quiet
         assert select.select(connections[5:], [], [], 0.2)[0] == []
         for connection in connections[:5]:
             connection.close()
         for connection in connections[5:]:
             assert read_answer(connection)[0] == 200
             connection.close()
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_quiet_connections_make_room_for_others(source: Path, asks: bool) -> None:
+    limits = ("--max-connections", "3", "--header-timeout", "600", "--keep-alive", "600", "--workers", "1")
+    with serving(source, *limits) as server, ExitStack() as opened:
+        request = f"GET {TARGET} HTTP/1.1\r\n{HOST}\r\n".encode()
+        for _ in range(4):
+            quiet = opened.enter_context(socket.create_connection(server.address, timeout=PATIENCE_S))
+            if asks:
+                quiet.sendall(request)
+                assert read_answer(quiet)[0] == 200
+        with socket.create_connection(server.address, timeout=PATIENCE_S) as other:
+            other.sendall(request)
+            assert read_answer(other)[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -275,5 +275,14 @@ def test_debug_documents_are_for_operators_who_ask_without_a_proxy(tree: Path) -
         assert server.ask(target + "?ip=192.0.2.1").json()["ip"] == "192.0.2.1"
         for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "X-Forwarded-Proto"):
             assert server.ask(target, **{header.replace("-", "_"): "10.0.0.1"}).status == 403, header
+        for header, said in (
+            ("Host", "stranger.example"),
+            ("Origin", "https://stranger.example"),
+            ("Sec_Fetch_Site", "cross-site"),
+        ):
+            assert server.ask(target, **{header: said}).status == 403, header
+            assert server.ask("/", **{header: said}).status == 200, header
+    with serving(tree, "--admin-host", "mirrors.example") as server:
+        assert server.ask(target, Host="mirrors.example").status == 200
     with serving(tree, "--admin-allow", "192.0.2.0/24") as server:
         assert server.ask(target).status == 403

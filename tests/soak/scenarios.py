@@ -250,7 +250,7 @@ async def _middle_latency(server: Server, seconds: float) -> float:
 async def hold_many(plan: Plan) -> str:
     """Quiet connections cost little, and a reload takes them along."""
     source = write_small_snapshot(plan.folder / "quiet.pb")
-    with serving(source, "--workers", plan.workers, "--max-connections", str(plan.quiet)) as server:
+    with serving(source, "--workers", plan.workers, "--max-connections", str(plan.quiet + 1)) as server:
         before = memory_mb(server.pid)
         quiet = [await asyncio.open_connection(*server.address) for _ in range(plan.quiet)]
         while server.metrics()["redirector_open_connections"] < plan.quiet:

@@ -21,10 +21,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from redirector import __version__
 from redirector.model import Network, Problem, Severity, Standing
 from redirector.near_names import find_nearest
+from redirector.server.between.admission import find_foreign, is_within
 from redirector.server.between.listeners import Listener, peer_of
 from redirector.server.between.messages import DescribedHost
 from redirector.server.supervisor.admin_connection import AdminConnection
-from redirector.server.supervisor.admission import find_foreign, is_within
 from redirector.server.supervisor.metrics import State, render_metrics
 from redirector.server.supervisor.pulse import Firsts
 from redirector.server.supervisor.replacement import ALLOWANCES, Outcome

@@ -10,7 +10,6 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import cast
 
 from aiohttp import hdrs, web
@@ -18,9 +17,9 @@ from aiohttp import hdrs, web
 from redirector.answer.answer import Answer, Kind, Request
 from redirector.answer.ask.query import kind_of
 from redirector.answer.serve import Responder
-from redirector.locate.addresses import parse_address
 from redirector.locate.proxies import Client, find_client, is_proxy, read_forwarded, scheme_of, trusted_proxies_of
 from redirector.server.between.access_log import AccessLog, LogEntry
+from redirector.server.between.admission import find_foreign, is_within
 from redirector.server.between.counters import Counters
 from redirector.server.worker.connection import Connection, Stall
 from redirector.server.worker.plain import Tables, make_outbox
@@ -41,6 +40,9 @@ MAX_DISBELIEVED = 5
 
 TICK_S = 1.0
 """How often the clock is read and deadlines are looked at; a connection lives up to two of these too long."""
+
+ROOM_PART = 8
+"""What part of a full worker's connections is cut in a second where so many are quiet."""
 
 SPARE_DESCRIPTORS = 100
 """What the limit of open files must leave for listening sockets, channels, and connections that are handed over."""
@@ -100,6 +102,7 @@ class Service:
     def tick(self) -> None:
         """Once a second: read the clock and cut what is overdue."""
         self.outbox.send()
+        idle_before, silent_before = self.idle_deadline, self.silent_deadline
         self.now = self.loop.time()
         self.idle_deadline = self.now + self._keep_alive_s + TICK_S
         self.silent_deadline = min(self.idle_deadline, self.now + self.config.header_timeout_s + TICK_S)
@@ -108,12 +111,24 @@ class Service:
             self.access_log.moment.refresh(time.time())
         for connection in [each for each in self.connections if each.deadline < self.now]:
             connection.expire()
+        if self.full and not self.draining:
+            self._make_room(idle_before, silent_before)
         for connection, stall in list(self.stalled.items()):
             unread_bytes = connection.unread_bytes()
             if unread_bytes < stall.unread_bytes:
                 self.stalled[connection] = Stall(unread_bytes, self.now)
             elif self.now - stall.since > self.config.write_timeout_s:
                 connection.abort()
+
+    def _make_room(self, idle_before: float, silent_before: float) -> None:
+        """Cut quiet connections so that others are let in: all that never asked, and of those that did, the longest
+        quiet ones; none that has been quiet for less than a tick, so *before*: the deadlines that the last one gave.
+        """
+        quiet = [each for each in self.connections if each.deadline < idle_before and each.idle]
+        quiet = sorted((each for each in quiet if each.deadline != silent_before), key=lambda each: each.deadline)
+        silent = sum(each.deadline < silent_before for each in quiet)
+        for connection in quiet[: max(silent, self._max_connections // ROOM_PART, 1)]:
+            connection.expire()
 
     @property
     def room(self) -> int:
@@ -172,8 +187,7 @@ class Service:
 
     def is_operator(self, peer: str | None) -> bool:
         """Whether *peer*, who asks for nobody else, may see what operators do. One on a unix socket is a proxy."""
-        packed = None if peer is None else parse_address(peer.partition("%")[0])
-        return packed is not None and any(ip_address(packed) in network for network in self.config.admin_allow)
+        return peer is not None and is_within(peer, self.config.admin_allow)
 
     def disbelieve(self, peer: str | None) -> None:
         """Say once of each of the first few peers that its header is not believed, and what would make it so."""
@@ -196,6 +210,7 @@ class Service:
         if request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
             return Answer(417, kind_of(target), b"the only expectation that is met is 100-continue\n")
         forwarded = any(name in request.headers for name in FORWARDING)
+        operator = not forwarded and self.is_operator(peer)
         question = Request(
             target,
             client,
@@ -204,7 +219,7 @@ class Service:
             accept=", ".join(request.headers.getall(hdrs.ACCEPT, ())),
             host=request.headers.get(hdrs.HOST, ""),
             scheme=scheme,
-            operator=not forwarded and self.is_operator(peer),
+            operator=operator and find_foreign(request.headers, self.config.admin_hosts) is None,
         )
         try:
             return self.responder.answer(question)

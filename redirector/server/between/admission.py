@@ -1,7 +1,7 @@
-"""Who may ask the operator's listener: by the peer's address, and never on behalf of a page from somewhere else.
+"""Who may ask what operators do: by the peer's address, and never on behalf of a page from somewhere else.
 
-A browser on an operator's machine reaches the listener as the operator does. What keeps a page of a stranger from using
-it: browsers say where a request comes from (`Origin`, `Sec-Fetch-Site`), and a name that was made to lead here
+A browser on an operator's machine reaches us as the operator does. What keeps a page of a stranger from using that:
+browsers say where a request comes from (`Origin`, `Sec-Fetch-Site`), and a name that was made to lead here
 (DNS rebinding) stands in `Host`.
 """
 
