@@ -73,9 +73,8 @@ def run(
         timeout_s = ASK_TIMEOUT_S if method == "GET" else 2 * limit_s + MARGIN_S
         reply = ask(address, f"{target}?{urlencode(given)}" if given else target, method, timeout_s)
     except (OSError, http.client.HTTPException) as error:
-        say(
-            f"{address}: {str(error) or type(error).__name__}: is a server running, with this admin listener (--admin)?"
-        )
+        reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        say(f"{address}: {reason}: is a server running, with this admin listener (--admin)?")
         return Exit.FAILED
     if not reply.value:
         say(reply.text or f"{address} answers with {reply.status}")
