@@ -175,6 +175,14 @@ def test_a_command_that_needs_the_extra_says_so() -> None:
     assert "pip install 'redirector[network]'" in refused.stderr
 
 
+def test_the_manual_is_had_without_the_extra_and_says_which_commands_need_it() -> None:
+    shown = run_without_the_extra("manual")
+    assert shown.returncode == 0, shown.stderr
+    assert "\\-\\-lineup\\-pool" in shown.stdout  # an option of `serve`
+    assert "(needs redirector[network])" in shown.stdout
+    assert "crawl" in run_without_the_extra("manual", "bash").stdout
+
+
 def test_the_page_on_architecture_names_the_files_of_a_mirrorlist_in_order() -> None:
     assert len(MIRRORLIST) <= 8
     page = (ROOT / "docs" / "architecture.md").read_text()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from redirector.cli.main import make_parser, make_verb_parser
 from redirector.cli.verbs import VERBS
+from redirector.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,19 @@ class Command:
 
 
 def read_grammar() -> tuple[Command, ...]:
-    """The program, then every command, each before those below it. Raises ConfigError without the extra `network`."""
+    """The program, then every command, each before those below it.
+
+    Of a command whose extra is not installed it is only known what it does, and which extra that is.
+    """
     found = [Command((), "", (), tuple(verb.name for verb in VERBS))]
     for verb in VERBS:
+        try:
+            module = verb.load()
+        except ConfigError:
+            found.append(Command((verb.name,), f"{verb.help} (needs redirector[{verb.extra}])", ()))
+            continue
         parser = make_verb_parser(verb)
-        verb.load().add_arguments(parser)
+        module.add_arguments(parser)
         found += _commands_of(parser, (verb.name,), verb.help)
     return tuple(found)
 

@@ -68,5 +68,5 @@ VERBS = (
     Verb("pages", "write the public pages as files", "DIR ", "network"),
     Verb("place", "look mirrors without a place up (DNS, then --geoip) and write the tree's places file"),
     Verb("stats", "count what access logs say, and give it out", "add|export|trim|show ", "network"),
-    Verb("manual", "the manual page, and completion for shells", "[man|bash|zsh] ", "network"),
+    Verb("manual", "the manual page, and completion for shells", "[man|bash|zsh] "),
 )
