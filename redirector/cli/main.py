@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from redirector import __version__
 from redirector.cli.options import add_options
@@ -16,7 +16,9 @@ from redirector.errors import ConfigError, StaleBuildError
 from redirector.near_names import find_nearest
 from redirector.settings.serving import Config
 
-_UNKNOWN = re.compile(r"unrecognized arguments: (--?[^ =]+)")
+_UNKNOWN = "unrecognized arguments: "
+
+_FLAG = re.compile(r"(?<!\S)--?[^ =]+")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,11 +65,22 @@ def find_verb(argv: Sequence[str]) -> Verb | None:
 class _Parser(argparse.ArgumentParser):
     """A parser that says which option was meant."""
 
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Nothing unknown is passed up: the command that was given it knows which of its own options was meant."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(_UNKNOWN + " ".join(unknown))
+        return known, unknown
+
     def error(self, message: str) -> NoReturn:
-        if found := _UNKNOWN.match(message):
-            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-            near = find_nearest(found[1], tuple(flags), 1)
-            message += f"; did you mean {near[0]}?" if near else ""
+        if message.startswith(_UNKNOWN):
+            flags = tuple(flag for action in self._actions for flag in action.option_strings if flag.startswith("--"))
+            near = [name for wrong in _FLAG.findall(message) for name in find_nearest(wrong, flags, 1)]
+            message += f"; did you mean {' and '.join(near)}?" if near else ""
+        if self.usage is None:  # all options of some commands fill a screen, below which nobody sees what was wrong
+            formatter = self._get_formatter()
+            formatter.add_usage(None, self._get_positional_actions(), (), prefix="")
+            self.usage = f"{formatter.format_help().strip()} [OPTIONS]".replace("%", "%%")
         super().error(message)
 
 
