@@ -22,8 +22,10 @@ import signal
 import sys
 import tarfile
 import time
+import zlib
 from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 from urllib.error import HTTPError, URLError
@@ -43,12 +45,21 @@ ARCHIVES: dict[str, Callable[[Path, Any], object]] = {
 MAX_BYTES = 1 << 30
 """The largest file that is fetched: Fedora's snapshot has 30 MB, a City database 70, the AS table as text 30."""
 
+MAX_FETCH_S = 1800
+"""How long a file may take to arrive: a byte a minute never runs into `TIMEOUT_S`."""
+
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_MEMBERS = 100_000
 """What an archive may come to: a tree of mirror files has some 600 in 1 MB, with copies of metadata some 100 MB."""
 
+MAX_DEPTH = 50
+"""Folders in one another: below thousands no path leads anywhere, not even to take them away again."""
+
 MAX_HEADER_BYTES = 1 << 20
 """How long a name or a header of its own may be: tarfile reads them whole, and one can claim any length."""
+
+FAILURES = (OSError, EOFError, ValueError, HTTPException, RecursionError, lzma.LZMAError, tarfile.TarError, zlib.error)
+"""What a server can lead to, whatever it sends. tarfile goes deeper with each header that is for the next one."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,8 +102,8 @@ def fetch_or_say(url: str, into: Path) -> bool | None:
     """Whether what *url* names has changed; None when it could not be fetched, which is said on standard error."""
     try:
         changed = fetch(url, into)
-    except (OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError) as error:
-        say(f"{url}: {error}; what is there stays")
+    except FAILURES as error:
+        say(f"{url}: {' '.join(str(error).split()) or type(error).__name__}; what is there stays")
         return None
     if changed:
         say(f"{url}: fetched")
@@ -102,9 +113,12 @@ def fetch_or_say(url: str, into: Path) -> bool | None:
 def fetch(url: str, into: Path) -> bool:
     """Put what *url* names into the folder; False when it is what was fetched before.
 
-    raises  OSError (URLError among them), EOFError, tarfile.TarError; then nothing in place has changed
+    raises  any of `FAILURES`; then nothing in place has changed
     """
-    place = into / PurePosixPath(urlsplit(url).path).name
+    name = PurePosixPath(urlsplit(url).path).name
+    if name in ("", ".."):
+        raise ValueError("names no file")
+    place = into / name
     request = Request(url)
     if place.exists():
         request.add_header("If-Modified-Since", formatdate(place.stat().st_mtime, usegmt=True))
@@ -117,16 +131,20 @@ def fetch(url: str, into: Path) -> bool:
             raise
     new = place.with_name(f".{place.name}.new")
     new.unlink(missing_ok=True)
+    end = time.monotonic() + MAX_FETCH_S
     with answer, new.open("xb") as file:
-        left = MAX_BYTES + 1
-        while left and (block := answer.read(min(left, 1 << 20))):
+        said, left = answer.length, MAX_BYTES + 1
+        while left and (block := answer.read1(min(left, 1 << 20))):
             file.write(block)
             left -= len(block)
+            if time.monotonic() > end:
+                raise URLError(f"not all there after {MAX_FETCH_S} s")
         if not left:
             new.unlink()
             raise URLError(f"larger than {MAX_BYTES:,} bytes")
-    if answer.length:  # what is missing of Content-Length; reading in pieces does not tell
-        raise URLError(f"{answer.length} bytes are missing")
+        missing = 0 if said is None else said - file.tell()
+    if missing:  # reading in pieces does not tell
+        raise URLError(f"{missing} bytes are missing")
     if changed := answer.headers.get("Last-Modified"):
         os.utime(new, (time.time(), parsedate_to_datetime(changed).timestamp()))
     unpack(new, place)
@@ -150,7 +168,10 @@ def unpack(archive: Path, place: Path) -> None:
     folder = link.parent.resolve() / f".{link.name}.{time.time_ns()}"
     try:
         with cast(IO[bytes], ARCHIVES[suffix](archive, "rb")) as packed:
-            extract(Bounded(packed), folder)
+            stream = Bounded(packed)
+            extract(stream, folder)
+            while stream.read(1 << 20):  # the checksum stands behind the end of the archive
+                pass
         top = find_top(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -202,6 +223,8 @@ def extract(stream: Bounded, folder: Path) -> None:
     folder.mkdir()
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=Member) as tar:  # type: ignore[call-overload]  # a reader is all it needs
         for number, member in enumerate(tar):
+            if member.name.count("/") > MAX_DEPTH:
+                raise tarfile.ExtractError(f"more than {MAX_DEPTH} folders deep")
             inside = (folder / member.name).resolve().is_relative_to(folder)
             if not inside or not (member.isreg() or member.isdir()) or member.issparse():
                 raise tarfile.ExtractError(f"{member.name} is outside, or neither file nor folder")
@@ -223,7 +246,7 @@ def reload_or_say(url: str) -> bool | None:
         with error:
             say(f"{url}: refused ({error.code})\n{error.read().decode(errors='replace').rstrip()}")
             return False
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         say(f"{url}: {error}; asked again the next time")
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -250,6 +251,23 @@ def claimed(kind: bytes, size: int) -> bytes:
     return gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(10240), 1)
 
 
+def nested(kind: bytes, text: bytes) -> bytes:
+    """An archive of 3,000 headers, each for the next one."""
+    member = tarfile.TarInfo("name")
+    member.type, member.size = kind, len(text)
+    return gzip.compress((member.tobuf(tarfile.GNU_FORMAT) + text.ljust(512, b"\0")) * 3000, 1)
+
+
+def spoiled() -> bytes:
+    """An archive of a file that was stored as it is, and has another byte now."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        member = tarfile.TarInfo("a.yml")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"good"))
+    return gzip.compress(raw.getvalue(), 0).replace(b"good", b"evil")
+
+
 @pytest.mark.parametrize(
     "archive",
     [
@@ -259,6 +277,10 @@ def claimed(kind: bytes, size: int) -> bytes:
         pytest.param(packed(special(tarfile.FIFOTYPE)), id="pipe"),
         pytest.param(packed(tarfile.TarInfo("mirrors/huge"), content=bytes((1 << 20) + 1)), id="large when unpacked"),
         pytest.param(packed(*(tarfile.TarInfo(f"mirrors/{n}") for n in range(60))), id="many files"),
+        pytest.param(packed(tarfile.TarInfo("a/" * 3000 + "b")), id="deep"),
+        pytest.param(nested(tarfile.XHDTYPE, b"11 path=aa\n"), id="headers for headers"),
+        pytest.param(nested(tarfile.GNUTYPE_LONGNAME, b"name"), id="names for names"),
+        pytest.param(spoiled(), id="another checksum"),
         pytest.param(claimed(tarfile.XHDTYPE, 1 << 33), id="endless header"),
         pytest.param(claimed(tarfile.GNUTYPE_LONGNAME, 1 << 33), id="endless name"),
         pytest.param(claimed(tarfile.REGTYPE, 1 << 33), id="endless file"),
@@ -291,3 +313,53 @@ def test_a_link_that_lies_in_the_way_is_not_followed(origin: Origin, into: Path,
     (into / ".country.mmdb.new").symlink_to(elsewhere)
     assert fetch_file.main(["--into", str(into), origin.put("country.mmdb", b"new")]) == 0
     assert elsewhere.read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 300 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n500\r\nabc",
+        b"HTTP/1.1 302 Found\r\nLocation: http://a b/\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["no HTTP", "no status", "many headers", "no chunk", "half a chunk", "a redirect to nowhere"],
+)
+def test_a_server_that_answers_anything_ends_nobody(
+    origin: Origin, into: Path, capsys: pytest.CaptureFixture[str], answer: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as odd:
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = odd.accept()
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{odd.getsockname()[1]}"
+        good = origin.put("asn.mmdb", b"good")
+        assert fetch_file.main(["--into", str(into), "--reload", url, f"{url}/country.mmdb", good]) == 1
+        thread.join()
+    assert (into / "asn.mmdb").read_bytes() == b"good" and not (into / "country.mmdb").exists()
+    said = capsys.readouterr().err.splitlines()
+    assert len([line for line in said if line.endswith("what is there stays")]) == 1
+
+
+def test_a_file_that_drips_does_not_hold_up_the_others(
+    origin: Origin, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch_file, "MAX_FETCH_S", -1)
+    assert fetch_file.main(["--into", str(into), origin.put("country.mmdb", b"new")]) == 1
+    assert not (into / "country.mmdb").exists()
+
+
+@pytest.mark.parametrize("path", ["/", "/a/..", ""])
+def test_an_address_without_a_name_puts_nothing_anywhere(origin: Origin, into: Path, path: str) -> None:
+    beside = sorted(into.parent.iterdir())
+    assert fetch_file.main(["--into", str(into), origin.url + path]) == 1
+    assert list(into.iterdir()) == [] and sorted(into.parent.iterdir()) == sorted([*beside, into])
