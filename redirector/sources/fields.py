@@ -24,7 +24,7 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 """IPv4 addresses written as IPv6 ones (RFC 4291, 2.5.5.2)."""
 
 
-_WIDEST = {4: 8, 6: 19}
+WIDEST = {4: 8, 6: 19}
 """Prefix lengths of the largest blocks that anybody was ever given: an address before a shorter one is a slip."""
 
 
@@ -175,7 +175,7 @@ def _network(report: Report, key: str, text: str) -> Network | None:
         network = ip_network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
         report.warning(key, f"{show(text)} holds IPv4 addresses: taken as {network}")
     elif not _starts_at(text, network):
-        if network.prefixlen < _WIDEST[network.version]:
+        if network.prefixlen < WIDEST[network.version]:
             report.error(key, f"{show(text)} has bits beyond its prefix, and {network} is nobody's network: left out")
             return None
         report.warning(key, f"{show(text)} has bits beyond its prefix: taken as {network}")

@@ -261,6 +261,16 @@ def test_network_with_bits_behind_its_prefix_is_masked_and_reported(tmp_path: Pa
     assert problems(catalog) == ["netblock 192.0.2.77/24: has bits behind its prefix: taken as 192.0.2.0/24"]
 
 
+@pytest.mark.parametrize("key", ["10.1.9.0/2", "192.0.2.77/0", "2001:db8::/3"])
+def test_a_slip_that_makes_most_of_the_internet_of_a_network_is_left_out(tmp_path: Path, key: str) -> None:
+    message = snapshot()
+    message.HostNetblockCache.add(key=key, value=[1])
+    message.HostNetblockCache.add(key="10.0.0.0/7", value=[1])
+    catalog = load(tmp_path, message)
+    assert catalog.hosts[0].netblocks == (ip_network("10.0.0.0/7"),)
+    assert problems(catalog)[0].endswith("is nobody's network: left out")
+
+
 def test_tables_beside_the_hosts(tmp_path: Path) -> None:
     message = snapshot()
     message.NetblockCountryCache.add(key="198.51.100.0/24", value="nl")

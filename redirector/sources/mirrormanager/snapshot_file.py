@@ -37,6 +37,7 @@ from redirector.model import (
     Severity,
 )
 from redirector.sources.base_url import is_slip, parse_base_url, refuse_odd_host
+from redirector.sources.fields import WIDEST
 from redirector.sources.mirrormanager.carried import split
 from redirector.sources.mirrormanager.messages import (
     DetailedDirectory,
@@ -446,6 +447,9 @@ def _parse_network(said: Records, text: str) -> Network | None:
         said.report(Severity.ERROR, key, "is neither a network nor an address: left out")
         return None
     if address != network.network_address:
+        if network.prefixlen < WIDEST[network.version]:
+            said.report(Severity.ERROR, key, f"has bits behind its prefix, and {network} is nobody's network: left out")
+            return None
         said.report(Severity.WARNING, key, f"has bits behind its prefix: taken as {network}")
     return unwrap_network(network)
 
