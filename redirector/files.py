@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 
@@ -47,14 +47,26 @@ def write_atomically(path: str, raw: bytes, mode: int | None = None) -> None:
     if mode is None:
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(os.stat(path).st_mode)
+    with naming(path, fresh):
+        try:
+            write_flushed(fresh, (raw,), mode)
+            os.replace(fresh, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(fresh)
+            raise
+
+
+@contextmanager
+def naming(path: str, fresh: str) -> Iterator[None]:
+    """What fails of *fresh*, a name that nobody gave, is said of *path*, whose place it takes; and so is what names
+    no file, as a full disk does not."""
     try:
-        write_flushed(fresh, (raw,), mode)
-        os.replace(fresh, path)
-    except BaseException as error:
-        with suppress(FileNotFoundError):
-            os.unlink(fresh)
-        if isinstance(error, OSError):
-            error.filename, error.filename2 = path, None  # nobody knows the other name; a full disk names none
+        yield
+    except OSError as error:
+        said = "" if error.filename is None else str(error.filename)
+        if not said or said.startswith(fresh):
+            error.filename, error.filename2 = path + said[len(fresh) :], None
         raise
 
 

@@ -293,8 +293,17 @@ async def test_half_gone_is_refused_unless_it_is_allowed(
 
 async def test_a_folder_that_cannot_be_written_changes_nothing(registry: Registry, tmp_path: Path) -> None:
     await one_host(registry)
-    with pytest.raises(OSError):
-        publish_snapshot(await registry.publication(), str(tmp_path / "absent" / "cache.pb"), (), dry=False)
+    path = str(tmp_path / "absent" / "cache.pb")
+    with pytest.raises(FileNotFoundError) as failure:
+        publish_snapshot(await registry.publication(), path, (), dry=False)
+    assert (failure.value.filename, failure.value.filename2) == (path, None)
+
+
+def test_a_tree_whose_folder_has_no_room_beside_it_is_named_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError) as failure:
+        publish_tree(str(tmp_path / "file" / "tree"), {}, CONFIG, (), False, 0.0)
+    assert failure.value.filename == str(tmp_path / "file" / "tree" / "mirrors.d")
 
 
 CONFIG = b"versions: ['1']\narches: {'1': [x86_64]}\nrepos: [{name: baseos, path: BaseOS/$basearch/os}]\n"

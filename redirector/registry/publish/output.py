@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redirector.errors import SnapshotError
-from redirector.files import write_atomically, write_flushed
+from redirector.files import naming, write_atomically, write_flushed
 from redirector.model import Catalog
 from redirector.registry.publish.encode import encode
 from redirector.registry.publish.plan import Plan, compare
@@ -48,7 +48,8 @@ def publish_snapshot(
     """
     fresh = f"{path}.new-{os.getpid()}"
     try:
-        write_flushed(fresh, encode(publication))
+        with naming(path, fresh):
+            write_flushed(fresh, encode(publication))
         try:
             new = load_snapshot_file(fresh)
         except SnapshotError as error:
@@ -60,7 +61,8 @@ def publish_snapshot(
             look(path, fresh)
         refuse_shrinking(path, plan, allowed)
         if not dry:
-            os.replace(fresh, path)
+            with naming(path, fresh):
+                os.replace(fresh, path)
             _flush_folder(os.path.dirname(path) or ".")
         return plan
     finally:
@@ -128,7 +130,8 @@ def publish_tree(
         raise PublishError(folder, (f"{CONFIG_FILE}: is missing, and no tree was imported: write one first",))
     staged = top.with_name(f"{top.name}.new-{os.getpid()}")
     try:
-        new = _stage(top, staged, files, config, now)
+        with naming(str(top), str(staged)):
+            new = _stage(top, staged, files, config, now)
         old = _load_old_tree(folder, now)
         plan = compare(old, new)
         if look is not None and old is not None:
