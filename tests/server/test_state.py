@@ -84,7 +84,7 @@ def test_a_state_directory_that_cannot_be_written_is_a_warning(source: Path, tmp
     state = tmp_path / "file"
     state.write_text("no directory")
     with serving(source, "--state", str(state)) as server:
-        server.wait_for("warning: copies of the inputs are not renewed")
+        server.wait_for(f"warning: copies of the inputs are not renewed in {state}: Not a directory")
         assert server.ask().status == 200
 
 

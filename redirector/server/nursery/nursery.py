@@ -26,6 +26,7 @@ from redirector.answer.serve import Responder
 from redirector.answer.show.face import Face
 from redirector.answer.show.folder import EMPTY, Folder, read_folder
 from redirector.errors import ConfigError, QueryError, SnapshotError
+from redirector.files import explain_failure
 from redirector.locate.proxies import trusted_proxies_of
 from redirector.model import Standing
 from redirector.server.between.channel import Channel
@@ -299,7 +300,7 @@ class Nursery:
         try:
             keep_remembered(state, render_remembered(snapshot.details, snapshot.directories))
         except OSError as error:
-            _log.warning("the metalinks' alternates are not remembered in %s: %s", state, error)
+            _log.warning("the metalinks' alternates are not remembered in %s: %s", state, explain_failure(error))
 
     def _fork(self, slot: int, descriptors: Sequence[int]) -> int | None:
         """Start the worker of *slot*, and return its process descriptor; None when there is no room for either.

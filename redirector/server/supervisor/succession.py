@@ -15,6 +15,7 @@ from enum import Enum
 
 from redirector.counted import counted
 from redirector.errors import ConfigError, SnapshotError
+from redirector.files import explain_failure
 from redirector.model import Problem, Severity
 from redirector.server.between.counters import Series
 from redirector.server.between.messages import Before, Extent, LoadReport
@@ -179,7 +180,9 @@ class Succession:
         try:
             return load_switched_off(self.config.state, time.time())
         except (OSError, ValueError) as error:
-            _log.error("which hosts are switched off cannot be read in %s: %s", self.config.state, error)
+            _log.error(
+                "which hosts are switched off cannot be read in %s: %s", self.config.state, explain_failure(error)
+            )
             return ()
 
     def set_off(self, off: Iterable[SwitchedOff]) -> str:
@@ -191,7 +194,9 @@ class Succession:
         try:
             keep_switched_off(self.config.state, self.off)
         except OSError as error:
-            _log.error("which hosts are switched off cannot be kept in %s: %s", self.config.state, error)
+            _log.error(
+                "which hosts are switched off cannot be kept in %s: %s", self.config.state, explain_failure(error)
+            )
             return f"it cannot be kept in {self.config.state} ({error.strerror}), so a restart forgets it"
         return ""
 
@@ -378,14 +383,14 @@ class Succession:
                 if left is not None:
                     keep_rolled_back(config.state, left)
         except OSError as error:
-            _log.warning("the rollback does not outlive a restart: %s: %s", config.state, error)
+            _log.warning("the rollback does not outlive a restart: %s: %s", config.state, explain_failure(error))
 
     def _end_return(self, config: Config) -> None:
         assert config.state is not None
         try:
             keep_rolled_back(config.state, None)
         except OSError as error:
-            _log.warning("%s: %s", config.state, error)
+            _log.warning("%s: %s", config.state, explain_failure(error))
 
     async def _load(self, age: Age) -> LoadReport:
         """Have *age* load, within its time. Raises SnapshotError or ConfigError."""
@@ -471,7 +476,7 @@ class Succession:
                 if await asyncio.to_thread(keep, age.config, age.report, age.before.good):
                     _log.info("copies of the inputs are in %s", age.config.state)
             except OSError as error:
-                _log.warning("copies of the inputs are not renewed in %s: %s", age.config.state, error)
+                _log.warning("copies of the inputs are not renewed in %s: %s", age.config.state, explain_failure(error))
 
     async def watch(self) -> None:
         """Reload when the input files have changed, and look the same twice."""
