@@ -105,6 +105,7 @@ def test_a_host_comes_back_by_itself(server: Server, operator: Operator) -> None
 def test_what_cannot_be_switched_is_said(server: Server, operator: Operator) -> None:
     refused = "redirector: no host is called 'a.exampel'; near: a.example, b.example, c.example\n"
     assert operator.run("off", "a.exampel") == (1, "", refused)
+    assert operator.run("off", "A") == (1, "", "redirector: no host is called 'A'; near: a.example\n")
     assert operator.run("on", "a.example")[0] == 1
     assert operator.run("show", "nobody.example")[0] == 1
     assert operator.run("off", "a.example", "--for", "soon")[0] == 2

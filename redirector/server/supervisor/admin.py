@@ -359,7 +359,9 @@ def _find_host(rows: Sequence[DescribedHost], name: str) -> DescribedHost | str:
     for row in rows:
         if name and name.casefold() in (row.name.casefold(), row.key.casefold()):
             return row
-    near = find_nearest(name, tuple(row.name for row in rows)) if name else ()
+    names = tuple(row.name for row in rows)
+    begun = [each for each in names if name and each.casefold().startswith(name.casefold())]
+    near = begun[:5] or (find_nearest(name, names) if name else ())
     return f"no host is called {name[:100]!r}" + (f"; near: {', '.join(near)}" if near else "") + "\n"
 
 
