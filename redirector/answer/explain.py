@@ -156,7 +156,7 @@ def explain(responder: Responder, target: str, client: str, now: float) -> Expla
     snapshot = responder.snapshot
     address = parse_address(client.strip())
     if address is None:
-        raise QueryError(400, f"{client[:60]}: not an IPv4 or IPv6 address")
+        raise QueryError(400, f"client {client[:60]!r}: an IPv4 or IPv6 address is needed")
     try:
         parts = urlsplit(target)
     except ValueError as error:
