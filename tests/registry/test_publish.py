@@ -352,6 +352,18 @@ async def test_a_tree_has_all_hosts_but_those_off_or_in_maintenance(registry: Re
     assert not [each.name for each in tmp_path.iterdir() if ".new" in each.name]
 
 
+async def test_what_the_configuration_names_and_is_not_there_is_told(registry: Registry, tmp_path: Path) -> None:
+    await one_host(registry)
+    files, _ = render_tree(await registry.holdings(), NOW, mail=False)
+    config, folder = CONFIG + b"places: places.yml\n", tmp_path / "tree"
+    plan = publish_tree(str(folder), files, config, (), True, NOW)
+    assert [each.partition(": ")[0] for each in plan.problems] == [str(folder / "places.yml")]
+    assert "No such file" in plan.problems[0]
+    folder.mkdir()
+    (folder / "places.yml").write_text("{}\n")
+    assert publish_tree(str(folder), files, config, (), True, NOW).problems == ()
+
+
 async def test_a_tree_without_a_configuration_is_refused(registry: Registry, tmp_path: Path) -> None:
     await one_host(registry)
     files, _ = render_tree(await registry.holdings(), NOW, mail=False)

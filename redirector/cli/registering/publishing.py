@@ -210,6 +210,7 @@ def _put(desk: Desk, holdings: Holdings, wanted: _Wanted, now: int, done: _Done)
         done.plans[wanted.tree] = publish_tree(
             wanted.tree, files, None if config is None else config.encode(), wanted.allowed, wanted.dry, now, look
         )
+        done.told += done.plans[wanted.tree].problems
 
 
 def _foresee(wanted: _Wanted, now: int, done: _Done, old: str, new: str) -> None:

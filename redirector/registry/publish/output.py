@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from redirector.errors import SnapshotError
 from redirector.files import naming, write_atomically, write_flushed
-from redirector.model import Catalog
+from redirector.model import Catalog, Severity
 from redirector.registry.publish.encode import encode
 from redirector.registry.publish.plan import Plan, compare
 from redirector.registry.publish.selection import Publication
@@ -133,7 +133,7 @@ def publish_tree(
         with naming(str(top), str(staged)):
             new = _stage(top, staged, files, config, now)
         old = _load_old_tree(folder, now)
-        plan = compare(old, new)
+        plan = replace(compare(old, new), problems=_errors_of(new, str(staged), str(top)))
         if look is not None and old is not None:
             look(folder, str(staged))
         refuse_shrinking(folder, plan, allowed)
@@ -156,6 +156,12 @@ def _stage(top: Path, staged: Path, files: Mapping[str, bytes], config: bytes | 
         return load_tree(str(staged), now)
     except SnapshotError as error:
         raise _refused(str(top), str(staged), error) from error
+
+
+def _errors_of(catalog: Catalog, staged: str, folder: str) -> tuple[str, ...]:
+    """A line each error, such as a file that `config.yml` names and that does not lie in *folder*."""
+    errors = (each for each in catalog.problems if each.severity is Severity.ERROR)
+    return tuple(str(each).replace(staged, folder) for each in errors)
 
 
 def _load_old_tree(folder: str, now: float) -> Catalog | None:

@@ -17,6 +17,7 @@ class Plan:
 
     before, after  counts: hosts, URLs, directories, repositories
     gone           how many of the hosts and URLs there were are there no more
+    problems       a line each error in what is new, which is done without
     """
 
     added: tuple[str, ...]
@@ -25,6 +26,7 @@ class Plan:
     before: Mapping[str, int]
     after: Mapping[str, int]
     gone: Mapping[str, int]
+    problems: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
