@@ -80,9 +80,10 @@ def load_job(job: type[T], flags: Flags, elsewhere: type[T] | None = None) -> T:
     return job(**other | _read_job(job, flags, document))
 
 
-def load_key(job: type, key: str, flags: Flags) -> object | None:
-    """The value of one *key* of *job*, for commands that can do without the others; None when nobody gave one."""
-    return _read_job(job, flags, _document_of(flags)).get(key)
+def load_key(job: type, key: str, flags: Flags, default: object = None) -> object | None:
+    """The value of one *key* of *job*, for commands that can do without the others; *default* when nobody gave one,
+    None when it is switched off."""
+    return _read_job(job, flags, _document_of(flags)).get(key, default)
 
 
 def _document_of(flags: Flags) -> Document:

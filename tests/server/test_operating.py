@@ -120,6 +120,15 @@ def test_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.startswith("redirector: 127.0.0.1:1: Connection refused: is a server running")
 
 
+@pytest.mark.parametrize("command", [["status"], ["registry", "publish", "--snapshot", "x", "--reload"]], ids=" ".join)
+def test_a_server_without_an_admin_listener_is_not_looked_for_elsewhere(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "redirector.yml").write_text("admin: none\n")
+    assert main([*command, "--config", str(tmp_path / "redirector.yml")]) == 2
+    assert "--admin: 'none': this server has no admin listener" in capsys.readouterr().err
+
+
 def test_a_host_is_switched_off_where_the_inputs_are_broken(server: Server, operator: Operator, tree: Path) -> None:
     (tree / "config.yml").write_text("versions: [")
     assert operator.run("reload")[0] == 1

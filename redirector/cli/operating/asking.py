@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 
 from redirector.cli.options import add_options, flags_of
 from redirector.cli.output import Exit, as_json, print_lines, print_result, say
-from redirector.settings.file import load_key
+from redirector.errors import ConfigError
+from redirector.settings.file import Flags, load_key
 from redirector.settings.option import Address
 from redirector.settings.serving import Config
 
@@ -64,8 +65,7 @@ def run(
     query  parameters; those that are None are left out
     """
     flags = flags_of(arguments)
-    address = load_key(Config, "admin", flags) or _DEFAULT
-    assert isinstance(address, Address)
+    address = admin_of(flags)
     limit_s = load_key(Config, "load_timeout_s", flags) or 600.0
     assert isinstance(limit_s, float)
     given = {key: value for key, value in (query or {}).items() if value is not None}
@@ -83,6 +83,17 @@ def run(
     if arguments.json:
         return print_result(as_json(reply.value), outcome)
     return print_lines(show(reply.value).splitlines(), outcome)
+
+
+def admin_of(flags: Flags) -> Address:
+    """Where the server's admin listener is. Raises ConfigError when it is switched off: another server's may be where
+    it would be by default."""
+    address = load_key(Config, "admin", flags, _DEFAULT)
+    if not isinstance(address, Address):
+        raise ConfigError(
+            "command line", "--admin", "none", "this server has no admin listener, so nobody can be asked"
+        )
+    return address
 
 
 def ask(address: Address, target: str, method: str, timeout_s: float) -> Reply:

@@ -13,6 +13,7 @@ from typing import Any
 from redirector.answer.compare.compare import compare
 from redirector.answer.compare.difference import Difference
 from redirector.answer.compare.telling import as_text
+from redirector.cli.operating.asking import admin_of
 from redirector.cli.options import add_also_asked, add_options, flags_of, read_also_asked, table_of
 from redirector.cli.output import Exit, as_json, print_result, say
 from redirector.cli.registering.common import Commands, Desk, add_command, desk_of, guarded, join_of, sign_key_of
@@ -35,8 +36,7 @@ from redirector.registry.publish.plan import Plan, plan_lines, plan_object
 from redirector.registry.publish.selection import Clouds, select
 from redirector.registry.publish.tree import render_tree
 from redirector.settings.clouds import Clouds as CloudRanges
-from redirector.settings.file import load_config, load_job, load_key
-from redirector.settings.option import Address
+from redirector.settings.file import load_config, load_job
 from redirector.settings.serving import Config
 from redirector.snapshot.load import KnownTables, load_snapshot
 from redirector.sources.clients import load_clients
@@ -252,8 +252,7 @@ def _reloader(arguments: argparse.Namespace) -> Callable[[], Awaitable[int]] | N
     if not arguments.reload:
         return None
     flags = {key: value for key, value in flags_of(arguments).items() if key in ("admin", "config")}
-    address = load_key(Config, "admin", flags) if flags else None
-    admin = address if isinstance(address, Address) else Address("127.0.0.1", 9180)
+    admin = admin_of(flags)
 
     async def reload() -> int:
         answer = await ask_reload(admin, arguments.allowed)
