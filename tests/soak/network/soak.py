@@ -41,6 +41,9 @@ STOPPED_S = 5.0
 AGREE_TURNS = 3
 """Turns between two looks whether all agree; one that meets somebody who is just starting is put off."""
 
+PEACEFUL_S = 2.0
+"""Between two synchronizations of each mirror in peace."""
+
 CHIEF = "chief@example.org"
 CLIENTS = 6
 PUBLIC_PAGES = (
@@ -113,6 +116,7 @@ class Soak:
         self.memory: dict[str, list[float]] = {}
         self.hosts: dict[str, Host] = {}
         self.pause = asyncio.Lock()
+        self.peace = asyncio.Event()
         self.began = time.monotonic()
         self.counted = (0, 0)
         self.awake = 0.0
@@ -238,12 +242,11 @@ class Soak:
 
     async def _calm_down(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Everybody is well again; after a while each is given, nothing waits, and all that was counted adds up."""
+        self.peace.set()
         for signed in self.admins.mirrors:
             if not signed.machine.alive:
                 await signed.machine.start(self._folder(signed.machine), self.mirror_port)
             signed.machine.mode = HONEST
-            signed.machine.every_s = 2.0
-            await signed.machine.copy(self.master, self._folder(signed.machine))  # the slow ones sleep for minutes
             for key, back in (("enabled", True), ("maintenance", None), ("private", signed.machine.private)):
                 if key in signed.accepted and signed.accepted[key] != back:
                     await self.admins._accept(signed, {key: back})
@@ -280,7 +283,7 @@ class Soak:
     async def _copy_for_ever(self, signed: Signed) -> None:
         machine = signed.machine
         while True:
-            await asyncio.sleep(machine.every_s * self.chance.uniform(0.7, 1.3))
+            await self._rest(machine.every_s * self.chance.uniform(0.7, 1.3))
             if self.ended:
                 await asyncio.sleep(3600)
             if machine.alive:
@@ -289,6 +292,14 @@ class Soak:
                 await asyncio.sleep(60)
                 believed = await self.admins.check_in(signed, self._directories(machine))
                 signed.host.due = (signed.host.due or time.monotonic()) if believed else None
+
+    async def _rest(self, seconds: float) -> None:
+        """Between two synchronizations; peace wakes those that sleep for minutes, while pushes go on."""
+        if self.peace.is_set():
+            await asyncio.sleep(PEACEFUL_S)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.peace.wait(), seconds)
 
     async def _fail_for_ever(self, every_s: float) -> None:
         """Mirrors die, lie, break, are busy; and are well again after a while. At most a seventh at a time."""
