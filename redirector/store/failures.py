@@ -53,9 +53,10 @@ def explain_failure(url: str, error: BaseException) -> StoreError | None:
     return _of_driver(url, error.orig, lost=error.connection_invalidated)
 
 
-def is_busy(error: DBAPIError) -> bool:
+def is_busy(error: DBAPIError | sqlite3.Error) -> bool:
     """Whether another process writes to an SQLite database just now."""
-    code: int = getattr(error.orig, "sqlite_errorcode", 0)
+    raised = error.orig if isinstance(error, DBAPIError) else error
+    code: int = getattr(raised, "sqlite_errorcode", 0)
     return code & 0xFF == sqlite3.SQLITE_BUSY
 
 

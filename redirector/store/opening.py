@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing, contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
@@ -192,8 +192,16 @@ def _make_file(file: str, busy_s: float) -> None:
 
     Opened by hand, since aiosqlite ends its thread behind our back where a file cannot be opened.
     """
+    until = monotonic() + busy_s
     with closing(sqlite3.connect(file, busy_s, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:  # of two who do this at once SQLite lets neither wait
+                if not is_busy(error) or monotonic() >= until:
+                    raise
+            sleep(PIECE_S / 10)
 
 
 def _make_engine(database: Database, busy_s: float) -> AsyncEngine:

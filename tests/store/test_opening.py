@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from redirector.errors import StoreError
-from redirector.store import migrating
+from redirector.store import migrating, opening
 from redirector.store.opening import PIECE_S, Store, open_store
 from redirector.store.registry import queries
 from redirector.store.registry.rows import SiteRow
@@ -107,6 +109,20 @@ async def test_two_who_open_an_empty_database_at_once_make_it_once(store_url: st
         await store.close()
     async with await open_store(store_url) as store, store.read() as connection:
         assert list(await connection.scalars(text("SELECT version_num FROM alembic_version"))) == [migrating.head()]
+
+
+def test_a_new_file_is_made_by_as_many_as_come_at_once(tmp_path: Path) -> None:
+    """SQLite lets nobody wait who lets readers in beside writers: of four at once one failed in every sixth round."""
+    for number in range(40):
+        file, begin = str(tmp_path / f"{number}.db"), threading.Barrier(4)
+
+        def make(file: str = file, begin: threading.Barrier = begin) -> None:
+            begin.wait()
+            opening._make_file(file, 20.0)
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(make) for _ in range(4)]:
+                done.result()
 
 
 # Locks
