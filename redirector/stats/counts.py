@@ -121,7 +121,7 @@ def week_of(time_s: int) -> int:
 
 def day_of(time_s: int) -> str:
     """The day in UTC that holds *time_s*, as `2026-11-28`."""
-    return (date(1970, 1, 1) + timedelta(days=time_s // 86_400)).isoformat()
+    return (date(1970, 1, 1) + timedelta(days=time_s // DAY_S)).isoformat()
 
 
 def parse_day(text: str) -> str | None:
