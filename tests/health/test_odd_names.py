@@ -19,14 +19,14 @@ from redirector.health.masters import read_contents
 from redirector.health.pace import Pace
 from redirector.health.probing import open_probes
 from redirector.health.report import render_health
-from redirector.health.round import Crawler, Wanted
+from redirector.health.round import Crawler, Round, Wanted
 from redirector.health.rules import Rules
 from redirector.health.safety import Safety
 from redirector.health.spread import count_mirrors, render_spread
 from redirector.health.subjects import Carried, Subject
 from redirector.health.world import World
 from redirector.stats.spread import keep_propagation
-from redirector.store.opening import open_store
+from redirector.store.opening import Store, open_store
 from tests.health import mirrors
 from tests.health.rehearsal import BEGIN, HASTE
 from tests.health.rsyncd import rsyncd
@@ -61,6 +61,17 @@ def crawler_of(master: Master, store: object, subjects: list[Subject], clock: li
     return Crawler(store, probes, lambda known, now: world, "main", 1.0, lambda: clock[0])  # type: ignore[arg-type]
 
 
+async def visit_twice(master: Master, store: Store, mirror: mirrors.Mirror, clock: list[float]) -> Round:
+    """The second of two rounds over *mirror* alone, far enough apart for a verdict."""
+    subject = Subject("m", "m.example.net", (Carried(master.category, (mirror.url,)),))
+    crawler = crawler_of(master, store, [subject], clock)
+    await crawler.round(Wanted(since=clock[0]))
+    clock[0] += 11 * 60
+    made = await crawler.round(Wanted(since=clock[0]))
+    assert made is not None
+    return made
+
+
 async def test_a_name_that_is_no_utf8_is_judged_kept_and_told(tmp_path: Path) -> None:
     rig = Rig.make(tmp_path / "master")
     for name in ("9/os", NO_TEXT):
@@ -72,13 +83,8 @@ async def test_a_name_that_is_no_utf8_is_judged_kept_and_told(tmp_path: Path) ->
         there = mirrors.Mirror("m", "127.0.0.2", copy)
         await mirrors.start(stack, there)
         store = await stack.enter_async_context(await open_store(write_empty(tmp_path / "health.db")))
-        subject = Subject("m", "m.example.net", (Carried(master.category, (there.url,)),))
-        crawler = crawler_of(master, store, [subject], clock)
-        made = None
-        for minutes in (0, 11):
-            clock[0] += minutes * 60
-            made = await crawler.round(Wanted(since=clock[0]))
-        assert made is not None and made.world is not None
+        made = await visit_twice(master, store, there, clock)
+        assert made.world is not None
         told = json.loads(render_health(made.entries, clock[0]))["mirrors"]["m"]
         assert (told["state"], told["lacking"]) == ("ok", ["pub/linux/o\ufffd/os", "pub/linux/o\ufffd/os/Packages"])
         assert await keep_propagation(store, made.world.masters, "main", int(clock[0])) == 1
@@ -95,13 +101,7 @@ async def test_a_whole_mirror_that_lacks_only_what_is_no_utf8_says_so_printably(
         there = mirrors.Mirror("m", "127.0.0.2", tmp_path / "nothing", missing)
         await mirrors.start(stack, there)
         store = await stack.enter_async_context(await open_store(write_empty(tmp_path / "health.db")))
-        subject = Subject("m", "m.example.net", (Carried(master.category, (there.url,)),))
-        crawler = crawler_of(master, store, [subject], clock)
-        made = None
-        for minutes in (0, 11):
-            clock[0] += minutes * 60
-            made = await crawler.round(Wanted(since=clock[0]))
-        assert made is not None
+        made = await visit_twice(master, store, there, clock)
         assert made.entries["m"].state is State.STALE
         assert "o\ufffd/os" in made.entries["m"].reason and made.entries["m"].reason.isprintable()
 
