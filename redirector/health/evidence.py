@@ -13,8 +13,10 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 FINDING_LIMIT = 200
-REASON_LIMIT = 400
 """Characters of a stranger's text that are kept; all of them printable."""
+
+REASON_LIMIT = 400
+"""The same of a reason, which names a path beside it."""
 
 MARKER_LIMIT_BYTES = 64 << 10
 INDEX_LIMIT_BYTES = 4 << 20

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from redirector.counted import counted
-from redirector.health.evidence import REASON_LIMIT, Ask, Evidence, Family, Outcome, Scheme, printable
+from redirector.health.evidence import Ask, Evidence, Family, Outcome, Scheme, printable, printable_reason
 from redirector.health.expected import Master
 from redirector.health.hysteresis import State
 from redirector.health.judge import explain, span
@@ -156,7 +156,7 @@ def _lines_of_content(visited: Visited, masters: Mapping[str, Master]) -> list[s
     for number in worst[:SHOWN]:
         trouble, state = held.troubles[number], held.states[number]
         what = "no answer" if trouble.failing else content_of(state).name.lower().replace("_", " ")
-        reason = trouble.reason or printable(master.directories[number].name, REASON_LIMIT)
+        reason = trouble.reason or printable_reason(master.directories[number].name)
         lines.append(f"  {what}{', left out' if state & OUT else ''}: {reason}")
     if len(worst) > SHOWN:
         lines.append(f"  and {len(worst) - SHOWN} more")
@@ -170,7 +170,7 @@ def describe(entry: HostHealth) -> list[str]:
     lines.append(f"listed: {'yes' if entry.up else 'no'}{f'; {ends}' if (ends := ENDS.get(entry.state)) else ''}")
     if entry.lag_s is not None:
         lines.append(f"late: {span(entry.lag_s) if entry.lag_s else 'no'}")
-    lines += [f"left out: {printable(name, REASON_LIMIT)}" for name in entry.lacking[:SHOWN]]
+    lines += [f"left out: {printable_reason(name)}" for name in entry.lacking[:SHOWN]]
     if len(entry.lacking) > SHOWN:
         lines.append(f"left out: {len(entry.lacking) - SHOWN} more")
     lines += [f"{url}: {'answers' if note.up else 'fails'}: {note.reason}" for url, note in sorted(entry.urls.items())]

@@ -49,7 +49,7 @@ class Effects:
         return self._before.get(page)
 
     async def measure(self, before: Publication, after: Publication, now: float) -> Difference:
-        """What clients will feel of it; one at a time. cost: 2 s of one core for 700 hosts, in a thread"""
+        """What clients will feel of it; one at a time. cost: 0.3 s of one core for 700 hosts, in a thread"""
         async with self._turn:
             return await asyncio.to_thread(self._measure, before, after, now)
 
